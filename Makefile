@@ -1,0 +1,1 @@
+lock: $(VENV)/installed-dev ## rewrite the lock files from pyproject.toml

@@ -1,0 +1,281 @@
+"""Settings: one frozen Struct, read once at start from files and environment, checked as a whole.
+
+Later wins: defaults, `$PINGHUB_HOME/embedded.toml` (written by `pinghub up`: addresses and
+generated secrets of the embedded services), `pinghub.toml`, environment `PINGHUB_SECTION__KEY`, and
+the aliases that platforms set (`DATABASE_URL`, `REDIS_URL`, `MQTT_URL`, …).
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from core.errors import ConfigError
+
+Secret = Annotated[str, Meta(extra={"secret": True})]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(gt=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the configuration file."""
+
+
+class Server(Section, frozen=True, kw_only=True):
+    """The hub's HTTP and websocket server."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    mode: Literal["production", "development"] = "production"
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: Positive = 1_048_576
+    drain_seconds: PositiveFloat = 5.0
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """How the structured log is written."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    style: Literal["json", "console"] = "json"
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """Where processes without HTTP serve GET /metrics on loopback; 0 is off."""
+
+    port: Port = 0
+
+
+class Database(Section, frozen=True, kw_only=True):
+    """One login per process role; `direct_url` bypasses a pooler for LISTEN and session locks."""
+
+    url: Secret = ""
+    worker_url: Secret = ""
+    system_url: Secret = ""
+    owner_url: Secret = ""
+    direct_url: Secret = ""
+    superuser_url: Secret = ""
+    pool_max: Positive = 10
+    connect_timeout_seconds: PositiveFloat = 5.0
+    statement_timeout_seconds: PositiveFloat = 15.0
+
+
+class Redis(Section, frozen=True, kw_only=True):
+    """Fan-out, limits and the task queue."""
+
+    url: Secret = ""
+    key_prefix: str = "ping"
+    call_deadline_seconds: PositiveFloat = 2.0
+
+
+class Mqtt(Section, frozen=True, kw_only=True):
+    """The MQTT broker; version and sharing are facts of the broker, never guessed."""
+
+    url: Secret = ""
+    version: Literal["5", "3.1.1"] = "5"
+    shared_subscription: bool = True
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    """Sign-in: token lives and the Ed25519 keys that sign access tokens.
+
+    `signing_keys`: PEM file with PKCS#8 private keys; the first signs, all verify.
+    """
+
+    issuer: str = "pinghub"
+    signing_keys: str = ""
+    access_token_seconds: Annotated[int, Meta(gt=0, le=600)] = 600
+    refresh_token_seconds: Positive = 30 * 24 * 3600
+
+
+class Keys(Section, frozen=True, kw_only=True):
+    """Keys at rest. Key rings are `1:<base64 of 32 bytes>,2:…`; the highest number seals."""
+
+    field_keys: Secret = ""
+    index_key: Secret = ""
+    sun_master_key: Secret = ""
+
+
+class Realtime(Section, frozen=True, kw_only=True):
+    """Limits and clocks of realtime connections (the defaults of Centrifugo)."""
+
+    ping_interval_seconds: PositiveFloat = 25.0
+    pong_timeout_seconds: PositiveFloat = 8.0
+    stale_close_seconds: PositiveFloat = 15.0
+    expired_close_delay_seconds: PositiveFloat = 25.0
+    position_check_seconds: PositiveFloat = 40.0
+    max_message_bytes: Positive = 65_536
+    buffer_max_bytes: Positive = 1_048_576
+    max_channels_per_client: Positive = 128
+    max_channel_length: Positive = 255
+    recovery_max_publications: Positive = 300
+
+
+class Ingest(Section, frozen=True, kw_only=True):
+    """The process that carries taps from MQTT into PostgreSQL."""
+
+    batch_max_taps: Positive = 256
+    batch_wait_seconds: PositiveFloat = 0.005
+    ring_cache_seconds: PositiveFloat = 30.0
+
+
+class Relay(Section, frozen=True, kw_only=True):
+    """The process that carries events from the outbox to Redis and to consumer tasks."""
+
+    shards: Positive = 16
+    batch_max_events: Positive = 512
+    poll_seconds: PositiveFloat = 1.0
+    sweep_seconds: PositiveFloat = 5.0
+    stale_task_seconds: PositiveFloat = 30.0
+
+
+class Gateway(Section, frozen=True, kw_only=True):
+    """The edge daemon. `ble_backend`: "auto" for the machine's Bluetooth, "bumble:<transport>"."""
+
+    id: str = ""
+    mqtt_url: Secret = ""
+    mqtt_version: Literal["5", "3.1.1"] = "5"
+    ble_backend: str = "auto"
+    spool_path: str = ""
+    spool_max_rows: Positive = 1_000_000
+
+
+class Development(Section, frozen=True, kw_only=True):
+    """Only read in development mode: the control address of the virtual rings."""
+
+    rings_address: str = ""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """Everything a process may be told."""
+
+    server: Server = field(default_factory=Server)
+    log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
+    database: Database = field(default_factory=Database)
+    redis: Redis = field(default_factory=Redis)
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    auth: Auth = field(default_factory=Auth)
+    keys: Keys = field(default_factory=Keys)
+    realtime: Realtime = field(default_factory=Realtime)
+    ingest: Ingest = field(default_factory=Ingest)
+    relay: Relay = field(default_factory=Relay)
+    gateway: Gateway = field(default_factory=Gateway)
+    development: Development = field(default_factory=Development)
+
+
+ALIASES: Final[dict[str, tuple[str, str]]] = {
+    "DATABASE_URL": ("database", "url"),
+    "DATABASE_WORKER_URL": ("database", "worker_url"),
+    "DATABASE_SYSTEM_URL": ("database", "system_url"),
+    "DATABASE_OWNER_URL": ("database", "owner_url"),
+    "DATABASE_DIRECT_URL": ("database", "direct_url"),
+    "DATABASE_SUPERUSER_URL": ("database", "superuser_url"),
+    "REDIS_URL": ("redis", "url"),
+    "MQTT_URL": ("mqtt", "url"),
+}
+_PREFIX: Final = "PINGHUB_"
+_OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
+
+
+def home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that holds local state: `PINGHUB_HOME`, else `./.pinghub`."""
+    return Path(environ.get("PINGHUB_HOME", ".pinghub")).absolute()
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the settings, or raise ConfigError naming the setting and the remedy."""
+    merged: dict[str, dict[str, Any]] = {}
+    config_file = Path(environ.get("PINGHUB_CONFIG", "pinghub.toml"))
+    for path in (home(environ) / "embedded.toml", config_file):
+        for section, values in _read_toml(path).items():
+            merged.setdefault(section, {}).update(values)
+    for (section, key), value in _from_environment(environ).items():
+        merged.setdefault(section, {})[key] = value
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def require(value: str, setting: str) -> str:
+    """Return a setting that a process cannot do without, or raise ConfigError."""
+    if value:
+        return value
+    section, key = setting.split(".")
+    names = [f"{_PREFIX}{section.upper()}__{key.upper()}"]
+    names += [alias for alias, target in ALIASES.items() if target == (section, key)]
+    raise ConfigError(f"{setting} is not set: start `pinghub up`, or set {' or '.join(names)}")
+
+
+def shown(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the settings as plain values with secrets and URL passwords redacted."""
+    return {
+        section.name: {
+            item.name: _redacted(
+                getattr(getattr(settings, section.name), item.name), _is_secret(item.type)
+            )
+            for item in msgspec.structs.fields(getattr(settings, section.name))
+        }
+        for section in msgspec.structs.fields(settings)
+    }
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    for section, values in content.items():
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: `{section}` must be a table: [{section}]")
+    return content
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], Any] = {}
+    for alias, target in ALIASES.items():
+        if alias in environ:
+            found[target] = environ[alias]
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name in _OWN_VARIABLES:
+            continue
+        section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
+        if not separator:
+            raise ConfigError(f"{name} is not a setting: use {_PREFIX}SECTION__KEY")
+        is_list = (section, key) == ("server", "allowed_origins")
+        found[section, key] = [item for item in value.split(",") if item] if is_list else value
+    return found
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    problem, separator, path = str(error).rpartition(" - at `$.")
+    if not separator:
+        return f"settings: {error}"
+    return f"setting {path.rstrip('`')}: {problem}"
+
+
+def _is_secret(hint: Any) -> bool:  # noqa: ANN401  # a type annotation
+    return any(
+        isinstance(meta, Meta) and (meta.extra or {}).get("secret")
+        for meta in getattr(hint, "__metadata__", ())
+    )
+
+
+def _redacted(value: object, secret: bool) -> object:
+    if not secret or not isinstance(value, str) or not value:
+        return value
+    parts = urlsplit(value)
+    if not parts.scheme or not parts.hostname:
+        return "[redacted]"
+    user = f"{parts.username}:[redacted]@" if parts.password else ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, f"{user}{parts.hostname}{port}", parts.path, "", ""))

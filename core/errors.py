@@ -1,0 +1,110 @@
+"""Errors: every failure a caller may meet has a stable code in this catalogue.
+
+`DomainError` is raised anywhere; the edges translate it: RFC 9457 problem details over REST,
+error codes on sockets, reason codes over MQTT, exit code and hint in the command line.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+
+class ErrorSpec(msgspec.Struct, frozen=True):
+    """What a code means: HTTP status, short title, and what the caller can do about it."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+CATALOGUE: Final[dict[str, ErrorSpec]] = {
+    "request.malformed": ErrorSpec(
+        400, "Malformed request", "Send a body and parameters that match the OpenAPI document."
+    ),
+    "request.cursor_invalid": ErrorSpec(
+        400, "Invalid cursor", "Start again without `cursor`; cursors are opaque and not editable."
+    ),
+    "auth.required": ErrorSpec(
+        401, "Authentication required", "Send `Authorization: Bearer <access token>`."
+    ),
+    "auth.token_invalid": ErrorSpec(
+        401, "Invalid token", "Refresh the access token or sign in again."
+    ),
+    "auth.token_expired": ErrorSpec(401, "Token expired", "Refresh the access token."),
+    "auth.forbidden": ErrorSpec(403, "Forbidden", "The signed-in user may not do this."),
+    "auth.development_only": ErrorSpec(
+        403,
+        "Development only",
+        'Works only with server.mode = "development" and from a loopback address.',
+    ),
+    "request.origin_refused": ErrorSpec(
+        403, "Origin refused", "Add the page's origin to `server.allowed_origins`."
+    ),
+    "request.not_found": ErrorSpec(404, "Not found", "Check the path and the id."),
+    "request.method_not_allowed": ErrorSpec(
+        405, "Method not allowed", "Use a method that the OpenAPI document lists for this path."
+    ),
+    "request.conflict": ErrorSpec(
+        409, "Conflict", "The resource is in a state that does not allow this; read it again."
+    ),
+    "idempotency.in_flight": ErrorSpec(
+        409, "Request in flight", "The same Idempotency-Key is being processed; retry later."
+    ),
+    "idempotency.mismatch": ErrorSpec(
+        422, "Idempotency key reused", "Use a new Idempotency-Key for a different request."
+    ),
+    "idempotency.key_invalid": ErrorSpec(
+        400, "Invalid idempotency key", "Send 1 to 255 visible ASCII characters."
+    ),
+    "request.too_large": ErrorSpec(413, "Body too large", "Send a smaller body."),
+    "request.media_type": ErrorSpec(
+        415, "Unsupported media type", "Send `Content-Type: application/json`."
+    ),
+    "request.invalid": ErrorSpec(422, "Invalid value", "Correct the field that `errors` names."),
+    "limit.exceeded": ErrorSpec(429, "Too many requests", "Wait for the seconds in `Retry-After`."),
+    "server.internal": ErrorSpec(
+        500, "Internal error", "Retry; if it stays, report the `request_id`."
+    ),
+    "service.unavailable": ErrorSpec(
+        503, "Temporarily unavailable", "Retry after the seconds in `Retry-After`."
+    ),
+    "ring.not_found": ErrorSpec(404, "Ring not found", "List your rings with GET /v1/rings."),
+    "ring.claim_refused": ErrorSpec(
+        409, "Claim refused", "The code is wrong or already used; look at the ring's card."
+    ),
+    "tap.refused": ErrorSpec(403, "Tap refused", "Tap the ring again; a link works once."),
+    "tap.already_used": ErrorSpec(
+        409, "Tap already used", "Tap the ring again; another session has used this link."
+    ),
+    "conversation.not_found": ErrorSpec(
+        404, "Conversation not found", "List yours with GET /v1/conversations."
+    ),
+    "conversation.partner_invalid": ErrorSpec(
+        422, "Partner invalid", "Name another existing user."
+    ),
+}
+
+
+class DomainError(Exception):
+    """A refusal with a code of the catalogue; `detail` is safe to show to the caller."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        retry_after_seconds: int | None = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
+        spec = CATALOGUE[code]
+        super().__init__(detail or spec.title)
+        self.code = code
+        self.detail = detail or spec.remedy
+        self.status = spec.status
+        self.title = spec.title
+        self.retry_after_seconds = retry_after_seconds
+        self.errors = errors or []
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong; the message says which and what to do."""

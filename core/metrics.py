@@ -1,0 +1,20 @@
+"""Metrics: the process's Prometheus registry and its text form.
+
+Modules declare their own metrics with prometheus_client at import; labels are closed sets,
+never ids.
+"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest, start_http_server
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+def render() -> bytes:
+    """Return all metrics of this process in Prometheus text format."""
+    return generate_latest(REGISTRY)
+
+
+def serve(port: int) -> None:
+    """Answer GET /metrics on loopback from a thread, for processes that speak no HTTP."""
+    if port:
+        start_http_server(port, addr="127.0.0.1")
