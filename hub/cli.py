@@ -1,0 +1,140 @@
+"""The command `pinghub`: names of commands and where they live; each is imported when it is called.
+
+Exit codes: 0 done, 1 refused or failed, 2 a setting is missing or wrong.
+"""
+
+import importlib
+import json
+import os
+import sys
+from typing import Annotated, Final, NoReturn
+
+from cyclopts import App, Group, Parameter
+
+import core.log
+from core import config
+from core.errors import ConfigError, DomainError
+
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 2
+
+_DAILY = Group("Every day", sort_key=0)
+_PROCESSES = Group("Processes of the hub (`up` starts them all)", sort_key=1)
+_EDGE = Group("Beside the rings", sort_key=2)
+_UPKEEP = Group("Upkeep", sort_key=3)
+
+app = App(
+    name="pinghub",
+    help="Carries a ring's tap to every subscribed app.",
+    help_epilogue=(
+        "Settings come from pinghub.toml and from PINGHUB_SECTION__KEY in the environment;"
+        " see `pinghub config`.\n\n"
+        "Examples:\n\n"
+        "- `pinghub up`  everything on this machine, with demo data and virtual rings\n\n"
+        "- `pinghub doctor --json`  what is reachable, for scripts\n\n"
+        "- `DATABASE_URL=postgresql://… pinghub serve`  one process with your own services"
+    ),
+    help_format="markdown",
+    group_commands=_UPKEEP,
+)
+app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
+
+app.command(
+    "hub.processes.up:up", group=_DAILY, help="Start everything on this machine; Ctrl-C stops it."
+)
+app.command(
+    "hub.processes.watch:watch", group=_DAILY, help="Print one line per tap and message, live."
+)
+app.command(
+    "hub.processes.doctor:doctor", group=_DAILY, help="Check every dependency and say what to do."
+)
+app.command("gateway.cli:app", name="gateway", group=_EDGE, help="The edge daemon.")
+app.command("firmware_bridge.cli:app", name="ring", group=_EDGE, help="Virtual rings, ring bytes.")
+app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
+
+
+@app.command(group=_PROCESSES)
+def serve() -> None:
+    """Serve REST, websocket and console."""
+    _run("serve")
+
+
+@app.command(group=_PROCESSES)
+def ingest() -> None:
+    """Carry taps from MQTT into PostgreSQL."""
+    _run("ingest")
+
+
+@app.command(group=_PROCESSES)
+def relay() -> None:
+    """Carry events from the outbox to Redis and to consumer tasks."""
+    _run("relay")
+
+
+@app.command(group=_PROCESSES)
+def worker() -> None:
+    """Run consumer tasks (Taskiq's own worker on hub.queue:create_broker)."""
+    _run("worker")
+
+
+@app.command(group=_PROCESSES)
+def scheduler() -> None:
+    """Kick periodic tasks (Taskiq's own scheduler on hub.queue:create_scheduler)."""
+    _run("scheduler")
+
+
+@app.command
+def seed() -> None:
+    """Put demo users, rings and a gateway into the database; again is harmless."""
+    _run("seed")
+
+
+@app.command(name="config")
+def show_config(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """Show the settings in force, secrets redacted."""
+    sections = config.shown(config.load())
+    if as_json:
+        print(json.dumps(sections, indent=2))  # noqa: T201  # a command's output
+        return
+    for section, values in sections.items():
+        print(f"[{section}]")  # noqa: T201  # a command's output
+        for name, value in values.items():
+            print(f"{name} = {json.dumps(value)}")  # noqa: T201  # a command's output
+        print()  # noqa: T201  # a command's output
+
+
+@app.command
+def openapi() -> None:
+    """Print the OpenAPI document of the REST interface as JSON."""
+    create_app = importlib.import_module("hub.app").create_app
+    document = create_app(config.load()).openapi_schema.to_schema()
+    print(json.dumps(document, indent=2))  # noqa: T201  # a command's output
+
+
+def _run(name: str) -> None:
+    settings = config.load()
+    core.log.configure(settings.log.level, settings.log.style)
+    importlib.import_module(f"hub.processes.{name}").run(settings)
+
+
+def main() -> NoReturn:
+    """Run the command line; expected failures are one line each, never a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        _fail(str(error), EXIT_CONFIG)
+    except DomainError as error:
+        _fail(f"{error.code}: {error.detail}", EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader (`| head`) has left; the interpreter must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"pinghub: {message}", file=sys.stderr)  # noqa: T201  # a command's output
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
