@@ -152,6 +152,12 @@ class Development(Section, frozen=True, kw_only=True):
     rings_address: str = ""
 
 
+class Console(Section, frozen=True, kw_only=True):
+    """GET /console. `sdk_path`: the JS SDK's browser build; empty: node_modules of the project."""
+
+    sdk_path: str = ""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """Everything a process may be told."""
 
@@ -168,6 +174,7 @@ class Settings(Section, frozen=True, kw_only=True):
     relay: Relay = field(default_factory=Relay)
     gateway: Gateway = field(default_factory=Gateway)
     development: Development = field(default_factory=Development)
+    console: Console = field(default_factory=Console)
 
 
 ALIASES: Final[dict[str, tuple[str, str]]] = {

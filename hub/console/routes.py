@@ -1,0 +1,89 @@
+"""Serves the console: its own files, and the official JS SDK as the install step fetched it."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, HeaderParameter
+from msgspec import Struct
+
+from core import config
+from core.errors import DomainError
+
+_STATIC: Final = Path(__file__).parent / "static"
+_PROJECT: Final = Path(__file__).parents[2]
+_SDK: Final = Path("node_modules/centrifuge/dist/centrifuge.js")
+_MEDIA_TYPES: Final = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+_HEADERS: Final = {
+    # Everything the page needs comes from this hub; text from users is never parsed as HTML.
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+        " object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # The modules of the page belong together, so each load asks whether they changed.
+    "Cache-Control": "no-cache",
+}
+
+_IfNoneMatch = Annotated[str | None, HeaderParameter(name="if-none-match")]
+
+
+class _File(Struct, frozen=True):
+    body: bytes
+    media_type: str
+    etag: str
+
+
+def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
+    """Return the routes of GET /console and what the page loads; the files are read once, here."""
+    files = {path.name: _read(path) for path in sorted(_STATIC.iterdir())}
+
+    @get("/console", include_in_schema=False, sync_to_thread=False)
+    def console_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
+        return _answer(files["index.html"], if_none_match)
+
+    @get("/console/{name:str}", include_in_schema=False, sync_to_thread=False)
+    def console_file(name: FromPath[str], if_none_match: _IfNoneMatch = None) -> Response[bytes]:
+        if name not in files:
+            raise DomainError("request.not_found")
+        return _answer(files[name], if_none_match)
+
+    @get("/console/sdk/centrifuge.js", include_in_schema=False, sync_to_thread=True)
+    def console_sdk(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
+        path = find_sdk(settings.console)
+        if path is None:
+            raise DomainError(
+                "request.not_found",
+                "The JS SDK is not installed: run `make up`, or `npm ci` in the project folder.",
+            )
+        return _answer(_read(path), if_none_match)
+
+    return [console_page, console_file, console_sdk]
+
+
+def find_sdk(console: config.Console) -> Path | None:
+    """Return the SDK's browser build: the setting, else node_modules here or in the project."""
+    named = [Path(console.sdk_path)] if console.sdk_path else [Path.cwd() / _SDK, _PROJECT / _SDK]
+    return next((path for path in named if path.is_file()), None)
+
+
+def _read(path: Path) -> _File:
+    body = path.read_bytes()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return _File(body=body, media_type=_MEDIA_TYPES[path.suffix], etag=etag)
+
+
+def _answer(file: _File, if_none_match: str | None) -> Response[bytes]:
+    headers = {**_HEADERS, "ETag": file.etag}
+    if if_none_match == file.etag:
+        return Response(b"", status_code=304, headers=headers, media_type=file.media_type)
+    return Response(file.body, headers=headers, media_type=file.media_type)

@@ -1,0 +1,96 @@
+"""The console's files: what is served, under which headers, and what is not."""
+
+from pathlib import Path
+
+import pytest
+from litestar import Request, Response
+from litestar.testing import TestClient, create_test_client
+
+from core import config
+from core.errors import DomainError
+from hub.console import console_routes
+
+
+@pytest.fixture
+def sdk(tmp_path: Path) -> Path:
+    path = tmp_path / "centrifuge.js"
+    path.write_text("globalThis.Centrifuge = class {};")
+    return path
+
+
+def console(sdk_path: Path) -> TestClient:
+    def refuse(_request: Request, error: DomainError) -> Response:
+        return Response({"detail": error.detail}, status_code=error.status)
+
+    settings = config.Settings(console=config.Console(sdk_path=str(sdk_path)))
+    return create_test_client(console_routes(settings), exception_handlers={DomainError: refuse})
+
+
+def test_the_page_is_served_with_a_policy_that_allows_only_its_own_origin(sdk: Path) -> None:
+    with console(sdk) as client:
+        answer = client.get("/console")
+    policy = answer.headers["content-security-policy"]
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_holds_no_inline_script_or_style_that_the_policy_would_refuse(sdk: Path) -> None:
+    with console(sdk) as client:
+        page = client.get("/console").text
+    assert "<style" not in page
+    assert " style=" not in page
+    assert page.count("<script") == page.count('<script src="') + page.count(
+        '<script type="module" src="'
+    )
+    assert "//" not in page.replace("<!doctype", "")
+
+
+def test_every_file_of_the_page_has_its_media_type(sdk: Path) -> None:
+    expected = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    folder = Path(console_routes.__code__.co_filename).parent / "static"
+    with console(sdk) as client:
+        for path in folder.iterdir():
+            answer = client.get(f"/console/{path.name}")
+            assert answer.content == path.read_bytes()
+            kind = answer.headers["content-type"]
+            assert kind.startswith(expected.get(path.suffix, "text/html")), path.name
+
+
+def test_an_unchanged_file_costs_no_second_transfer(sdk: Path) -> None:
+    with console(sdk) as client:
+        first = client.get("/console/sdk/centrifuge.js")
+        second = client.get(
+            "/console/sdk/centrifuge.js", headers={"if-none-match": first.headers["etag"]}
+        )
+    assert first.text == sdk.read_text()
+    assert (second.status_code, second.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["../routes.py", "%2e%2e%2froutes.py", "..%5croutes.py", "nothing.js", "sdk"]
+)
+def test_nothing_but_the_files_of_the_page_is_served(sdk: Path, path: str) -> None:
+    with console(sdk) as client:
+        assert client.get(f"/console/{path}").status_code == 404
+
+
+def test_a_missing_sdk_is_answered_with_what_to_run(tmp_path: Path) -> None:
+    with console(tmp_path / "absent.js") as client:
+        answer = client.get("/console/sdk/centrifuge.js")
+    assert answer.status_code == 404
+    assert "make up" in answer.json()["detail"]
+
+
+def test_without_a_setting_the_sdk_comes_from_the_install_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = tmp_path / "node_modules/centrifuge/dist/centrifuge.js"
+    built.parent.mkdir(parents=True)
+    built.write_text("// the SDK of this folder")
+    monkeypatch.chdir(tmp_path)
+    settings = config.Settings()
+    with create_test_client(console_routes(settings)) as client:
+        assert client.get("/console/sdk/centrifuge.js").text == "// the SDK of this folder"
