@@ -1,0 +1,97 @@
+"""Accounts and sign-in sessions as the REST interface takes and shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from core.actor import Role
+from hub.domains.profiles.schemas import Profile
+
+Line = Annotated[
+    str, Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$")
+]
+Paragraph = Annotated[str, Meta(max_length=1000, pattern=r"^[^\u0000]*$")]
+TimeZone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
+Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+RefreshToken = Annotated[str, Meta(min_length=16, max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class DevelopmentSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Picks a demo user."""
+
+    user_id: UUID
+
+
+class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exchanges a refresh token; each works once."""
+
+    refresh_token: RefreshToken
+
+
+class ChangeMe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes of one's own account; absent fields stay as they are."""
+
+    full_name: Line | UnsetType = UNSET
+    timezone: TimeZone | UnsetType = UNSET
+    locale: Locale | UnsetType = UNSET
+    display_name: Line | UnsetType = UNSET
+    bio: Paragraph | UnsetType = UNSET
+
+
+class PickableUser(Struct, frozen=True):
+    """A user as the development sign-in lists them."""
+
+    id: UUID
+    full_name: str
+
+
+class Account(Struct, frozen=True):
+    """One's own row of `users`, without what is sealed."""
+
+    id: UUID
+    full_name: str
+    timezone: str
+    locale: str | None
+    role: Role
+    created_at: datetime
+
+
+class SealedEmail(Struct, frozen=True):
+    """The sealed address of a user."""
+
+    email: bytes | None
+
+
+class Me(Struct, frozen=True):
+    """The signed-in user, as only they see themselves."""
+
+    id: UUID
+    full_name: str
+    email: str | None
+    timezone: str
+    locale: str | None
+    role: Role
+    created_at: datetime
+    profile: Profile
+
+
+class SignedIn(Struct, frozen=True, kw_only=True):
+    """Tokens of a sign-in session; the access token opens REST and websocket alike."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the scheme's name
+    expires_in: int
+    refresh_token: str
+    user: Account
+
+
+class StoredSession(Struct, frozen=True):
+    """A sign-in session as the look-up by a refresh token's hash finds it."""
+
+    id: UUID
+    user_id: UUID
+    family_id: UUID
+    expires_at: datetime
+    revoked_at: datetime | None

@@ -1,0 +1,53 @@
+"""Payloads of the events of rings; the columns that the database's triggers emit."""
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from core.edge import TapKind, TimeSource
+from hub.domains.rings.schemas import RingKind, RingStatus, TapSource
+
+
+class RingClaimed(Struct, frozen=True, kw_only=True, tag="ring.claimed"):
+    """A user made a ring theirs."""
+
+    ring_id: UUID
+    label: str
+    kind: RingKind
+    status: RingStatus
+
+
+class RingRenamed(Struct, frozen=True, kw_only=True, tag="ring.renamed"):
+    """The owner changed a ring's label."""
+
+    ring_id: UUID
+    label: str
+    kind: RingKind
+    status: RingStatus
+
+
+class RingLost(Struct, frozen=True, kw_only=True, tag="ring.lost"):
+    """The owner reported a ring as lost; its taps are refused from now on."""
+
+    ring_id: UUID
+    label: str
+    kind: RingKind
+    status: RingStatus
+
+
+class RingTapped(Struct, frozen=True, kw_only=True, tag="ring.tapped"):
+    """A tap was recorded, exactly once."""
+
+    tap_id: UUID
+    ring_id: UUID
+    kind: TapKind
+    source: TapSource
+    boot: int | None
+    seq: int | None
+    rssi: int | None
+    gateway_id: UUID | None
+    tapped_at: datetime | None
+    uncertainty_ms: int | None
+    time_source: TimeSource | None
+    verified: bool

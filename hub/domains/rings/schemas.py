@@ -1,0 +1,82 @@
+"""Rings and taps as the REST interface takes and shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from core.edge import TapKind, TimeSource
+
+RingKind = Literal["nfc", "ble", "dual"]
+RingStatus = Literal["unclaimed", "active", "lost", "revoked"]
+TapSource = Literal["ble", "sun", "reader", "phone"]
+TapState = Literal["half", "mutual", "exchanged"]
+Label = Annotated[
+    str, Meta(min_length=1, max_length=80, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$")
+]
+ClaimCode = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=64,
+        pattern=r"^[0-9A-Za-z -]+$",
+        description="The code on the ring's card; blanks, hyphens and case do not matter.",
+        examples=["KQ7F-2MXD-9TRA"],
+    ),
+]
+
+
+class ClaimRing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks to own the ring whose card carries this code."""
+
+    claim_code: ClaimCode
+    label: Label = "My ring"
+
+
+class RenameRing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Gives a ring another label."""
+
+    label: Label
+
+
+class Ring(Struct, frozen=True):
+    """A ring of the signed-in user."""
+
+    id: UUID
+    label: str | None
+    kind: RingKind
+    status: RingStatus
+    battery_pct: int | None
+    firmware_version: str | None
+    claimed_at: datetime | None
+    last_seen_at: datetime | None
+    created_at: datetime
+
+
+class Tap(Struct, frozen=True):
+    """One recorded tap of a ring of the signed-in user."""
+
+    id: UUID
+    ring_id: UUID
+    gateway_id: UUID | None
+    kind: TapKind
+    source: TapSource
+    boot: int | None
+    seq: int | None
+    rssi: int | None
+    lat: float | None
+    lon: float | None
+    tapped_at: datetime | None
+    uncertainty_ms: int | None
+    time_source: TimeSource | None
+    verified: bool
+    state: TapState
+    received_at: datetime
+
+
+class Pressed(Struct, frozen=True):
+    """What a virtual ring counted when it was pressed."""
+
+    boot: int
+    seq: int
