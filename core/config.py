@@ -188,6 +188,7 @@ ALIASES: Final[dict[str, tuple[str, str]]] = {
     "MQTT_URL": ("mqtt", "url"),
 }
 _PREFIX: Final = "PINGHUB_"
+_TEST_PREFIX: Final = "PINGHUB_TEST_"
 _OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 
@@ -253,7 +254,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
         if alias in environ:
             found[target] = environ[alias]
     for name, value in environ.items():
-        if not name.startswith(_PREFIX) or name in _OWN_VARIABLES:
+        if not name.startswith(_PREFIX) or name.startswith(_TEST_PREFIX) or name in _OWN_VARIABLES:
             continue
         section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
         if not separator:
