@@ -1,0 +1,289 @@
+"""A virtual ring: the firmware's behaviour on a Bumble host, with durable memory.
+
+A tap is on disk before it is notified. While a central is subscribed taps go out live; a replay
+sends the kept records oldest first, and a live tap may overtake it, as on a real ring.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from bumble import hci
+from bumble.att import ATT_Error, Attribute, AttributeValue, ErrorCode
+from bumble.core import UUID, AdvertisingData
+from bumble.device import Connection, Device
+from bumble.gatt import Characteristic, Service
+from bumble.host import Host
+
+from core.edge import TapKind
+from firmware_bridge import gatt, tap
+from firmware_bridge.virtual.controller import RadioController
+from firmware_bridge.virtual.link import RadioLink
+from firmware_bridge.virtual.memory import Memory
+
+ADVERTISING_INTERVAL_MS: Final = 100.0
+_FIRMWARE: Final = "virtual-1"
+
+
+def ring_address(ring_id: bytes) -> hci.Address:
+    """Return the static random address of a virtual ring; the same id has the same address."""
+    digest = bytearray(sha256(b"virtual-ring" + ring_id).digest()[:6])
+    digest[5] |= 0xC0  # the two top bits say "static random"
+    return hci.Address(bytes(digest), hci.Address.RANDOM_DEVICE_ADDRESS)
+
+
+class VirtualRing:
+    """One ring on a link; construct, `start`, `press`, `stop`."""
+
+    def __init__(
+        self,
+        link: RadioLink,
+        *,
+        ring_id: bytes,
+        key: bytes,
+        memory_path: Path,
+        name: str = "",
+        advertising_interval_ms: float = ADVERTISING_INTERVAL_MS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ring_id = ring_id
+        self.name = name or f"PING-{ring_id.hex()[-4:].upper()}"
+        self.address = ring_address(ring_id)
+        self.battery_pct = 80
+        self.identified = 0
+        self._link = link
+        self._key = key
+        self._memory_path = memory_path
+        self._interval_ms = advertising_interval_ms
+        self._monotonic = monotonic
+        self._writing = asyncio.Lock()
+        self._replay: asyncio.Task[None] | None = None
+        self._replies: set[asyncio.Task[None]] = set()
+        self._time_offset_ms: int | None = None
+
+    async def start(self) -> None:
+        """Boot: count it, power the radio on, advertise."""
+        self.memory = await asyncio.to_thread(Memory, self._memory_path)
+        self._started_at = self._monotonic()
+        self._time_offset_ms = None
+        self.controller = RadioController(f"ring {self.ring_id.hex()}", self._link)
+        host = Host()
+        host.controller = self.controller
+        self.device = Device(name=self.name, address=self.address, host=host)
+        self._add_services()
+        await self.device.power_on()
+        await self.device.start_advertising(
+            auto_restart=True,
+            advertising_data=_advertisement(),
+            scan_response_data=_scan_response(self.name),
+            advertising_interval_min=self._interval_ms,
+            advertising_interval_max=self._interval_ms,
+        )
+
+    async def stop(self) -> None:
+        """Switch off; the memory stays."""
+        if self._replay is not None:
+            self._replay.cancel()
+        async with self._writing:
+            self.controller.power_off()
+            self.memory.close()
+
+    async def reboot(self) -> None:
+        """Switch off and on again: boot goes up, seq goes on."""
+        await self.stop()
+        await self.start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a central is connected."""
+        return bool(self.device.connections)
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether a central receives taps live."""
+        return any(self._listeners())
+
+    def status(self) -> gatt.Status:
+        """Return what a read of STATUS gives."""
+        return gatt.Status(
+            boot=self.memory.boot,
+            last_seq=self.memory.last_seq,
+            oldest_unacked=self.memory.oldest_seq,
+            uptime_ms=self._uptime_ms(),
+            pending=self.memory.pending_count,
+        )
+
+    async def press(
+        self,
+        kind: TapKind = "tap_to_phone",
+        *,
+        peer_eid: bytes | None = None,
+        peer_ctr: int = 0,
+        rssi: int | None = None,
+    ) -> tap.TapRecord:
+        """Tap: sign, store durably, then notify; raises MemoryFullError when nothing fits."""
+        async with self._writing:
+            record = tap.TapRecord(
+                kind=kind,
+                boot=self.memory.boot,
+                seq=self.memory.next_seq(),
+                uptime_ms=self._uptime_ms(),
+                rssi=rssi,
+                peer_eid=peer_eid,
+                peer_ctr=peer_ctr,
+                time_synced=self._time_offset_ms is not None,
+                replayed=not self.subscribed,
+                low_battery=self.battery_pct <= 15,  # noqa: PLR2004  # per cent
+            )
+            raw = tap.encode(record, ring_id=self.ring_id, key=self._key)
+            await asyncio.to_thread(self.memory.keep, raw)
+            await self._notify(raw)
+            return record
+
+    async def _notify(self, raw: bytes) -> None:
+        for connection in self._listeners():
+            await self.device.notify_subscriber(connection, self._tap, raw)
+
+    def _listeners(self) -> list[Connection]:
+        subscribers = self.device.gatt_server.subscribers
+        return [
+            connection
+            for connection in self.device.connections.values()
+            if subscribers.get(connection, {}).get(self._tap.handle, b"\0\0")[0] & 1
+            and connection.att_mtu >= tap.ATT_MTU_MIN
+        ]
+
+    def _uptime_ms(self) -> int:
+        return int((self._monotonic() - self._started_at) * 1000) & 0xFFFFFFFF
+
+    async def _on_ack(self, connection: Connection, data: bytes) -> None:
+        try:
+            ack = gatt.decode_ack(data)
+        except gatt.GattError:
+            raise ATT_Error(ErrorCode.INVALID_ATTRIBUTE_LENGTH) from None
+        async with self._writing:
+            forgotten = self.memory.acknowledge(ack.boot, ack.seq)
+        if forgotten:
+            await self.device.notify_subscriber(connection, self._status)
+
+    def _on_ctrl(self, connection: Connection, data: bytes) -> None:
+        opcode = data[0] if data else 0
+        try:
+            command = gatt.decode_ctrl(data)
+        except gatt.GattError:
+            self._reply(connection, gatt.CtrlReply(opcode=opcode, result="malformed"))
+            return
+        match command:
+            case gatt.Replay():
+                if self._replay is not None:
+                    self._replay.cancel()
+                self._replay = asyncio.create_task(self._run_replay(connection))
+                return
+            case gatt.SetTime(unix_ms):
+                self._time_offset_ms = unix_ms - self._uptime_ms()
+                reply = gatt.CtrlReply(opcode=opcode, result="ok")
+            case gatt.Identify():
+                self.identified += 1
+                reply = gatt.CtrlReply(opcode=opcode, result="ok")
+            case None:
+                reply = gatt.CtrlReply(opcode=opcode, result="unsupported")
+        self._reply(connection, reply)
+
+    async def _run_replay(self, connection: Connection) -> None:
+        count = 0
+        for raw in self.memory.pending:
+            if connection not in self._listeners():
+                return
+            if not self.memory.keeps(raw):
+                continue  # acknowledged meanwhile
+            await self.device.notify_subscriber(connection, self._tap, raw)
+            await connection.drain()
+            count += 1
+        reply = gatt.CtrlReply(opcode=gatt.REPLAY, result="ok", count=count)
+        await self._indicate(connection, reply)
+
+    def _reply(self, connection: Connection, reply: gatt.CtrlReply) -> None:
+        # The write must be answered before the indication, so this cannot be awaited there.
+        task = asyncio.create_task(self._indicate(connection, reply))
+        self._replies.add(task)
+        task.add_done_callback(self._replies.discard)
+
+    async def _indicate(self, connection: Connection, reply: gatt.CtrlReply) -> None:
+        value = gatt.encode_ctrl_reply(reply)
+        with suppress(TimeoutError, asyncio.CancelledError):  # the central left
+            await self.device.indicate_subscriber(connection, self._ctrl, value)
+
+    def _add_services(self) -> None:
+        properties, permissions = Characteristic.Properties, Attribute.Permissions
+        self._tap = Characteristic[bytes](gatt.TAP, properties.NOTIFY, permissions.READABLE)
+        self._ack = Characteristic[bytes](
+            gatt.ACK,
+            properties.WRITE | properties.WRITE_WITHOUT_RESPONSE,
+            permissions.WRITEABLE,
+            AttributeValue(write=self._on_ack),
+        )
+        self._status = Characteristic[bytes](
+            gatt.STATUS,
+            properties.READ | properties.NOTIFY,
+            permissions.READABLE,
+            AttributeValue(read=lambda _connection: gatt.encode_status(self.status())),
+        )
+        self._ctrl = Characteristic[bytes](
+            gatt.CTRL,
+            properties.WRITE | properties.INDICATE,
+            permissions.WRITEABLE,
+            AttributeValue(write=self._on_ctrl),
+        )
+        ident = _readable(gatt.IDENT, lambda: self.ring_id)
+        battery = Characteristic[bytes](
+            UUID.from_16_bits(0x2A19),
+            properties.READ | properties.NOTIFY,
+            permissions.READABLE,
+            AttributeValue(read=lambda _connection: bytes((self.battery_pct,))),
+        )
+        self.device.add_services(
+            [
+                Service(gatt.SERVICE, [self._tap, self._ack, self._status, self._ctrl, ident]),
+                Service(
+                    UUID.from_16_bits(0x180A),
+                    [
+                        _readable(UUID.from_16_bits(0x2A29), lambda: b"Ping"),
+                        _readable(UUID.from_16_bits(0x2A26), _FIRMWARE.encode),
+                    ],
+                ),
+                Service(UUID.from_16_bits(0x180F), [battery]),
+            ]
+        )
+
+
+def _readable(uuid: str | UUID, value: Callable[[], bytes]) -> Characteristic[bytes]:
+    return Characteristic[bytes](
+        uuid,
+        Characteristic.Properties.READ,
+        Attribute.Permissions.READABLE,
+        AttributeValue(read=lambda _connection: value()),
+    )
+
+
+def _advertisement() -> bytes:
+    types = AdvertisingData.Type
+    flags = AdvertisingData.LE_GENERAL_DISCOVERABLE_MODE_FLAG
+    flags |= AdvertisingData.BR_EDR_NOT_SUPPORTED_FLAG
+    service = UUID(gatt.SERVICE).to_bytes()
+    return bytes(
+        AdvertisingData(
+            [
+                (types.FLAGS, bytes((flags,))),
+                (types.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS, service),
+            ]
+        )
+    )
+
+
+def _scan_response(name: str) -> bytes:
+    types = AdvertisingData.Type
+    return bytes(AdvertisingData([(types.COMPLETE_LOCAL_NAME, name.encode()[:29])]))
