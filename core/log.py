@@ -43,7 +43,7 @@ def configure(level: str = "INFO", style: Literal["json", "console"] = "json") -
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a module."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
 
 
 def redact(
