@@ -76,7 +76,12 @@ class RadioController(Controller):
 
     def lose_links(self) -> None:
         """Let the supervision time of every link run out, on this side only."""
-        for connection in list(self.le_connections.values()):
+        for peer in list(self.le_connections):
+            self.lose_link(peer)
+
+    def lose_link(self, peer: hci.Address) -> None:
+        """Let the supervision time of the link to a peer run out, on this side only."""
+        if connection := self.le_connections.get(peer):
             self.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
 
     def on_hci_le_set_extended_scan_parameters_command(

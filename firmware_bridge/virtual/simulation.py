@@ -1,0 +1,269 @@
+"""The process of the virtual rings: a link, its rings, one controller over TCP, a control port.
+
+What it must hold: a tap that was answered to a press or notified is on disk, so SIGKILL loses
+none; every start is a boot of every ring.
+"""
+
+import asyncio
+import itertools
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from bumble import hci
+
+from core import log
+from core.edge import TapKind
+from core.errors import ConfigError
+from firmware_bridge.virtual import tag
+from firmware_bridge.virtual.controller import RadioController
+from firmware_bridge.virtual.hci_server import HciServer
+from firmware_bridge.virtual.link import LossyLink
+from firmware_bridge.virtual.memory import MemoryFullError
+from firmware_bridge.virtual.ring import VirtualRing
+
+_GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:F4:F5"
+_LINE_BYTES_MAX: Final = 65_536
+_log = log.get("rings")
+
+_Hex8 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{16}$")]
+_Hex16 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{32}$")]
+_HexUid = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{14}$")]
+
+
+class RingEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One ring of the rings file; what else stands there is ignored."""
+
+    device_id: _Hex8
+    tap_key: _Hex16
+    name: str = ""
+    nfc_uid: _HexUid | None = None
+    sun_meta_key: _Hex16 | None = None
+    sun_file_key: _Hex16 | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line to the control port; exactly one of the verbs is set."""
+
+    press: str | None = None
+    kind: TapKind = "tap_to_phone"
+    link: str | None = None
+    base: str = "http://127.0.0.1:8000/t"
+    reboot: str | None = None
+    silence: str | None = None
+    restore: str | None = None
+    list: bool = False
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the control port says of one ring."""
+
+    device_id: str
+    name: str
+    boot: int
+    last_seq: int
+    pending: int
+    connected: bool
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line from the control port."""
+
+    ok: bool
+    error: str = ""
+    boot: int = 0
+    seq: int = 0
+    link: str = ""
+    rings: "list[Listed] | None" = None
+
+
+def read_rings(path: Path) -> list[RingEntry]:
+    """Read the rings file, or raise ConfigError."""
+    try:
+        entries = msgspec.json.decode(path.read_bytes(), type=list[RingEntry])
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist: `pinghub seed` writes it") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    if not entries or len({entry.device_id.lower() for entry in entries}) != len(entries):
+        raise ConfigError(f"{path} must list rings, each device_id once")
+    return entries
+
+
+class Simulation:
+    """All virtual rings of a process; `start`, then drive it by `answer`, then `stop`."""
+
+    def __init__(self, entries: list[RingEntry], home: Path) -> None:
+        self.link = LossyLink()
+        self._entries = {entry.device_id.lower(): entry for entry in entries}
+        self.rings = {
+            device_id: VirtualRing(
+                self.link,
+                ring_id=bytes.fromhex(device_id),
+                key=bytes.fromhex(entry.tap_key),
+                memory_path=home / f"{device_id}.nvm",
+                name=entry.name[:29],
+            )
+            for device_id, entry in self._entries.items()
+        }
+        controller = RadioController("gateway", self.link, public_address=_GATEWAY_CONTROLLER)
+        self.hci = HciServer(controller)
+        self.control_port = 0
+        self._control: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    async def start(self, *, hci: tuple[str, int], control: tuple[str, int]) -> None:
+        """Boot the rings, then listen."""
+        for ring in self.rings.values():
+            await ring.start()
+        await self.hci.start(*hci)
+        self._control = await asyncio.start_server(self._serve, *control, limit=_LINE_BYTES_MAX)
+        self.control_port = self._control.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening, switch the rings off."""
+        if self._control is not None:
+            self._control.close()
+            for writer in tuple(self._clients):
+                writer.close()
+            await self._control.wait_closed()
+        await self.hci.stop()
+        for ring in self.rings.values():
+            await ring.stop()
+
+    async def press_in_turn(self, every_seconds: float) -> None:
+        """Tap one ring after the other, for ever."""
+        for ring in itertools.cycle(self.rings.values()):
+            await asyncio.sleep(every_seconds)
+            try:
+                await ring.press()
+            except MemoryFullError:
+                _log.warning("ring_memory_full", ring=ring.ring_id.hex())
+
+    async def answer(self, line: bytes) -> Answer:
+        """Do what one control line asks; bad lines are answered, never raised."""
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.DecodeError as error:
+            return Answer(ok=False, error=f"malformed: {error}")
+        verbs = ("press", "link", "reboot", "silence", "restore")
+        named = {verb: name for verb in verbs if (name := getattr(request, verb)) is not None}
+        if len(named) + request.list != 1:
+            return Answer(ok=False, error=f"malformed: one of {', '.join(verbs)}, list")
+        if request.list:
+            return Answer(ok=True, rings=[self._listed(name) for name in self.rings])
+        ((verb, name),) = named.items()
+        name = name.lower()
+        if name not in self.rings:
+            return Answer(ok=False, error="unknown ring")
+        return await self._do(verb, name, request)
+
+    async def _do(self, verb: str, name: str, request: Request) -> Answer:
+        ring = self.rings[name]
+        match verb:
+            case "press":
+                try:
+                    record = await ring.press(request.kind)
+                except MemoryFullError:
+                    return Answer(ok=False, error="the ring's memory is full")
+                return Answer(ok=True, boot=record.boot, seq=record.seq)
+            case "link":
+                keys = _tag_keys(self._entries[name])
+                if keys is None:
+                    return Answer(ok=False, error="the ring has no NFC tag in the rings file")
+                return Answer(ok=True, link=tag.next_link(request.base, keys, ring.memory))
+            case "reboot":
+                await ring.reboot()
+            case "silence":
+                self.link.silence(ring.address)
+                self._lose_link(ring.address)
+            case _:
+                self.link.restore(ring.address)
+        return Answer(ok=True, boot=ring.memory.boot)
+
+    def _lose_link(self, address: hci.Address) -> None:
+        # Both ends notice, as after a supervision timeout.
+        self.hci.controller.lose_link(address)
+        for ring in self.rings.values():
+            if ring.address == address:
+                ring.controller.lose_links()
+
+    def _listed(self, device_id: str) -> Listed:
+        ring = self.rings[device_id]
+        status = ring.status()
+        return Listed(
+            device_id=device_id,
+            name=ring.name,
+            boot=status.boot,
+            last_seq=status.last_seq,
+            pending=status.pending,
+            connected=ring.connected,
+        )
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        try:
+            with suppress(ConnectionError):
+                while line := await _line(reader):
+                    writer.write(msgspec.json.encode(await self.answer(line)) + b"\n")
+                    await writer.drain()
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+
+async def run(
+    entries: list[RingEntry],
+    home: Path,
+    *,
+    hci: tuple[str, int],
+    control: tuple[str, int],
+    every_seconds: float | None,
+) -> None:
+    """Run the rings until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    simulation = Simulation(entries, home)
+    try:
+        await simulation.start(hci=hci, control=control)
+    except OSError as error:
+        raise ConfigError(f"the virtual rings cannot start: {error}") from None
+    _log.info(
+        "process_ready",
+        rings=len(simulation.rings),
+        hci_port=simulation.hci.port,
+        control_port=simulation.control_port,
+    )
+    pressing = (
+        asyncio.create_task(simulation.press_in_turn(every_seconds)) if every_seconds else None
+    )
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait(
+        {waiting} | ({pressing} if pressing else set()), return_when="FIRST_COMPLETED"
+    )
+    waiting.cancel()
+    if pressing is not None:
+        if pressing.done():
+            pressing.result()  # only a fault ends it: let the process die of it
+        pressing.cancel()
+    await simulation.stop()
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ValueError:
+        return b""  # longer than any request: hang up
+
+
+def _tag_keys(entry: RingEntry) -> tag.TagKeys | None:
+    if not (entry.nfc_uid and entry.sun_meta_key and entry.sun_file_key):
+        return None
+    return tag.TagKeys(
+        uid=bytes.fromhex(entry.nfc_uid),
+        meta_key=bytes.fromhex(entry.sun_meta_key),
+        file_key=bytes.fromhex(entry.sun_file_key),
+    )
