@@ -1,0 +1,140 @@
+// REST with a session: the access token lives in memory, the refresh token in this window only.
+
+const STORED = "pinghub.refresh_token";
+
+/** A refusal in words: what the hub says in its problem details, or why it could not be asked. */
+export class Problem extends Error {
+  constructor({ title, detail = "", status = 0, code = "", requestId = "", fields = [], retryAfterSeconds = 0 }) {
+    super(title);
+    Object.assign(this, { title, detail, status, code, requestId, fields, retryAfterSeconds });
+  }
+
+  static async from(response) {
+    const body = await response.json().catch(() => ({}));
+    return new Problem({
+      title: body.title ?? `The hub answered ${response.status}`,
+      detail: body.detail,
+      status: response.status,
+      code: body.code,
+      requestId: body.request_id ?? response.headers.get("x-request-id") ?? "",
+      fields: (body.errors ?? []).map((field) => [field.field ?? field.key, field.message].filter(Boolean).join(": ")),
+      retryAfterSeconds: Number(response.headers.get("retry-after")) || 0,
+    });
+  }
+}
+
+export class Session {
+  #access = "";
+  #refreshing = null;
+  #refreshedAt = 0;
+  #onEnd;
+
+  /** `onEnd(problem)` is called when the hub no longer accepts this session. */
+  constructor({ onEnd }) {
+    this.#onEnd = onEnd;
+  }
+
+  get token() {
+    return this.#access;
+  }
+
+  get stored() {
+    return sessionStorage.getItem(STORED) !== null;
+  }
+
+  async signIn(userId) {
+    const answer = await call("POST", "/v1/auth/development/sign-in", { body: { user_id: userId } });
+    this.#keep(answer);
+    return answer.user;
+  }
+
+  /** Forget the tokens here at once, and tell the hub as far as it can be reached. */
+  async signOut() {
+    const token = this.#access;
+    const refreshToken = sessionStorage.getItem(STORED);
+    this.forget();
+    const body = { refresh_token: refreshToken };
+    await call("POST", "/v1/auth/logout", { token, body }).catch(() => undefined);
+  }
+
+  forget() {
+    this.#access = "";
+    sessionStorage.removeItem(STORED);
+  }
+
+  /** Return a token for the websocket: a new one, unless it was renewed a moment ago. */
+  async freshToken() {
+    if (Date.now() - this.#refreshedAt > 10_000 || !this.#access) await this.refresh();
+    return this.#access;
+  }
+
+  /** Renew the tokens; all who ask at the same time share one request, as a refresh token works once. */
+  refresh() {
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #refresh() {
+    const refreshToken = sessionStorage.getItem(STORED);
+    try {
+      this.#keep(await call("POST", "/v1/auth/refresh", { body: { refresh_token: refreshToken ?? "" } }));
+    } catch (problem) {
+      if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
+        this.forget();
+        this.#onEnd(problem);
+      }
+      throw problem;
+    }
+  }
+
+  #keep(answer) {
+    this.#access = answer.access_token;
+    this.#refreshedAt = Date.now();
+    sessionStorage.setItem(STORED, answer.refresh_token);
+  }
+
+  get(path) {
+    return this.#request("GET", path);
+  }
+
+  post(path, body, headers) {
+    return this.#request("POST", path, { body, headers });
+  }
+
+  patch(path, body) {
+    return this.#request("PATCH", path, { body });
+  }
+
+  async #request(method, path, options = {}) {
+    const token = this.#access;
+    try {
+      return await call(method, path, { ...options, token });
+    } catch (problem) {
+      if (problem.status !== 401) throw problem;
+      // Another request may have renewed it while this one was under way.
+      if (this.#access === token) await this.refresh();
+      return call(method, path, { ...options, token: this.#access });
+    }
+  }
+}
+
+/** Send one request; returns the decoded body, or throws a Problem. */
+export async function call(method, path, { body, headers = {}, token = "" } = {}) {
+  const sent = { Accept: "application/json", ...headers };
+  if (body !== undefined) sent["Content-Type"] = "application/json";
+  if (token) sent.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: sent,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "omit",
+      signal: AbortSignal.timeout(15_000),
+    });
+  } catch {
+    throw new Problem({ title: "The hub did not answer.", detail: "Check that it is running, then try again." });
+  }
+  if (!response.ok) throw await Problem.from(response);
+  return response.status === 204 ? undefined : response.json();
+}

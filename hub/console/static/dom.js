@@ -1,0 +1,41 @@
+// The few things the page needs of the DOM. Text always goes in as text, never as HTML.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element; functions among the attributes are listeners (`{ click: press }`). */
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+/** Show or hide elements by id. */
+export function show(visible, ...ids) {
+  for (const id of ids) byId(id).hidden = !visible;
+}
+
+/** A time of day; the date too when it was not today. */
+export function timeOf(iso, attributes = {}) {
+  const at = new Date(iso);
+  const today = at.toDateString() === new Date().toDateString();
+  const words = today
+    ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })
+    : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return el("time", { datetime: iso, title: at.toLocaleString(), ...attributes }, words);
+}
+
+/** Run an action of a button: it cannot be pressed twice, and keeps the focus meanwhile. */
+export async function busy(button, action) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await action();
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}

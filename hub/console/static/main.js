@@ -1,0 +1,175 @@
+// The console: sign in as a demo user, then rings, taps and messages, live.
+
+import { call, Problem, Session } from "./api.js";
+import { busy, byId, el, show } from "./dom.js";
+import { follow } from "./live.js";
+import { Messages } from "./messages.js";
+import { clearNotices, clearProblem, connection, notice, problem } from "./notices.js";
+import { Rings } from "./rings.js";
+import { Taps } from "./taps.js";
+import { count, initials } from "./words.js";
+
+const RETRY_AFTER_MS = 3_000;
+
+const session = new Session({ onEnd: () => leave("Your session has ended. Please sign in again.") });
+let desk = null;
+
+async function start() {
+  if (!globalThis.Centrifuge) {
+    problem(
+      new Problem({
+        title: "The JavaScript SDK is not installed",
+        detail: "Run “make up”, or “npm ci” in the project folder, then reload this page.",
+      }),
+    );
+    return;
+  }
+  if (session.stored) {
+    try {
+      await session.refresh();
+      await enter(await session.get("/v1/me"));
+      return;
+    } catch (error) {
+      if (error.status !== 401) problem(error);
+    }
+  }
+  await welcome();
+}
+
+async function listUsers() {
+  const answer = await call("GET", "/v1/auth/development/users");
+  return answer.items ?? answer;
+}
+
+async function welcome() {
+  show(true, "welcome");
+  try {
+    const users = await listUsers();
+    byId("users").replaceChildren(
+      ...users.map((user) => {
+        const button = el(
+          "button",
+          { type: "button", class: "user", "data-user": user.id, click: () => busy(button, () => pick(user)) },
+          el("span", { class: "avatar", "aria-hidden": "true" }, initials(user.full_name)),
+          el("span", {}, user.full_name),
+        );
+        return el("li", {}, button);
+      }),
+    );
+    byId("welcome-hint").textContent = "There are no demo users yet: run “pinghub seed”.";
+    show(users.length === 0, "welcome-hint");
+    clearProblem();
+  } catch (error) {
+    problem(error);
+    byId("welcome-hint").textContent = "Signing in by name works in development mode only: start “pinghub up”.";
+    show(error.code === "auth.development_only", "welcome-hint");
+    // A hub that is just starting is asked again; a refusal stays one.
+    if (error.status === 0 || error.status >= 500) {
+      setTimeout(() => !byId("welcome").hidden && welcome(), RETRY_AFTER_MS);
+    }
+  }
+}
+
+async function pick(user) {
+  try {
+    await enter(await session.signIn(user.id));
+    byId("main").focus();
+  } catch (error) {
+    problem(error);
+  }
+}
+
+async function enter(me) {
+  clearNotices();
+  desk?.stop();
+  desk = await openDesk(me);
+  byId("account-name").textContent = me.full_name;
+  byId("account-avatar").textContent = initials(me.full_name);
+  document.title = `${me.full_name} · Ping Hub console`;
+  show(false, "welcome");
+  show(true, "desk", "account", "second-window");
+}
+
+function leave(words) {
+  desk?.stop();
+  desk = null;
+  session.forget();
+  clearNotices();
+  document.title = "Ping Hub console";
+  show(false, "desk", "account", "second-window");
+  if (words) notice(words, "warn");
+  byId("main").focus();
+  return welcome();
+}
+
+async function openDesk(me) {
+  const users = await listUsers();
+  const rings = new Rings(session, { onChange: () => taps.rename() });
+  const taps = new Taps(session, rings);
+  const messages = new Messages(session, me, users);
+  let stopped = false;
+
+  // The channels are already followed when this runs, so nothing falls between list and live.
+  const load = async (options) => {
+    try {
+      await rings.load();
+      await Promise.all([taps.load(options), messages.load()]);
+      clearProblem();
+    } catch (error) {
+      if (stopped) return;
+      problem(error);
+      setTimeout(() => !stopped && load(options), error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
+    }
+  };
+
+  const live = follow({
+    token: session.token,
+    getToken: () => session.freshToken(),
+    onState: (state) => !stopped && connection(state),
+    onPublication: (_channel, event) => {
+      switch (event.type) {
+        case "ring.tapped":
+          return taps.arrive(event);
+        case "message.sent":
+          return messages.arrive(event);
+        case "conversation.opened":
+          messages.opened();
+          return true;
+        case "ring.claimed":
+        case "ring.renamed":
+        case "ring.lost":
+          rings.apply(event);
+          return true;
+        default:
+          return false;
+      }
+    },
+    onStart: () => load(),
+    onReturn: async ({ missed, lost }) => {
+      if (!lost) {
+        notice(missed ? `Connected again: recovered ${count(missed, "missed event")}.` : "Connected again: nothing was missed.");
+        return;
+      }
+      await load({ afresh: true });
+      notice("Connected again, but the history was lost: the lists were reloaded.", "warn");
+    },
+  });
+  byId("retry").onclick = () => live.retry();
+
+  return {
+    stop() {
+      stopped = true;
+      live.stop();
+      rings.clear();
+      taps.clear();
+      messages.clear();
+    },
+  };
+}
+
+byId("sign-out").addEventListener("click", () => {
+  session.signOut();
+  leave("");
+});
+
+start();
