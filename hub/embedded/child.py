@@ -152,6 +152,13 @@ def require_free(port: int, name: str) -> None:
             ) from None
 
 
+def free_port() -> int:
+    """Return a port of loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def owned_folder(path: Path) -> Path:
     """Create a folder that only its owner may enter."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
