@@ -35,6 +35,8 @@ class Server(Section, frozen=True, kw_only=True):
     public_url: str = "http://127.0.0.1:8000"
     mode: Literal["production", "development"] = "production"
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose X-Forwarded-For names the client; from anybody else it is ignored."""
     max_body_bytes: Positive = 1_048_576
     drain_seconds: PositiveFloat = 5.0
 
@@ -144,6 +146,8 @@ class Gateway(Section, frozen=True, kw_only=True):
     ble_backend: str = "auto"
     spool_path: str = ""
     spool_max_rows: Positive = 1_000_000
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
 
 
 class Development(Section, frozen=True, kw_only=True):
@@ -189,6 +193,7 @@ ALIASES: Final[dict[str, tuple[str, str]]] = {
 }
 _PREFIX: Final = "PINGHUB_"
 _TEST_PREFIX: Final = "PINGHUB_TEST_"
+_LISTS: Final = {("server", "allowed_origins"), ("server", "trusted_proxies")}
 _OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 
@@ -259,7 +264,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
         section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
         if not separator:
             raise ConfigError(f"{name} is not a setting: use {_PREFIX}SECTION__KEY")
-        is_list = (section, key) == ("server", "allowed_origins")
+        is_list = (section, key) in _LISTS
         found[section, key] = [item for item in value.split(",") if item] if is_list else value
     return found
 

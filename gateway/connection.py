@@ -1,0 +1,233 @@
+"""One ring's connection, a thin shell: does what gateway.link decides, with bleak."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakError
+
+from core import clock, log
+from firmware_bridge import gatt, tap
+from gateway import link
+
+DISCONNECT_SECONDS: Final = 5.0
+_ATT_HEADER_BYTES: Final = 3
+
+_log = log.get("gateway.ble")
+
+
+class Sink(Protocol):
+    """Where records and the rings' clocks go."""
+
+    def observe(self, ring: bytes, status: gatt.Status, unix_ms: int, round_trip_ms: float) -> None:
+        """A STATUS round trip of a ring, `unix_ms` in its middle."""
+        ...
+
+    async def store(
+        self, ring: bytes, record: tap.TapRecord, raw: bytes, *, rssi: int | None, live: bool
+    ) -> bool:
+        """Return whether the record is safe on disk."""
+        ...
+
+
+class RingConnection:
+    """A ring at one Bluetooth address: its link, and the task that talks to it."""
+
+    def __init__(
+        self,
+        *,
+        sink: Sink,
+        turn: asyncio.Lock,
+        client_backend: Any,  # noqa: ANN401  # bleak takes a class of its own kind, or None
+        random: Callable[[], float],
+    ) -> None:
+        """`turn` is the adapter's: one connect at a time."""
+        self.link = link.RingLink(random)
+        self.ring: bytes | None = None
+        self.rssi: int | None = None
+        self.malformed = 0
+        self._sink = sink
+        self._turn = turn
+        self._client_backend = client_backend
+        self._device: BLEDevice | None = None
+        self._client: BleakClient | None = None
+        self._talk: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._todo: asyncio.Queue[link.Action] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._boot: int | None = None
+
+    def seen(self, device: BLEDevice, rssi: int) -> None:
+        """An advertisement of this ring was heard."""
+        self._device = device
+        self.rssi = rssi
+        self.feed(link.Seen())
+
+    def feed(self, event: link.Event) -> None:
+        """Tell the link, and do what it asks for."""
+        before = self.link.state
+        for action in self.link.feed(event, clock.monotonic_seconds()):
+            self._do(action)
+        if self.link.state is not before:
+            _log.debug("link_changed", state=self.link.state, reason=self.link.reason)
+        self._arm()
+
+    async def close(self) -> None:
+        """End the connection; nothing is acknowledged any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._end_talk()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.link.deadline is not None:
+            delay = max(0.0, self.link.deadline - clock.monotonic_seconds())
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(delay, self.feed, link.Tick())
+
+    def _do(self, action: link.Action) -> None:
+        match action:
+            case link.Connect():
+                self._todo = asyncio.Queue()
+                self._talk = asyncio.create_task(self._converse())
+            case link.Disconnect(reason):
+                _log.info("ring_link_lost", ring=self._ring_hex, reason=reason)
+                self._start(self._clear_away())
+            case _:
+                self._todo.put_nowait(action)
+
+    async def _converse(self) -> None:
+        """One connection from the adapter's turn to its end."""
+        if self._device is None:
+            raise RuntimeError("connect before any advertisement")
+        try:
+            async with self._turn:
+                self.feed(link.ConnectStarted())
+                client = BleakClient(
+                    self._device,
+                    disconnected_callback=self._on_disconnected,
+                    timeout=link.CONNECT_SECONDS,
+                    backend=self._client_backend,
+                )
+                self._client = client
+                await client.connect()
+        except (BleakError, OSError, TimeoutError, EOFError) as error:
+            no_slots = "slot" in str(error).lower()
+            _log.debug("ring_connect_failed", reason=str(error))
+            self.feed(link.ConnectFailed(no_slots=no_slots))
+            return
+        self.feed(link.Connected())
+        while True:
+            action = await self._todo.get()
+            try:
+                result = await self._perform(client, action)
+            except (BleakError, OSError, TimeoutError, EOFError, gatt.GattError) as error:
+                self.feed(link.OperationFailed(str(error) or type(error).__name__))
+                return
+            if result is not None:
+                self.feed(result)
+
+    async def _perform(self, client: BleakClient, action: link.Action) -> link.Event | None:
+        match action:
+            case link.Discover():
+                return await self._discover(client)
+            case link.Subscribe():
+                await client.start_notify(gatt.CTRL, self._on_ctrl)
+                await client.start_notify(gatt.TAP, self._on_tap)
+                return link.Subscribed()
+            case link.ReadStatus():
+                return await self._read_status(client)
+            case link.StartReplay():
+                await client.write_gatt_char(gatt.CTRL, gatt.encode_ctrl(gatt.Replay()), True)
+                return None
+            case link.WriteAck(boot, seq):
+                data = gatt.encode_ack(gatt.Ack(boot=boot, seq=seq))
+                await client.write_gatt_char(gatt.ACK, data, True)
+                return link.AckWritten()
+            case link.Connect() | link.Disconnect():
+                raise RuntimeError("not an action of a standing connection")
+
+    async def _discover(self, client: BleakClient) -> link.Event:
+        acknowledge = client.services.get_characteristic(gatt.ACK)
+        if acknowledge is None or client.services.get_characteristic(gatt.TAP) is None:
+            return link.OperationFailed("not_a_ring")
+        self.ring = bytes(await client.read_gatt_char(gatt.IDENT))
+        if len(self.ring) != tap.RING_ID_BYTES:
+            return link.OperationFailed("ident_malformed")
+        # BlueZ reports 23 as mtu_size always; what a write may carry tells the truth.
+        writable = acknowledge.max_write_without_response_size + _ATT_HEADER_BYTES
+        return link.Discovered(mtu=max(client.mtu_size, writable))
+
+    async def _read_status(self, client: BleakClient) -> link.Event:
+        began = clock.monotonic_seconds()
+        data = await client.read_gatt_char(gatt.STATUS)
+        round_trip_ms = (clock.monotonic_seconds() - began) * 1000
+        status = gatt.decode_status(bytes(data))
+        self._boot = status.boot
+        if self.ring is not None:
+            middle_ms = clock.unix_ms() - round(round_trip_ms / 2)
+            self._sink.observe(self.ring, status, middle_ms, round_trip_ms)
+        return link.StatusRead(status)
+
+    def _on_tap(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
+        raw = bytes(data)
+        try:
+            record = tap.decode(raw)
+        except tap.TapError as error:
+            # Not stored, so not acknowledged: the ring keeps it for a gateway that can read it.
+            self.malformed += 1
+            _log.warning("record_malformed", ring=self._ring_hex, reason=str(error))
+            return
+        if self.ring is None:
+            return
+        live = not record.replayed and self._boot in (None, record.boot)
+        self.feed(link.Received(record.boot, record.seq))
+        self._start(self._store(self.ring, record, raw, live))
+
+    async def _store(self, ring: bytes, record: tap.TapRecord, raw: bytes, live: bool) -> None:
+        is_safe = await self._sink.store(ring, record, raw, rssi=self.rssi, live=live)
+        event = link.Stored if is_safe else link.StoreFailed
+        self.feed(event(record.boot, record.seq))
+
+    def _on_ctrl(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
+        with suppress(gatt.GattError):
+            if gatt.decode_ctrl_reply(bytes(data)).opcode == gatt.REPLAY:
+                self.feed(link.ReplayDone())
+
+    def _on_disconnected(self, client: BleakClient) -> None:
+        if client is self._client:
+            self.feed(link.Disconnected())
+
+    async def _clear_away(self) -> None:
+        await self._end_talk()
+        self.feed(link.Disconnected())
+
+    async def _end_talk(self) -> None:
+        talk, client = self._talk, self._client
+        self._talk = self._client = None
+        self._boot = None
+        if talk is not None and talk is not asyncio.current_task():
+            talk.cancel()
+            await asyncio.gather(talk, return_exceptions=True)
+        if client is not None:
+            with suppress(BleakError, OSError, TimeoutError, EOFError):
+                async with asyncio.timeout(DISCONNECT_SECONDS):
+                    await client.disconnect()
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _ring_hex(self) -> str:
+        return self.ring.hex() if self.ring else ""

@@ -1,0 +1,333 @@
+"""The gateway process: notification -> spool -> acknowledgement to the ring -> uplink -> hub.
+
+The four laws of delivery meet here: the ring is acknowledged by gateway.link only for what `store`
+reported safe; a row leaves the spool only in `_acknowledged`, by the hub's own message.
+"""
+
+import asyncio
+import random
+import re
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from core import clock, config, edge, log, metrics
+from core.config import Settings
+from core.errors import ConfigError
+from core.ids import new_id
+from firmware_bridge import gatt, tap
+from gateway import counters, health
+from gateway.adapter import check_backend
+from gateway.ble import Radio
+from gateway.delivery import WINDOW, Delivery
+from gateway.ring_time import RingTime
+from gateway.spool import Entry, Spool, SpoolUnavailableError
+from gateway.uplink import Listener, Uplink
+
+SAVE_CLOCK_SECONDS: Final = 300.0
+SPOOL_RETRY_SECONDS: Final = 1.0
+# What would be a wildcard or a separator in a topic is no id.
+_GATEWAY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_log = log.get("gateway")
+
+
+def run(settings: Settings) -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    gateway = config.require(settings.gateway.id, "gateway.id")
+    if not _GATEWAY_ID.fullmatch(gateway):
+        raise ConfigError("gateway.id: use letters, digits, - and _, at most 64")
+    config.require(settings.gateway.mqtt_url, "gateway.mqtt_url")
+    check_backend(settings.gateway.ble_backend)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    gateway = Gateway(settings)
+    try:
+        metrics.serve(settings.metrics.port)
+    except OSError as error:
+        _log.warning("metrics_unavailable", reason=str(error))
+    running = asyncio.create_task(gateway.run())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    running.cancel()
+    try:
+        with suppress(asyncio.CancelledError):
+            await running
+    finally:
+        await gateway.close()
+    _log.info("process_stopped")
+
+
+def spool_path(settings: Settings) -> Path:
+    """Return where the spool is; the status file lies beside it."""
+    chosen = settings.gateway.spool_path
+    return Path(chosen) if chosen else config.home() / "gateway" / "spool.db"
+
+
+def status_path(settings: Settings) -> Path:
+    """Return where a running gateway writes its status."""
+    return spool_path(settings).with_name("status.json")
+
+
+class Gateway:
+    """One gateway: its spool, its radio, its uplink, and the loop between them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the spool; raise ConfigError when a setting is unusable."""
+        self._settings = settings.gateway
+        self._status_path = status_path(settings)
+        self._session = str(new_id())
+        self._started_at = clock.monotonic_seconds()
+        jitter = random.SystemRandom().random
+        self.delivery = Delivery(jitter)
+        self.uplink = Uplink(
+            settings.gateway.mqtt_url,
+            gateway=settings.gateway.id,
+            session=self._session,
+            version=settings.gateway.mqtt_version,
+            window=WINDOW,
+            random=jitter,
+            listener=Listener(
+                connected=self._uplink_connected,
+                disconnected=self._uplink_lost,
+                published=self._published,
+                acknowledged=self._hub_spoke,
+            ),
+        )
+        self.radio = Radio(settings.gateway.ble_backend, self, jitter)
+        self.spool = Spool(spool_path(settings), max_rows=settings.gateway.spool_max_rows)
+        self._times: dict[bytes, RingTime] = {}
+        self._saved: dict[bytes, tuple[int, float]] = {}
+        self._wake = asyncio.Event()
+        self._may_have_more = True
+        self._generation = self.spool.generation
+        self._is_full = False
+        self._acknowledged_count = 0
+        self._state = "online"
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        for ring, state in (await self.spool.remembered()).items():
+            self._times[ring] = RingTime(state)
+        self.uplink.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.radio.run())
+            tasks.create_task(self._pump())
+            tasks.create_task(self._report())
+            _log.info("process_ready")
+
+    async def close(self) -> None:
+        """Say goodbye and release everything; what is spooled stays."""
+        self._state = "stopping"
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.uplink.stop()
+        await asyncio.to_thread(self.spool.close)
+        self._status_path.unlink(missing_ok=True)
+
+    def observe(self, ring: bytes, status: gatt.Status, unix_ms: int, round_trip_ms: float) -> None:
+        """Learn a ring's clock from a STATUS round trip."""
+        time = self._times.setdefault(ring, RingTime())
+        time.observe(status.boot, status.uptime_ms, unix_ms, round_trip_ms)
+        now = clock.monotonic_seconds()
+        boot, saved_at = self._saved.get(ring, (0, 0.0))
+        if boot != status.boot or now - saved_at > SAVE_CLOCK_SECONDS:
+            self._saved[ring] = (status.boot, now)
+            self._start(self._save_clock(ring, time.dump()))
+
+    async def store(
+        self, ring: bytes, record: tap.TapRecord, raw: bytes, *, rssi: int | None, live: bool
+    ) -> bool:
+        """Return whether the record is on disk; only then may the ring forget it."""
+        received_ms = clock.unix_ms()
+        time = self._times.setdefault(ring, RingTime())
+        when = time.date(record.boot, record.uptime_ms, received_ms, live=live)
+        event = edge.TapEvent(
+            ring=ring,
+            boot=record.boot,
+            seq=record.seq,
+            raw=raw,
+            t=when.unix_ms,
+            unc_ms=when.uncertainty_ms,
+            t_src=when.source,
+            rx_ms=received_ms,
+            rssi=rssi,
+            lat=self._settings.latitude,
+            lon=self._settings.longitude,
+        )
+        entry = Entry(ring, record.boot, record.seq, raw, edge.encode(event), received_ms)
+        try:
+            outcome = await self.spool.put(entry)
+        except SpoolUnavailableError:
+            counters.TAPS.labels("unavailable").inc()
+            return False
+        counters.TAPS.labels(outcome).inc()
+        self._note_room(outcome == "full")
+        if outcome == "stored":
+            self._may_have_more = True
+            self._wake.set()
+        return outcome in ("stored", "duplicate")
+
+    def _note_room(self, is_full: bool) -> None:
+        if is_full and not self._is_full:
+            _log.error("spool_full", rows=self._settings.spool_max_rows)
+        self._is_full = is_full
+
+    async def _save_clock(self, ring: bytes, state: bytes) -> None:
+        with suppress(SpoolUnavailableError):  # known again after the next STATUS
+            await self.spool.remember(ring, state)
+
+    async def _pump(self) -> None:
+        """Keep the window full while there is a link."""
+        while True:
+            self._wake.clear()
+            pause: float | None = None
+            if self.uplink.is_up:
+                try:
+                    await self._refill()
+                except SpoolUnavailableError:
+                    pause = SPOOL_RETRY_SECONDS
+                self._send_due()
+                if pause is None and self.delivery.next_due is not None:
+                    pause = max(0.0, self.delivery.next_due - clock.monotonic_seconds())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _refill(self) -> None:
+        if self._generation != self.spool.generation:
+            # The file was replaced: row ids began anew, and with them the window.
+            self._generation = self.spool.generation
+            self.delivery.restart()
+            self._may_have_more = True
+        room = self.delivery.room
+        if room <= 0 or not self._may_have_more:
+            return
+        self._may_have_more = False
+        try:
+            rows = await self.spool.after(self.delivery.cursor, room)
+        except SpoolUnavailableError:
+            self._may_have_more = True
+            raise
+        self._may_have_more = self._may_have_more or len(rows) == room
+        self.delivery.offer(rows, clock.monotonic_seconds())
+
+    def _send_due(self) -> None:
+        now = clock.monotonic_seconds()
+        sent: list[int] = []
+        for row in self.delivery.due(now):
+            topic = edge.tap_topic(self._settings.id, row.ring)
+            mid = self.uplink.publish(topic, row.payload)
+            if mid is None:
+                break
+            self.delivery.sent(row, mid, now)
+            sent.append(row.id)
+        if sent:
+            self.spool.mark_sent(sent)
+
+    def _uplink_connected(self) -> None:
+        self._wake.set()
+        self._start(self._publish_health())
+
+    def _uplink_lost(self) -> None:
+        self.delivery.link_lost(clock.monotonic_seconds())
+
+    def _published(self, mid: int, reason: int) -> None:
+        alarm = self.delivery.alarm
+        self.delivery.puback(mid, reason, clock.monotonic_seconds())
+        if self.delivery.alarm and self.delivery.alarm != alarm:
+            _log.warning("taps_held", reason=self.delivery.alarm)
+        self._wake.set()
+
+    def _hub_spoke(self, message: edge.AckMessage) -> None:
+        for ack in message.acks:
+            self._start(self._acknowledged(ack))
+
+    async def _acknowledged(self, ack: edge.Ack) -> None:
+        try:
+            if ack.sack:
+                count = await self.spool.acknowledge(ack.ring, ack.boot, ack.sack)
+                self._acknowledged_count += count
+                counters.ACKNOWLEDGED.inc(count)
+            if ack.rej:
+                await self.spool.quarantine(ack.ring, ack.boot, ack.rej)
+        except SpoolUnavailableError:
+            return  # still in the window: sent again, acknowledged again
+        now = clock.monotonic_seconds()
+        for first, last in ack.sack:
+            self.delivery.settled(ack.ring, ack.boot, first, last, now)
+        for seq, reason in ack.rej:
+            counters.REFUSED.labels(reason).inc()
+            _log.warning("tap_refused", ring=ack.ring.hex(), boot=ack.boot, seq=seq, reason=reason)
+            self.delivery.settled(ack.ring, ack.boot, seq, seq, now)
+        self._wake.set()
+
+    async def _report(self) -> None:
+        published_at = 0.0
+        while True:
+            try:
+                health.write_status(self._status_path, await self.health())
+            except OSError as error:
+                _log.warning("status_unwritable", reason=str(error.strerror))
+            except SpoolUnavailableError:
+                _log.debug("spool_unreadable")
+            if clock.monotonic_seconds() - published_at >= health.HEALTH_SECONDS:
+                published_at = clock.monotonic_seconds()
+                await self._publish_health()
+            await asyncio.sleep(health.STATUS_SECONDS)
+
+    async def _publish_health(self) -> None:
+        with suppress(SpoolUnavailableError):
+            payload = edge.encode(await self.health())
+            self.uplink.publish(health.health_topic(self._settings.id), payload, qos=0)
+
+    async def health(self) -> health.Health:
+        """Return how the gateway does."""
+        now = clock.monotonic_seconds()
+        heard_at = self.radio.heard_at
+        connections = list(self.radio.connections.values())
+        return health.Health(
+            gateway=self._settings.id,
+            session=self._session,
+            pid=health.own_pid(),
+            t=clock.unix_ms(),
+            uptime_s=int(now - self._started_at),
+            rss_kib=health.rss_kib(),
+            state=self._state,
+            mqtt_up=self.uplink.is_up,
+            mqtt_connects=self.uplink.connects,
+            mqtt_problem=self.uplink.problem,
+            scanning=self.radio.is_scanning,
+            scan_age_ms=None if heard_at is None else int((now - heard_at) * 1000),
+            adapter_openings=self.radio.openings,
+            adapter_problem=self.radio.problem,
+            rings=tuple(
+                health.RingHealth(
+                    ring=item.ring.hex() if item.ring else "",
+                    state=item.link.state,
+                    rssi=item.rssi,
+                    reason=item.link.reason,
+                )
+                for item in connections
+            ),
+            spool=await self.spool.stats(),
+            window=self.delivery.outstanding,
+            resends=self.delivery.resends,
+            held=self.delivery.held,
+            delivery_alarm=self.delivery.alarm,
+            malformed=sum(item.malformed for item in connections),
+            acknowledged=self._acknowledged_count,
+        )
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

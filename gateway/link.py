@@ -1,0 +1,385 @@
+"""The link to one ring, sans-I/O: what happened goes in, what to do comes out.
+
+UNKNOWN -> SEEN -> CONNECTING -> DISCOVERING -> SUBSCRIBED -> REPLAYING -> LIVE -> LOST -> BACKOFF.
+The acknowledgement law lives here: a ring forgets a record only after this record, and every older
+one that it keeps, is on the gateway's disk.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from firmware_bridge.gatt import Status
+from firmware_bridge.tap import ATT_MTU_MIN
+from gateway.marks import Marks
+
+CONNECT_SECONDS: Final = 10.0
+OPERATION_SECONDS: Final = 10.0
+REPLAY_SECONDS: Final = 30.0
+"""Longest silence between two records of a replay."""
+STATUS_SECONDS: Final = 30.0
+"""How often a quiet link proves that it is alive, dates the ring's clock and finds missed taps."""
+BACKOFF_BASE_SECONDS: Final = 0.5
+BACKOFF_MAX_SECONDS: Final = 60.0
+NO_SLOTS_SECONDS: Final = 4.0
+RETRY_BASE_SECONDS: Final = 0.25
+_SLOWEST: Final = 8  # failures after which a delay no longer doubles
+FORGET_SECONDS: Final = 600.0
+"""Rings change their address; one that was not heard for so long will not come back under it."""
+
+
+class LinkState(enum.StrEnum):
+    """Where a link stands."""
+
+    UNKNOWN = "unknown"
+    SEEN = "seen"
+    CONNECTING = "connecting"
+    DISCOVERING = "discovering"
+    SUBSCRIBED = "subscribed"
+    REPLAYING = "replaying"
+    LIVE = "live"
+    LOST = "lost"
+    BACKOFF = "backoff"
+
+
+class Seen(msgspec.Struct, frozen=True, tag=True):
+    """An advertisement of the ring service was heard."""
+
+
+class ConnectStarted(msgspec.Struct, frozen=True, tag=True):
+    """The adapter has begun to connect; before, the link waited for its turn."""
+
+
+class Connected(msgspec.Struct, frozen=True, tag=True):
+    """The connection stands."""
+
+
+class ConnectFailed(msgspec.Struct, frozen=True, tag=True):
+    """No connection came about; `no_slots`: the adapter carries as many as it can."""
+
+    no_slots: bool = False
+
+
+class Discovered(msgspec.Struct, frozen=True, tag=True):
+    """The peer has the GATT layout of a ring."""
+
+    mtu: int
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag=True):
+    """Notifications are on."""
+
+
+class StatusRead(msgspec.Struct, frozen=True, tag=True):
+    """The ring has told how it stands."""
+
+    status: Status
+
+
+class Received(msgspec.Struct, frozen=True, tag=True):
+    """A record was notified; the shell stores it and reports Stored or StoreFailed."""
+
+    boot: int
+    seq: int
+
+
+class Stored(msgspec.Struct, frozen=True, tag=True):
+    """The record is on disk."""
+
+    boot: int
+    seq: int
+
+
+class StoreFailed(msgspec.Struct, frozen=True, tag=True):
+    """The record is not on disk: full, failing, or a different record has its number."""
+
+    boot: int
+    seq: int
+
+
+class ReplayDone(msgspec.Struct, frozen=True, tag=True):
+    """The ring says that it has notified everything it keeps."""
+
+
+class AckWritten(msgspec.Struct, frozen=True, tag=True):
+    """The ring has confirmed an acknowledgement."""
+
+
+class OperationFailed(msgspec.Struct, frozen=True, tag=True):
+    """A GATT operation failed."""
+
+    reason: str = ""
+
+
+class Disconnected(msgspec.Struct, frozen=True, tag=True):
+    """The connection is gone."""
+
+
+class Tick(msgspec.Struct, frozen=True, tag=True):
+    """`deadline` has passed."""
+
+
+Event = (
+    Seen
+    | ConnectStarted
+    | Connected
+    | ConnectFailed
+    | Discovered
+    | Subscribed
+    | StatusRead
+    | Received
+    | Stored
+    | StoreFailed
+    | ReplayDone
+    | AckWritten
+    | OperationFailed
+    | Disconnected
+    | Tick
+)
+
+
+class Connect(msgspec.Struct, frozen=True, tag=True):
+    """Wait for the adapter's turn, report ConnectStarted, connect."""
+
+
+class Discover(msgspec.Struct, frozen=True, tag=True):
+    """Check the GATT layout and learn the ring's id."""
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag=True):
+    """Switch notifications on."""
+
+
+class ReadStatus(msgspec.Struct, frozen=True, tag=True):
+    """Read STATUS."""
+
+
+class StartReplay(msgspec.Struct, frozen=True, tag=True):
+    """Ask for everything the ring keeps."""
+
+
+class WriteAck(msgspec.Struct, frozen=True, tag=True):
+    """Let the ring forget the records of `boot` up to `seq`."""
+
+    boot: int
+    seq: int
+
+
+class Disconnect(msgspec.Struct, frozen=True, tag=True):
+    """End the connection or the attempt, clear up, report Disconnected."""
+
+    reason: str
+
+
+Action = Connect | Discover | Subscribe | ReadStatus | StartReplay | WriteAck | Disconnect
+
+_LINKED: Final = (
+    LinkState.DISCOVERING,
+    LinkState.SUBSCRIBED,
+    LinkState.REPLAYING,
+    LinkState.LIVE,
+)
+
+
+class RingLink:
+    """One ring's link; `feed` it events, do the actions in order, call again at `deadline`."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        """`random` returns 0 ≤ x < 1; it spreads reconnects (full jitter)."""
+        self._random = random
+        self.state = LinkState.UNKNOWN
+        self.deadline: float | None = None
+        self.reason = ""
+        """Why the last connection ended."""
+        self.heard_at = 0.0
+        self._failures = 0
+        self._retries = 0
+        self._begin_connection()
+
+    def feed(self, event: Event, now: float) -> list[Action]:
+        """Take an event at `now` (monotonic seconds); return what to do."""
+        match event:
+            case Seen():
+                return self._seen(now)
+            case Disconnected():
+                return self._disconnected(now)
+            case ConnectFailed(no_slots):
+                return self._connect_failed(no_slots, now)
+            case Tick():
+                return self._tick(now)
+            case _:
+                return self._converse(event, now)
+
+    def is_forgettable(self, now: float) -> bool:
+        """Whether nothing was heard for so long that the address is dead."""
+        idle = self.state in (LinkState.UNKNOWN, LinkState.BACKOFF)
+        return idle and now - self.heard_at > FORGET_SECONDS
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether a connection stands."""
+        return self.state in _LINKED
+
+    def _begin_connection(self) -> None:
+        self._marks = Marks()
+        self._reading_status = False
+        self._replaying = False
+        self._acking = False
+        self._retry_is_set = False
+
+    def _seen(self, now: float) -> list[Action]:
+        self.heard_at = now
+        if self.state is not LinkState.UNKNOWN:
+            return []
+        self.state = LinkState.SEEN
+        self.deadline = None  # the adapter's queue decides when the turn comes
+        self._begin_connection()
+        return [Connect()]
+
+    def _converse(self, event: Event, now: float) -> list[Action]:
+        match event:
+            case ConnectStarted() | Connected() | Discovered() | Subscribed():
+                return self._advance(event, now)
+            case OperationFailed(reason) if self.is_linked:
+                return self._lose(reason, now)
+            case _:
+                return self._exchange(event, now) if self.is_linked else []
+
+    def _advance(
+        self, event: ConnectStarted | Connected | Discovered | Subscribed, now: float
+    ) -> list[Action]:
+        match event, self.state:
+            case ConnectStarted(), LinkState.SEEN:
+                self.state = LinkState.CONNECTING
+                self.deadline = now + CONNECT_SECONDS
+                return []
+            case Connected(), LinkState.CONNECTING:
+                self.state = LinkState.DISCOVERING
+                self.deadline = now + OPERATION_SECONDS
+                return [Discover()]
+            case Discovered(mtu), LinkState.DISCOVERING:
+                if mtu < ATT_MTU_MIN:
+                    # A cut record would fail its tag: better no link than broken taps.
+                    self._failures = _SLOWEST
+                    return self._lose("mtu_too_small", now)
+                self.deadline = now + OPERATION_SECONDS
+                return [Subscribe()]
+            case Subscribed(), LinkState.DISCOVERING:
+                self.state = LinkState.SUBSCRIBED
+                return self._read_status(now)
+            case _:
+                return []
+
+    def _exchange(self, event: Event, now: float) -> list[Action]:
+        match event:
+            case StatusRead(status):
+                return self._status_read(status, now)
+            case Received(boot, seq):
+                self._marks.received(boot, seq)
+                if self._replaying:
+                    self.deadline = now + REPLAY_SECONDS
+                return []
+            case Stored(boot, seq):
+                self._marks.stored(boot, seq)
+            case StoreFailed(boot, seq):
+                self._marks.failed(boot, seq)
+            case ReplayDone():
+                self._replaying = False
+            case AckWritten():
+                self._acking = False
+                self._retries = 0
+                self._marks.confirmed()
+            case _:
+                return []
+        return self._settle(now)
+
+    def _status_read(self, status: Status, now: float) -> list[Action]:
+        self._reading_status = False
+        self._marks.snapshot(status.boot, status.last_seq, status.oldest_unacked, status.pending)
+        if self._marks.is_complete or self._marks.is_waiting:
+            return self._settle(now)
+        self.state = LinkState.REPLAYING
+        self._replaying = True
+        self.deadline = now + REPLAY_SECONDS
+        return [StartReplay()]
+
+    def _settle(self, now: float) -> list[Action]:
+        """Acknowledge what may be acknowledged, and look whether anything is missing."""
+        actions: list[Action] = []
+        if not self._acking and (due := self._marks.next_ack()):
+            self._acking = True
+            actions.append(WriteAck(*due))
+        if self._replaying or self._reading_status:
+            return actions
+        if self._marks.is_complete and not self._marks.has_gap:
+            if self.state is not LinkState.LIVE:
+                self.state = LinkState.LIVE
+                self.deadline = now + STATUS_SECONDS
+            self._failures = 0
+            self._retry_is_set = False
+        elif not self._marks.is_waiting and not self._retry_is_set:
+            # Lost on the way here, or refused by the disk: the ring still has it.
+            self.state = LinkState.REPLAYING
+            self._retry_is_set = True
+            self.deadline = now + self._retry_seconds()
+        return actions
+
+    def _retry_seconds(self) -> float:
+        self._retries += 1
+        if self._retries == 1:
+            return 0.0  # one look costs one read; only repetition must be slow
+        return min(RETRY_BASE_SECONDS * 2.0 ** min(self._retries, _SLOWEST), BACKOFF_MAX_SECONDS)
+
+    def _read_status(self, now: float) -> list[Action]:
+        self._reading_status = True
+        self._retry_is_set = False
+        self.deadline = now + OPERATION_SECONDS
+        return [ReadStatus()]
+
+    def _tick(self, now: float) -> list[Action]:
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self.state is LinkState.BACKOFF:
+            self.state = LinkState.UNKNOWN
+            self.deadline = None
+            return []
+        if self.state is LinkState.LOST:
+            self._back_off(now)
+            return []
+        quiet = not (self._reading_status or self._replaying)
+        if quiet and self.state in (LinkState.LIVE, LinkState.REPLAYING):
+            return self._read_status(now)
+        return self._lose("timeout", now)
+
+    def _connect_failed(self, no_slots: bool, now: float) -> list[Action]:
+        if self.state in (LinkState.SEEN, LinkState.CONNECTING):
+            self.reason = "no_slots" if no_slots else "connect_failed"
+            self._back_off(now)
+            if no_slots:
+                self.deadline = now + NO_SLOTS_SECONDS
+        return []
+
+    def _disconnected(self, now: float) -> list[Action]:
+        if self.state is LinkState.LOST:
+            self._back_off(now)
+            return []
+        if self.is_linked or self.state is LinkState.CONNECTING:
+            return self._lose("disconnected", now)
+        return []
+
+    def _lose(self, reason: str, now: float) -> list[Action]:
+        """Leave the connection; a new one waits until the old one is cleared away."""
+        self.reason = reason
+        self.state = LinkState.LOST
+        self.deadline = now + OPERATION_SECONDS
+        self._begin_connection()
+        return [Disconnect(reason)]
+
+    def _back_off(self, now: float) -> None:
+        self.state = LinkState.BACKOFF
+        ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2.0**self._failures)
+        self._failures = min(self._failures + 1, _SLOWEST)
+        self.deadline = now + self._random() * ceiling
+        self._begin_connection()
