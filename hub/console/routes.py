@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from core import config
 from core.errors import DomainError
+from hub.http.auth import UNLIMITED
 
 _STATIC: Final = Path(__file__).parent / "static"
 _PROJECT: Final = Path(__file__).parents[2]
@@ -47,17 +48,17 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
     """Return the routes of GET /console and what the page loads; the files are read once, here."""
     files = {path.name: _read(path) for path in sorted(_STATIC.iterdir())}
 
-    @get("/console", include_in_schema=False, sync_to_thread=False)
+    @get("/console", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
     def console_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         return _answer(files["index.html"], if_none_match)
 
-    @get("/console/{name:str}", include_in_schema=False, sync_to_thread=False)
+    @get("/console/{name:str}", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
     def console_file(name: FromPath[str], if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         if name not in files:
             raise DomainError("request.not_found")
         return _answer(files[name], if_none_match)
 
-    @get("/console/sdk/centrifuge.js", include_in_schema=False, sync_to_thread=True)
+    @get("/console/sdk/centrifuge.js", include_in_schema=False, opt=UNLIMITED, sync_to_thread=True)
     def console_sdk(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         path = find_sdk(settings.console)
         if path is None:

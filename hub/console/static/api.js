@@ -51,10 +51,16 @@ export class Session {
   /** Forget the tokens here at once, and tell the hub as far as it can be reached. */
   async signOut() {
     const token = this.#access;
-    const refreshToken = sessionStorage.getItem(STORED);
+    const body = { refresh_token: sessionStorage.getItem(STORED) };
     this.forget();
-    const body = { refresh_token: refreshToken };
-    await call("POST", "/v1/auth/logout", { token, body }).catch(() => undefined);
+    const logOut = (accessToken) => call("POST", "/v1/auth/logout", { token: accessToken });
+    try {
+      await logOut(token);
+    } catch (problem) {
+      if (problem.status !== 401) return;
+      const renewed = await call("POST", "/v1/auth/refresh", { body }).catch(() => null);
+      if (renewed) await logOut(renewed.access_token).catch(() => undefined);
+    }
   }
 
   forget() {

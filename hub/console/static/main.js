@@ -24,21 +24,23 @@ async function start() {
     );
     return;
   }
-  if (session.stored) {
-    try {
-      await session.refresh();
-      await enter(await session.get("/v1/me"));
-      return;
-    } catch (error) {
-      if (error.status !== 401) problem(error);
-    }
+  await (session.stored ? resume() : welcome());
+}
+
+async function resume() {
+  try {
+    await session.refresh();
+    await enter(await session.get("/v1/me"));
+  } catch (error) {
+    if (!session.stored) return;
+    problem(error);
+    setTimeout(resume, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
   }
-  await welcome();
 }
 
 async function listUsers() {
   const answer = await call("GET", "/v1/auth/development/users");
-  return answer.items ?? answer;
+  return answer.items;
 }
 
 async function welcome() {
@@ -133,13 +135,11 @@ async function openDesk(me) {
         case "message.sent":
           return messages.arrive(event);
         case "conversation.opened":
-          messages.opened();
-          return true;
+          return messages.opened(event);
         case "ring.claimed":
         case "ring.renamed":
         case "ring.lost":
-          rings.apply(event);
-          return true;
+          return rings.apply(event);
         default:
           return false;
       }

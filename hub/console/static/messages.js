@@ -59,15 +59,20 @@ export class Messages {
     return true;
   }
 
-  /** A conversation was opened, perhaps by somebody else. */
-  opened() {
-    this.load().catch(problem);
+  /** Take note of a conversation that was opened; returns whether that was news. */
+  opened(event) {
+    const id = event.data.conversation_id;
+    if (this.#conversations.has(id)) return false;
+    this.#ask(id).catch(problem);
+    return true;
+  }
+
+  async #ask(id) {
+    this.#take(await this.#session.get(`/v1/conversations/${id}`));
   }
 
   async #place(message) {
-    if (!this.#conversations.has(message.conversation_id)) {
-      this.#take(await this.#session.get(`/v1/conversations/${message.conversation_id}`));
-    }
+    if (!this.#conversations.has(message.conversation_id)) await this.#ask(message.conversation_id);
     const person = this.#conversations.get(message.conversation_id);
     if (!person) return;
     const mine = message.sender_id === this.#me.id;

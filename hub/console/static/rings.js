@@ -43,13 +43,18 @@ export class Rings {
     byId("rings").replaceChildren();
   }
 
-  /** Take over what an event of the ring says; an unknown ring is asked for. */
+  /** Take over what an event says of a ring; returns whether that was news. */
   apply(event) {
-    const ring = this.#rings.get(event.data.ring_id);
-    if (ring === undefined) return this.load().catch(problem);
-    const { label = ring.label, status = ring.status } = event.data;
+    const { ring_id: id, label, status } = event.data;
+    const ring = this.#rings.get(id);
+    if (ring === undefined) {
+      this.load().catch(problem);
+      return true;
+    }
+    if (ring.label === label && ring.status === status) return false;
     this.#put({ ...ring, label, status });
-    return this.#onChange();
+    this.#onChange();
+    return true;
   }
 
   /** Note that a tap arrived; tells how long it took when this page pressed the ring. */
