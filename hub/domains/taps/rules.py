@@ -1,0 +1,44 @@
+"""When a tap happened, judged from clocks of different worth."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from core.edge import TapEvent, TimeSource
+from hub.domains.taps.schemas import TapTime
+
+# Before the first ring was made: a clock that says less was never set.
+_OLDEST_CREDIBLE_MS: Final = 1_704_067_200_000  # 2024-01-01
+# A tap dated by its arrival may have waited in ring and spool for a time that nobody measured.
+UNDATED_UNCERTAINTY_MS: Final = 24 * 3600 * 1000
+_UNCERTAINTY_MAX_MS: Final = (1 << 31) - 1
+
+
+def tap_time(event: TapEvent, received_ms: int) -> TapTime:
+    """Return the time of a tap that reached the hub at `received_ms` (Unix milliseconds).
+
+    A gateway without a synchronised clock is believed only in differences: the tap is dated back
+    from its arrival. A time in the future is cut to the arrival, and what was cut is uncertainty.
+    """
+    if event.t is None:
+        return TapTime(None, None, "none")
+    stated_ms = max(0, event.unc_ms)
+    if event.t_src == "none" or event.t < _OLDEST_CREDIBLE_MS:
+        age_ms = _age_ms(event)
+        return _time(received_ms - age_ms, max(stated_ms, UNDATED_UNCERTAINTY_MS), "none")
+    ahead_ms = event.t - received_ms
+    if ahead_ms > 0:
+        return _time(received_ms, stated_ms + ahead_ms, event.t_src)
+    return _time(event.t, stated_ms, event.t_src)
+
+
+def _age_ms(event: TapEvent) -> int:
+    age_ms = event.rx_ms - (event.t or 0)
+    return age_ms if 0 < age_ms <= UNDATED_UNCERTAINTY_MS else 0
+
+
+def _time(unix_ms: int, uncertainty_ms: int, source: TimeSource) -> TapTime:
+    return TapTime(
+        tapped_at=datetime.fromtimestamp(unix_ms / 1000, UTC),
+        uncertainty_ms=min(uncertainty_ms, _UNCERTAINTY_MAX_MS),
+        source=source,
+    )

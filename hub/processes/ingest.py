@@ -1,0 +1,131 @@
+"""Carries taps from MQTT into PostgreSQL.
+
+Order is everything: COMMIT, then the end-to-end acknowledgement to the gateway, then the MQTT one.
+A crash between any two steps makes the gateway send again, and the database knows the tap.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from core import clock, config, edge, log, metrics
+from core.actor import SYSTEM
+from core.config import Settings
+from core.crypto import FieldCipher, KeyRing
+from core.db import Pool, begin
+from core.errors import ConfigError, DomainError
+from hub.domains.gateways import service as gateways
+from hub.domains.gateways.mqtt import read_presence
+from hub.domains.gateways.schemas import Answer, Message
+from hub.domains.taps import service as taps
+from hub.domains.taps.mqtt import read_tap, write_acks
+from hub.processes.lifecycle import pause_seconds, run_until_stopped
+from hub.providers.mqtt import Delivery, MqttLink
+
+# One batch in the database while the next one gathers.
+_BATCHES_IN_FLIGHT: Final = 2
+
+_log = log.get("ingest")
+_taps = Counter("ingest_taps_total", "Taps by verdict", ["verdict"])
+_batch_seconds = Histogram("ingest_batch_seconds", "Time from receipt to commit of a batch")
+
+
+def run(settings: Settings) -> None:
+    """Ingest until stopped."""
+    log.configure(settings.log.level, settings.log.style)
+    metrics.serve(settings.metrics.port)
+    run_until_stopped(lambda: _main(settings))
+
+
+def filters(settings: config.Mqtt) -> list[str]:
+    """Return what to subscribe to.
+
+    Taps are shared among the ingest processes where the broker can. Presence is not: retained
+    messages never reach a shared subscription, and noting it twice changes nothing.
+    """
+    is_shared = settings.shared_subscription and settings.version == "5"
+    share = f"$share/{edge.SHARE_GROUP}/" if is_shared else ""
+    return [share + edge.TAPS_FILTER, edge.STATE_FILTER]
+
+
+async def ingest_batch(
+    pool: Pool, keys: taps.RingKeys, messages: Sequence[Message]
+) -> list[Answer]:
+    """Commit what the messages say; return the answers to their gateways."""
+    arrivals = [read_tap(message) for message in messages if message.topic.endswith("/tap")]
+    presences = [read_presence(message) for message in messages if message.topic.endswith("/state")]
+    if readable := [item for item in arrivals if item is not None]:
+        verdicts = await taps.record(pool, keys, readable)
+    else:
+        verdicts = []
+    if known := [item for item in presences if item is not None]:
+        async with begin(pool, SYSTEM) as tx:
+            await gateways.note_presence(tx, known)
+    for verdict in verdicts:
+        _taps.labels(verdict.verdict).inc()
+    return write_acks(verdicts)
+
+
+async def _main(settings: Settings) -> None:
+    database = settings.database
+    config.require(settings.mqtt.url, "mqtt.url")
+    pool = await Pool.open(
+        config.require(database.system_url, "database.system_url"),
+        max_size=2,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
+    keys = taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds)
+    link = MqttLink(
+        settings.mqtt,
+        filters=filters(settings.mqtt),
+        in_flight_max=settings.ingest.batch_max_taps * _BATCHES_IN_FLIGHT,
+    )
+    link.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_report_ready(link))
+            group.create_task(_carry(link, pool, keys, settings.ingest))
+    finally:
+        await link.close()
+        await pool.close()
+
+
+async def _carry(link: MqttLink, pool: Pool, keys: taps.RingKeys, settings: config.Ingest) -> None:
+    while True:
+        batch = await link.receive(settings.batch_max_taps, settings.batch_wait_seconds)
+        started = clock.monotonic_seconds()
+        answers = await _ingest_for_ever(pool, keys, batch)
+        _batch_seconds.observe(clock.monotonic_seconds() - started)
+        for answer in answers:
+            link.publish(answer.topic, answer.payload)
+        link.acknowledge(batch)
+
+
+async def _ingest_for_ever(
+    pool: Pool, keys: taps.RingKeys, batch: Sequence[Delivery]
+) -> list[Answer]:
+    messages = [Message(item.topic, item.payload, item.received_ms) for item in batch]
+    failures = 0
+    while True:
+        try:
+            return await ingest_batch(pool, keys, messages)
+        except DomainError as error:
+            failures += 1
+            if failures == 1 or failures % 20 == 0:
+                _log.warning("ingest_waits", code=error.code, failures=failures)
+            await asyncio.sleep(pause_seconds(failures))
+
+
+async def _report_ready(link: MqttLink) -> None:
+    await link.subscribed.wait()
+    _log.info("process_ready")
+
+
+def _cipher(keys: config.Keys) -> FieldCipher:
+    try:
+        return FieldCipher(KeyRing.parse(config.require(keys.field_keys, "keys.field_keys")))
+    except ValueError as error:
+        raise ConfigError(f"keys.field_keys: {error}") from None

@@ -1,0 +1,253 @@
+"""Taskiq over Redis Streams: what runs consumer tasks and periodic tasks.
+
+`taskiq worker hub.queue:create_broker` and `taskiq scheduler hub.queue:create_scheduler` work as
+they are. Redis only carries the call; the consumer_tasks row in PostgreSQL is the truth, so a lost
+or doubled message costs time, never an effect.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any, Final, cast
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from taskiq import AckableMessage, AsyncBroker, TaskiqEvents, TaskiqScheduler, TaskiqState
+from taskiq.message import BrokerMessage, TaskiqMessage
+from taskiq.schedule_sources import LabelScheduleSource
+from taskiq_redis import RedisStreamBroker
+
+from core import config, log
+from core.actor import SYSTEM
+from core.config import Settings
+from core.db import Pool, begin
+from hub.domains.events import service as events
+from hub.domains.events.schemas import Consumer, TaskKey
+from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, PeriodicTask
+
+# A message of a dead worker is taken over after this; far above the time a task needs, because a
+# message taken over too early is only wasted work, and far below the patience of a user.
+RECLAIM_AFTER_SECONDS: Final = 15.0
+# Acknowledged entries are deleted; this bounds what a long outage of all workers can pile up.
+# A trimmed call is not lost: the sweeper kicks its row again.
+_STREAM_MAX_LENGTH: Final = 100_000
+_BLOCK_SECONDS: Final = 2.0
+# Events of one consumer in one message: fewer messages, yet a lost one delays only a few tasks.
+_EVENTS_PER_MESSAGE: Final = 16
+_POOL_MAX: Final = 20
+
+_Entry = tuple[bytes, dict[bytes, bytes]]
+_Stream = tuple[bytes, list[_Entry]]
+
+_log = log.get("queue")
+
+
+class StreamBroker(RedisStreamBroker):
+    """The Redis Streams broker of taskiq-redis, made to outlive outages of Redis and of workers.
+
+    Differences: takes over a dead worker's messages on an idle queue too, deletes what is
+    acknowledged, declares its group again after Redis came back empty, never gives up listening.
+    """
+
+    def __init__(
+        self, url: str, *, queue_name: str, deadline_seconds: float, reclaim_seconds: float
+    ) -> None:
+        super().__init__(
+            url,
+            queue_name=queue_name,
+            consumer_group_name="workers",
+            consumer_id="0",
+            maxlen=_STREAM_MAX_LENGTH,
+            xread_block=int(_BLOCK_SECONDS * 1000),
+            idle_timeout=int(reclaim_seconds * 1000),
+            max_connection_pool_size=_POOL_MAX,
+            # Never repeat a command by itself: an XADD whose answer was lost would run twice.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            socket_connect_timeout=deadline_seconds,
+            socket_timeout=deadline_seconds + _BLOCK_SECONDS,
+        )
+        self._deadline_seconds = deadline_seconds
+        self._reclaim_seconds = reclaim_seconds
+
+    async def startup(self) -> None:
+        """Run the start-up handlers; the group is declared by `listen`, when Redis is there."""
+        await AsyncBroker.startup(self)
+
+    async def kick(self, message: BrokerMessage) -> None:
+        """Append one call to the stream, or raise within the deadline."""
+        await self.kick_many([message])
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        """Append calls to the stream in one round trip, or raise within the deadline."""
+        async with (
+            asyncio.timeout(self._deadline_seconds),
+            Redis(connection_pool=self.connection_pool) as redis,
+            redis.pipeline(transaction=False) as pipeline,
+        ):
+            for message in messages:
+                pipeline.xadd(
+                    self.queue_name,
+                    {b"data": message.message},
+                    maxlen=self.maxlen,
+                    approximate=True,
+                )
+            await pipeline.execute()
+
+    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+        """Yield calls for ever: new ones, and those of workers that died with them."""
+        failures = 0
+        while True:
+            try:
+                async with Redis(connection_pool=self.connection_pool) as redis:
+                    await self._declare_consumer_group()
+                    async for message in self._read(redis):
+                        failures = 0
+                        yield message
+            except (RedisError, OSError, TimeoutError) as error:
+                failures += 1
+                _log.warning("queue_unavailable", error=type(error).__name__)
+                ceiling = min(5.0, 0.1 * 2**failures)
+                await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311  # jitter
+
+    async def _read(self, redis: "Redis") -> AsyncGenerator[AckableMessage, None]:
+        loop = asyncio.get_running_loop()
+        reclaim_at = loop.time()
+        while True:
+            fetched: list[_Stream] | None = await cast("Any", redis).xreadgroup(
+                self.consumer_group_name,
+                self.consumer_name,
+                {self.queue_name: ">"},
+                block=self.block,
+                count=self.count,
+            )
+            for _stream, entries in fetched or []:
+                for entry_id, fields in entries:
+                    yield self._ackable(entry_id, fields)
+            if loop.time() >= reclaim_at:
+                reclaim_at = loop.time() + self._reclaim_seconds / 3
+                for entry_id, fields in await self._reclaim(redis):
+                    yield self._ackable(entry_id, fields)
+
+    async def _reclaim(self, redis: "Redis") -> list[_Entry]:
+        answer: Any = await cast("Any", redis).xautoclaim(
+            self.queue_name,
+            self.consumer_group_name,
+            self.consumer_name,
+            min_idle_time=self.idle_timeout,
+            count=self.unacknowledged_batch_size,
+        )
+        # Redis 6.2 reports entries that were trimmed meanwhile without fields.
+        return [(entry_id, fields) for entry_id, fields in answer[1] if fields]
+
+    def _ackable(self, entry_id: bytes, fields: dict[bytes, bytes]) -> AckableMessage:
+        async def ack() -> None:
+            # Unacknowledged, it is delivered again and finds its rows done.
+            with suppress(RedisError, OSError, TimeoutError):
+                async with (
+                    Redis(connection_pool=self.connection_pool) as redis,
+                    redis.pipeline(transaction=False) as pipeline,
+                ):
+                    pipeline.xack(self.queue_name, self.consumer_group_name, entry_id)
+                    pipeline.xdel(self.queue_name, entry_id)
+                    await pipeline.execute()
+
+        return AckableMessage(data=fields[b"data"], ack=ack)
+
+    async def _declare_consumer_group(self) -> None:
+        async with Redis(connection_pool=self.connection_pool) as redis:
+            try:
+                await redis.xgroup_create(
+                    self.queue_name, self.consumer_group_name, id=self.consumer_id, mkstream=True
+                )
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+
+def create_broker(settings: Settings | None = None) -> StreamBroker:
+    """Return the broker with every slice's tasks registered; nothing connects before start-up."""
+    settings = settings or config.load()
+    broker = StreamBroker(
+        config.require(settings.redis.url, "redis.url"),
+        queue_name=f"{settings.redis.key_prefix}:tasks",
+        deadline_seconds=settings.redis.call_deadline_seconds,
+        reclaim_seconds=RECLAIM_AFTER_SECONDS,
+    )
+    for consumer in CONSUMERS:
+        broker.register_task(_consumer_call(broker.state, consumer), task_name=consumer.name)
+    for task in PERIODIC_TASKS:
+        broker.register_task(
+            _periodic_call(broker.state, task),
+            task_name=task.name,
+            schedule=[{"interval": task.every_seconds, "schedule_id": task.name}],
+        )
+    broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, _opener(settings))
+    broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, _close)
+    return broker
+
+
+def create_scheduler(settings: Settings | None = None) -> TaskiqScheduler:
+    """Return the scheduler of the periodic tasks."""
+    broker = create_broker(settings)
+    return TaskiqScheduler(broker, [LabelScheduleSource(broker)])
+
+
+async def kick_tasks(broker: StreamBroker, tasks: Sequence[TaskKey]) -> None:
+    """Ask the workers to run consumer tasks; they are in consumer_tasks already."""
+    messages: list[BrokerMessage] = []
+    by_consumer = sorted(tasks, key=lambda task: task.consumer)
+    for name, group in groupby(by_consumer, key=lambda task: task.consumer):
+        event_ids = [str(task.event_id) for task in group]
+        messages.extend(
+            _call(broker, name, event_ids[start : start + _EVENTS_PER_MESSAGE])
+            for start in range(0, len(event_ids), _EVENTS_PER_MESSAGE)
+        )
+    if messages:
+        await broker.kick_many(messages)
+
+
+def _call(broker: StreamBroker, name: str, event_ids: list[str]) -> BrokerMessage:
+    message = TaskiqMessage(
+        task_id=broker.id_generator(), task_name=name, labels={}, args=[event_ids], kwargs={}
+    )
+    return broker.formatter.dumps(message)
+
+
+def _consumer_call(state: TaskiqState, consumer: Consumer) -> Callable[..., Awaitable[None]]:
+    async def consume(event_ids: list[UUID]) -> None:
+        for event_id in event_ids:
+            await events.consume(state.pool, consumer, event_id)
+
+    return consume
+
+
+def _periodic_call(state: TaskiqState, task: PeriodicTask) -> Callable[..., Awaitable[None]]:
+    async def run() -> None:
+        async with begin(state.pool, SYSTEM) as tx:
+            await task.run(tx)
+
+    return run
+
+
+def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
+    async def open_pool(state: TaskiqState) -> None:
+        database = settings.database
+        state.pool = await Pool.open(
+            config.require(database.system_url, "database.system_url"),
+            max_size=database.pool_max,
+            connect_timeout_seconds=database.connect_timeout_seconds,
+            statement_timeout_seconds=database.statement_timeout_seconds,
+        )
+        log.get("worker").info("process_ready")
+
+    return open_pool
+
+
+async def _close(state: TaskiqState) -> None:
+    await state.pool.close()

@@ -1,0 +1,126 @@
+"""The nervous system: event type -> the channels that carry it and the consumers that react to it.
+
+`{owner}` is the event's user, `{subject}` what it is about, `{member}` each user in the subject
+conversation. An event type without a row here cannot be published: it becomes a dead letter.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal, get_args
+from uuid import UUID
+
+import msgspec
+
+from hub.domains.events.schemas import OutboxEvent
+from hub.domains.gateways.events import GatewayOffline, GatewayOnline
+from hub.domains.messaging.events import ConversationOpened, MessageSent
+from hub.domains.rings.events import RingClaimed, RingLost, RingRenamed, RingTapped
+
+Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}"]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where an event goes."""
+
+    channels: tuple[Audience, ...]
+    consumers: tuple[str, ...] = ()
+
+
+ROUTES: Final[Mapping[str, Route]] = {
+    "ring.claimed": Route(("taps:{owner}",)),
+    "ring.renamed": Route(("taps:{owner}",)),
+    "ring.lost": Route(("taps:{owner}",)),
+    "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active",)),
+    "gateway.online": Route(("taps:{owner}",)),
+    "gateway.offline": Route(("taps:{owner}",)),
+    "conversation.opened": Route(("messages:{member}",)),
+    "message.sent": Route(
+        ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
+    ),
+}
+
+Payload = (
+    RingClaimed
+    | RingRenamed
+    | RingLost
+    | RingTapped
+    | GatewayOnline
+    | GatewayOffline
+    | ConversationOpened
+    | MessageSent
+)
+PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(Payload)
+}
+_DECODERS: Final = {event_type: msgspec.json.Decoder(kind) for event_type, kind in PAYLOADS.items()}
+
+
+class UndeliverableError(Exception):
+    """The event cannot be published, today or later; the message says why."""
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """The data of a publication as subscribers see it."""
+
+    id: UUID
+    type: str
+    occurred_at: datetime
+    data: msgspec.Raw
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One event, ready to leave: the channels, their common data, the consumers."""
+
+    event_id: UUID
+    channels: tuple[str, ...]
+    data: bytes
+    consumers: tuple[str, ...]
+
+
+def conversations_in(events: Sequence[OutboxEvent]) -> set[UUID]:
+    """Return the conversations whose members must be known to deliver these events."""
+    return {
+        event.subject_id
+        for event in events
+        if event.subject_id is not None
+        and event.type in ROUTES
+        and "messages:{member}" in ROUTES[event.type].channels
+    }
+
+
+def deliver(event: OutboxEvent, members: Mapping[UUID, Sequence[UUID]]) -> Delivery:
+    """Resolve an event's way, or raise UndeliverableError."""
+    route = ROUTES.get(event.type or "")
+    if event.type is None or event.payload is None or event.subject_id is None or route is None:
+        raise UndeliverableError(f"no route for the event type {event.type!r}")
+    try:
+        _DECODERS[event.type].decode(event.payload)
+        publication = Publication(
+            id=event.event_id,
+            type=event.type,
+            occurred_at=event.occurred_at,
+            data=msgspec.Raw(msgspec.json.format(bytes(event.payload), indent=-1)),
+        )
+        data = msgspec.json.encode(publication)
+    except msgspec.MsgspecError as error:
+        raise UndeliverableError(f"the payload of {event.type} is wrong: {error}") from None
+    return Delivery(
+        event_id=event.event_id,
+        channels=tuple(_channels(route, event, members.get(event.subject_id, ()))),
+        data=data,
+        consumers=route.consumers,
+    )
+
+
+def _channels(route: Route, event: OutboxEvent, members: Sequence[UUID]) -> list[str]:
+    channels: list[str] = []
+    for audience in route.channels:
+        match audience:
+            case "taps:{owner}":
+                if event.user_id is not None:
+                    channels.append(f"taps:{event.user_id}")
+            case "messages:{member}":
+                channels.extend(f"messages:{member}" for member in members)
+            case "conversation:{subject}":
+                channels.append(f"conversation:{event.subject_id}")
+    return channels
