@@ -25,12 +25,12 @@ _LOST: Final = (
 )
 # The server could not store the value that the caller sent, such as text with a NUL.
 _UNSTORABLE: Final = (
-    asyncpg.DataError,  # refused by the client, such as an integer that is too large
     asyncpg.CharacterNotInRepertoireError,
     asyncpg.UntranslatableCharacterError,
     asyncpg.NumericValueOutOfRangeError,
     asyncpg.StringDataRightTruncationError,
 )
+_CONFIGURATION: Final = asyncpg.ClientConfigurationError
 
 
 class Conflict(Exception):  # noqa: N818  # a fact for the caller to translate, not a fault
@@ -61,6 +61,9 @@ def translated() -> Generator[None]:
     except _LOST as error:
         raise unavailable() from error
     except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError) and not isinstance(error, _CONFIGURATION):
+            # Refused by the client, such as an integer that is too large for its column.
+            raise DomainError("request.invalid") from error
         if not _means_lost(error):
             raise
         raise unavailable() from error

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 
@@ -22,7 +22,7 @@ _LOST: Final = (
 
 
 # asyncpg ships no types for it.
-connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType]
+connect = cast("Any", asyncpg.connect)
 
 
 async def listen(url: str, channel: str) -> AsyncIterator[str]:

@@ -18,7 +18,11 @@ class Pool:
     """At most `max_size` connections to one database as one login."""
 
     def __init__(
-        self, inner: Any, *, connect_timeout_seconds: float, statement_timeout_ms: int
+        self,
+        inner: Any,  # noqa: ANN401  # asyncpg ships no types
+        *,
+        connect_timeout_seconds: float,
+        statement_timeout_ms: int,
     ) -> None:
         self._inner = inner
         self._connect_timeout_seconds = connect_timeout_seconds

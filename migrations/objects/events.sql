@@ -1,0 +1,65 @@
+-- The catalogue of events: which change of which row becomes which event with which payload.
+-- app.emit_row(type, subject type, subject column, owner column, payload columns…); payload Structs
+-- are in hub/domains/<slice>/events.py, and a test fires each trigger and decodes what it wrote.
+
+CREATE TRIGGER emit_ring_claimed
+AFTER UPDATE OF user_id ON rings
+FOR EACH ROW WHEN (OLD.user_id IS NULL AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'ring.claimed', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_renamed
+AFTER UPDATE OF label ON rings
+FOR EACH ROW
+WHEN (OLD.label IS DISTINCT FROM NEW.label AND OLD.user_id = NEW.user_id AND NEW.label IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'ring.renamed', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_lost
+AFTER UPDATE OF status ON rings
+FOR EACH ROW WHEN (OLD.status <> 'lost' AND NEW.status = 'lost')
+EXECUTE FUNCTION app.emit_row(
+  'ring.lost', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_tapped
+AFTER INSERT ON ring_taps
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'ring.tapped', 'ring', 'ring_id', 'user_id',
+  'tap_id=id', 'ring_id', 'kind', 'source', 'boot', 'seq', 'rssi', 'gateway_id', 'tapped_at',
+  'uncertainty_ms', 'time_source', 'verified'
+);
+
+CREATE TRIGGER emit_gateway_online
+AFTER UPDATE OF status ON gateways
+FOR EACH ROW
+WHEN (OLD.status <> 'online' AND NEW.status = 'online' AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.online', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'status', 'last_seen_at'
+);
+
+CREATE TRIGGER emit_gateway_offline
+AFTER UPDATE OF status ON gateways
+FOR EACH ROW
+WHEN (OLD.status <> 'offline' AND NEW.status = 'offline' AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.offline', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'status', 'last_seen_at'
+);
+
+CREATE TRIGGER emit_conversation_opened
+AFTER INSERT ON conversations
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'conversation.opened', 'conversation', 'id', '', 'conversation_id=id', 'kind'
+);
+
+CREATE TRIGGER emit_message_sent
+AFTER INSERT ON messages
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'message.sent', 'conversation', 'conversation_id', 'sender_id',
+  'message_id=id', 'conversation_id', 'sender_id', 'kind', 'body', 'reply_to_id', 'created_at'
+);

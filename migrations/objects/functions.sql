@@ -1,0 +1,416 @@
+-- Functions of schema app beyond the context ones of the first migration. Names are qualified and
+-- search_path is empty, so that nobody can slip an object of the same name in front.
+
+SET LOCAL ROLE ping_owner;
+
+CREATE OR REPLACE FUNCTION app.touch() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+  NEW.updated_at := now();
+  RETURN NEW;
+END
+$$;
+
+-- Creates the coming monthly partitions, also out of rows that went to the default one.
+CREATE OR REPLACE FUNCTION app.create_partitions(months_ahead int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  parent record;
+  month timestamp;
+  child text;
+  lower_bound timestamptz;
+  upper_bound timestamptz;
+  created int := 0;
+BEGIN
+  FOR parent IN
+    SELECT * FROM (VALUES ('events', 'occurred_at'), ('audit_log', 'at')) AS p (name, key)
+  LOOP
+    FOR month IN
+      SELECT m
+      FROM generate_series(
+        date_trunc('month', now() AT TIME ZONE 'UTC'),
+        date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => months_ahead),
+        interval '1 month'
+      ) AS m
+    LOOP
+      child := parent.name || to_char(month, '"_"YYYY"_"MM');
+      CONTINUE WHEN to_regclass('public.' || child) IS NOT NULL;
+      lower_bound := month AT TIME ZONE 'UTC';
+      upper_bound := (month + interval '1 month') AT TIME ZONE 'UTC';
+      EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING ALL)', child, parent.name);
+      EXECUTE format(
+        'WITH moved AS (
+           DELETE FROM public.%1$I WHERE %2$I >= $1 AND %2$I < $2 RETURNING *
+         )
+         INSERT INTO public.%3$I SELECT * FROM moved',
+        parent.name || '_default', parent.key, child
+      ) USING lower_bound, upper_bound;
+      EXECUTE format(
+        'ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+        parent.name, child, lower_bound, upper_bound
+      );
+      -- Reached through the parent, whose policies rule; by its own name only by the owner.
+      EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', child);
+      EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', child);
+      EXECUTE format(
+        'CREATE POLICY machine ON public.%I TO ping_owner, ping_system, ping_definer
+         USING (true) WITH CHECK (true)', child
+      );
+      created := created + 1;
+    END LOOP;
+  END LOOP;
+  RETURN created;
+END
+$$;
+
+SET LOCAL ROLE ping_definer;
+
+CREATE OR REPLACE FUNCTION app.in_conversation(conversation uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+  SELECT EXISTS (
+    SELECT FROM public.conversation_members AS m
+    WHERE m.conversation_id = conversation AND m.user_id = app.user_id()
+  )
+$$;
+
+-- One's own, public ones, and those of people one is in a conversation with.
+CREATE OR REPLACE FUNCTION app.can_see_profile(owner uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+  SELECT owner = app.user_id()
+    OR EXISTS (
+      SELECT FROM public.profiles AS p
+      WHERE p.user_id = owner AND p.visibility = 'public' AND app.user_id() IS NOT NULL
+    )
+    OR EXISTS (
+      SELECT FROM public.conversation_members AS mine
+      JOIN public.conversation_members AS theirs USING (conversation_id)
+      WHERE mine.user_id = app.user_id() AND theirs.user_id = owner
+    )
+$$;
+
+-- Writes one event and its pointer in the outbox.
+CREATE OR REPLACE FUNCTION app.emit(
+  event_type text, owner uuid, subject_type text, subject_id uuid, payload jsonb
+) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  event_id uuid := uuidv7();
+BEGIN
+  INSERT INTO public.events (id, type, user_id, actor_id, subject_type, subject_id, payload, request_id)
+  VALUES (
+    event_id, event_type, owner, app.user_id(), subject_type, subject_id, payload, app.request_id()
+  );
+  INSERT INTO public.outbox (event_id, occurred_at, shard)
+  VALUES (event_id, now(), uuid_hash(subject_id) & 1023);
+  RETURN event_id;
+END
+$$;
+
+-- Trigger: app.emit_row(type, subject type, subject column, owner column, payload columns…).
+-- A payload column is a name, or `name in the payload=column`. An empty owner column: the actor.
+CREATE OR REPLACE FUNCTION app.emit_row() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  fields jsonb := to_jsonb(NEW);
+BEGIN
+  PERFORM app.emit(
+    TG_ARGV[0],
+    CASE WHEN TG_ARGV[3] = '' THEN app.user_id() ELSE (fields ->> TG_ARGV[3])::uuid END,
+    TG_ARGV[1],
+    (fields ->> TG_ARGV[2])::uuid,
+    (
+      SELECT jsonb_object_agg(
+        split_part(field, '=', 1), fields -> split_part(field, '=', -1)
+      )
+      FROM unnest(TG_ARGV[4:]) AS field
+    )
+  );
+  RETURN NULL;
+END
+$$;
+
+-- The channel only wakes; PostgreSQL merges equal notifications of one transaction.
+CREATE OR REPLACE FUNCTION app.notify_outbox() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+  PERFORM pg_notify('outbox', '');
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: app.audit('values' | 'names', redacted columns…). 'values' keeps what changed, 'names'
+-- only which columns; redacted ones are named in both and kept in neither.
+CREATE OR REPLACE FUNCTION app.audit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+  after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+  present jsonb := coalesce(after, before);
+  keeps_values boolean := TG_ARGV[0] = 'values';
+  redacted text[] := TG_ARGV[1:];
+  old_values jsonb;
+  new_values jsonb;
+  address inet;
+BEGIN
+  -- Apart from the INSERT, where the planner would cast before it asks.
+  IF pg_input_is_valid(current_setting('app.ip', true), 'inet') THEN
+    address := current_setting('app.ip', true)::inet;
+  END IF;
+  SELECT
+    jsonb_object_agg(c.name, CASE WHEN c.shown THEN before -> c.name END),
+    jsonb_object_agg(c.name, CASE WHEN c.shown THEN after -> c.name END)
+  INTO old_values, new_values
+  FROM (
+    SELECT k.name, keeps_values AND k.name <> ALL (redacted) AS shown
+    FROM jsonb_object_keys(present) AS k (name)
+    WHERE k.name <> 'updated_at' AND before -> k.name IS DISTINCT FROM after -> k.name
+  ) AS c;
+  IF TG_OP = 'UPDATE' AND new_values IS NULL THEN
+    RETURN NULL; -- nothing changed
+  END IF;
+  INSERT INTO public.audit_log (
+    user_id, actor_kind, action, resource_type, resource_id, old_values, new_values,
+    ip, user_agent, endpoint, request_id
+  )
+  VALUES (
+    app.user_id(),
+    coalesce(nullif(current_setting('app.actor_kind', true), ''), session_user),
+    CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'UPDATE' THEN 'update' ELSE 'delete' END,
+    TG_TABLE_NAME,
+    coalesce(present ->> 'id', present ->> 'user_id'),
+    CASE WHEN TG_OP <> 'INSERT' THEN old_values END,
+    CASE WHEN TG_OP <> 'DELETE' THEN new_values END,
+    address,
+    nullif(current_setting('app.user_agent', true), ''),
+    nullif(current_setting('app.endpoint', true), ''),
+    app.request_id()
+  );
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION app.create_profile() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  INSERT INTO public.profiles (user_id, display_name)
+  VALUES (NEW.id, NEW.full_name);
+  RETURN NULL;
+END
+$$;
+
+-- Takes a lock on the conversation: its messages commit one after the other, in order.
+CREATE OR REPLACE FUNCTION app.note_message() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.conversations
+  SET last_message_at = greatest(last_message_at, NEW.created_at)
+  WHERE id = NEW.conversation_id;
+  RETURN NULL;
+END
+$$;
+
+-- Before an actor is known: keyed by the hash of a secret, returns no personal data.
+CREATE OR REPLACE FUNCTION app.find_session(token_hash bytea)
+RETURNS TABLE (
+  id uuid, user_id uuid, family_id uuid, expires_at timestamptz, revoked_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+  SELECT s.id, s.user_id, s.family_id, s.expires_at, s.revoked_at
+  FROM public.sessions AS s
+  WHERE s.token_hash = find_session.token_hash
+$$;
+
+-- Makes an unclaimed ring the actor's; the code works once.
+CREATE OR REPLACE FUNCTION app.claim_ring(claim_code_hash bytea, label text) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  claimed uuid;
+BEGIN
+  UPDATE public.rings AS r
+  SET
+    user_id = app.user_id(),
+    label = claim_ring.label,
+    status = 'active',
+    claimed_at = now(),
+    claim_code_hash = NULL
+  WHERE r.claim_code_hash = claim_ring.claim_code_hash
+    AND r.status = 'unclaimed'
+    AND app.user_id() IS NOT NULL
+  RETURNING r.id INTO claimed;
+  IF claimed IS NULL THEN
+    RAISE EXCEPTION 'ping:ring.claim_refused';
+  END IF;
+  RETURN claimed;
+END
+$$;
+
+-- Finds or opens the actor's direct conversation with a partner.
+CREATE OR REPLACE FUNCTION app.open_direct_conversation(partner uuid)
+RETURNS TABLE (id uuid, created boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  me uuid := app.user_id();
+  pair text := least(me, partner) || ':' || greatest(me, partner);
+  opened uuid;
+BEGIN
+  IF me IS NULL OR partner IS NULL OR partner = me OR NOT EXISTS (
+    SELECT FROM public.users AS u
+    WHERE u.id = partner AND u.deleted_at IS NULL
+  ) THEN
+    RAISE EXCEPTION 'ping:conversation.partner_invalid';
+  END IF;
+  INSERT INTO public.conversations (kind, direct_key)
+  VALUES ('direct', pair)
+  ON CONFLICT (direct_key) DO NOTHING
+  RETURNING conversations.id INTO opened;
+  IF opened IS NOT NULL THEN
+    INSERT INTO public.conversation_members (conversation_id, user_id)
+    VALUES (opened, me), (opened, partner);
+    RETURN QUERY SELECT opened, true;
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT c.id, false FROM public.conversations AS c WHERE c.direct_key = pair;
+END
+$$;
+
+-- Records a batch of verified taps; `position` is the index in the array, from 0.
+-- Each carries its ring, the ring says whose it is. A resent tap is a duplicate, whatever became
+-- of its ring since; the same counters with other bytes are stale.
+CREATE OR REPLACE FUNCTION app.record_taps(taps jsonb)
+RETURNS TABLE ("position" int, outcome text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  inserted uuid[];
+BEGIN
+  -- In order of ids, so that two batches with the same rings cannot wait for each other.
+  PERFORM FROM public.rings AS r
+  WHERE r.device_id IN (SELECT decode(t ->> 'device_id', 'hex') FROM jsonb_array_elements(taps) AS t)
+  ORDER BY r.id
+  FOR NO KEY UPDATE;
+
+  WITH new_taps AS (
+    INSERT INTO public.ring_taps (
+      user_id, ring_id, gateway_id, kind, source, boot, seq, raw, peer_eid, peer_ctr,
+      lat, lon, rssi, tapped_at, uncertainty_ms, time_source, verified
+    )
+    SELECT
+      r.user_id, r.id, g.id, t.kind, t.source, t.boot, t.seq, decode(t.raw, 'hex'),
+      decode(t.peer_eid, 'hex'), t.peer_ctr,
+      t.lat, t.lon, t.rssi, t.tapped_at, t.uncertainty_ms, t.time_source, true
+    FROM ROWS FROM (
+      jsonb_to_recordset(taps) AS (
+        device_id text, gateway_id uuid, kind text, source text, boot bigint, seq bigint, raw text,
+        peer_eid text, peer_ctr bigint, lat double precision, lon double precision, rssi smallint,
+        tapped_at timestamptz, uncertainty_ms int, time_source text
+      )
+    ) WITH ORDINALITY AS t (
+      device_id, gateway_id, kind, source, boot, seq, raw, peer_eid, peer_ctr, lat, lon, rssi,
+      tapped_at, uncertainty_ms, time_source, ordinal
+    )
+    JOIN public.rings AS r ON r.device_id = decode(t.device_id, 'hex') AND r.status = 'active'
+    -- A gateway that was deleted since must not fail the batch.
+    LEFT JOIN public.gateways AS g ON g.id = t.gateway_id
+    ORDER BY t.ordinal -- the first of equal ones wins, and events are in the order of arrival
+    ON CONFLICT (ring_id, boot, seq) DO NOTHING
+    RETURNING id, ring_id, boot, seq
+  ),
+  newest AS (
+    SELECT DISTINCT ON (n.ring_id) n.ring_id, n.boot, n.seq
+    FROM new_taps AS n
+    ORDER BY n.ring_id, n.boot DESC, n.seq DESC
+  ),
+  counted AS (
+    UPDATE public.rings AS r
+    SET
+      last_boot = CASE WHEN w.is_newer THEN n.boot ELSE r.last_boot END,
+      last_seq = CASE WHEN w.is_newer THEN n.seq ELSE r.last_seq END,
+      last_seen_at = now()
+    FROM newest AS n
+    CROSS JOIN LATERAL (
+      SELECT (n.boot, n.seq) > (coalesce(o.last_boot, -1), coalesce(o.last_seq, -1)) AS is_newer
+      FROM public.rings AS o
+      WHERE o.id = n.ring_id
+    ) AS w
+    WHERE r.id = n.ring_id
+  )
+  SELECT coalesce(array_agg(n.id), '{}') INTO inserted FROM new_taps AS n;
+
+  -- A statement of its own sees also what others committed since the batch began.
+  RETURN QUERY
+  SELECT
+    (t.ordinal - 1)::int,
+    CASE
+      WHEN r.id IS NULL OR (r.status = 'unclaimed') THEN 'unknown_ring'
+      WHEN e.id = ANY (inserted) AND row_number() OVER (
+        PARTITION BY r.id, t.value -> 'boot', t.value -> 'seq' ORDER BY t.ordinal
+      ) = 1 THEN 'recorded'
+      WHEN e.raw = decode(t.value ->> 'raw', 'hex') THEN 'duplicate'
+      WHEN r.status <> 'active' THEN 'ring_revoked'
+      ELSE 'counter_stale'
+    END
+  FROM jsonb_array_elements(taps) WITH ORDINALITY AS t (value, ordinal)
+  LEFT JOIN public.rings AS r ON r.device_id = decode(t.value ->> 'device_id', 'hex')
+  LEFT JOIN public.ring_taps AS e
+    ON e.ring_id = r.id
+    AND e.boot = (t.value ->> 'boot')::bigint
+    AND e.seq = (t.value ->> 'seq')::bigint
+  ORDER BY t.ordinal;
+END
+$$;
+
+-- Records the opening of a verified SUN link: the counter decides in one UPDATE. The session that
+-- used a counter may open the link again for a minute: phones and previews do.
+CREATE OR REPLACE FUNCTION app.record_sun_tap(
+  nfc_uid_hash bytea, counter int, session_hash bytea, raw bytea
+)
+RETURNS TABLE (outcome text, tap_id uuid, ring_id uuid, owner uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  ring public.rings;
+  tap public.ring_taps;
+BEGIN
+  UPDATE public.rings AS r
+  SET sun_counter = counter, last_seen_at = now()
+  WHERE r.nfc_uid_hash = record_sun_tap.nfc_uid_hash
+    AND r.status = 'active'
+    AND r.sun_counter < counter
+  RETURNING r.* INTO ring;
+  IF FOUND THEN
+    INSERT INTO public.ring_taps AS t (
+      user_id, ring_id, kind, source, boot, seq, raw, session_hash,
+      tapped_at, uncertainty_ms, time_source, verified
+    )
+    VALUES (
+      ring.user_id, ring.id, 'tap_to_phone', 'sun', 0, counter, raw, session_hash,
+      now(), 0, 'synced', true
+    )
+    RETURNING t.* INTO tap;
+    RETURN QUERY SELECT 'recorded', tap.id, ring.id, ring.user_id;
+    RETURN;
+  END IF;
+
+  SELECT * INTO ring FROM public.rings AS r WHERE r.nfc_uid_hash = record_sun_tap.nfc_uid_hash;
+  IF NOT FOUND OR ring.status = 'unclaimed' THEN
+    RETURN QUERY SELECT 'unknown_ring', NULL::uuid, NULL::uuid, NULL::uuid;
+    RETURN;
+  END IF;
+  IF ring.status <> 'active' THEN
+    RETURN QUERY SELECT 'ring_revoked', NULL::uuid, ring.id, ring.user_id;
+    RETURN;
+  END IF;
+  SELECT * INTO tap
+  FROM public.ring_taps AS t
+  WHERE t.ring_id = ring.id
+    AND t.boot = 0
+    AND t.seq = counter
+    AND t.session_hash = record_sun_tap.session_hash
+    AND t.received_at > now() - interval '60 seconds';
+  IF FOUND THEN
+    RETURN QUERY SELECT 'replayed', tap.id, ring.id, ring.user_id;
+  ELSE
+    RETURN QUERY SELECT 'already_used', NULL::uuid, ring.id, ring.user_id;
+  END IF;
+END
+$$;
+
+SET LOCAL ROLE ping_owner;

@@ -1,0 +1,179 @@
+-- Who may do what: grants say which verbs and columns, policies which rows. Everything not written
+-- here is refused. Taken away first, so that a rule that left this file is gone.
+DO $$
+DECLARE
+  p record;
+  relation regclass;
+BEGIN
+  FOR p IN
+    SELECT polname, polrelid::regclass AS relation
+    FROM pg_policy
+    JOIN pg_class ON pg_class.oid = polrelid
+    WHERE relnamespace = 'public'::regnamespace
+  LOOP
+    EXECUTE format('DROP POLICY %I ON %s', p.polname, p.relation);
+  END LOOP;
+  -- Under FORCE the owner is subject to policies too: without one its data migrations would update
+  -- nothing and its dumps be empty. Partitions are reached through their parent's policies.
+  FOR relation IN
+    SELECT oid FROM pg_class
+    WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+  LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);
+    EXECUTE format(
+      'CREATE POLICY machine ON %s TO ping_owner, ping_system, ping_definer
+       USING (true) WITH CHECK (true)', relation
+    );
+  END LOOP;
+END
+$$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public
+FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+  users, sessions, profiles, idempotency_keys, rings, gateways, ring_taps, rejected_taps,
+  conversations, conversation_members, messages, events, outbox, consumer_tasks
+TO ping_system, ping_definer;
+GRANT SELECT ON audit_log TO ping_system;
+GRANT SELECT, INSERT ON audit_log TO ping_definer;
+
+-- users
+GRANT SELECT (
+  id, email, full_name, timezone, locale, role, subscription_tier, subscription_status,
+  onboarding_completed_at, last_login_at, deleted_at, created_at, updated_at
+) ON users TO ping_api, ping_worker;
+GRANT UPDATE (full_name, timezone, locale, onboarding_completed_at, last_login_at)
+ON users TO ping_api, ping_worker;
+CREATE POLICY own ON users TO ping_api, ping_worker
+USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
+
+-- sessions: looked up by app.find_session, so the hash is never read back
+GRANT SELECT (id, user_id, family_id, user_agent, ip, expires_at, revoked_at, created_at, updated_at)
+ON sessions TO ping_api, ping_worker;
+GRANT INSERT (id, family_id, token_hash, user_agent, ip, expires_at) ON sessions TO ping_api;
+GRANT UPDATE (revoked_at) ON sessions TO ping_api, ping_worker;
+CREATE POLICY own ON sessions TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- profiles: points, counts and ranks are the machines'
+GRANT SELECT ON profiles TO ping_api, ping_worker;
+GRANT UPDATE (username, display_name, bio, visibility, privacy_settings, last_active_at)
+ON profiles TO ping_api, ping_worker;
+CREATE POLICY visible ON profiles FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) OR app.can_see_profile(user_id));
+CREATE POLICY own ON profiles FOR UPDATE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- idempotency_keys
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO ping_api;
+CREATE POLICY own ON idempotency_keys TO ping_api
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- rings: claimed by app.claim_ring; an owner renames and reports lost, and cannot undo a revocation
+GRANT SELECT (
+  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, status,
+  claimed_at, last_seen_at, created_at, updated_at
+) ON rings TO ping_api, ping_worker;
+GRANT UPDATE (label, status) ON rings TO ping_api, ping_worker;
+CREATE POLICY own ON rings FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own_change ON rings FOR UPDATE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) AND status IN ('active', 'lost'))
+WITH CHECK (user_id = (SELECT app.user_id()) AND status IN ('active', 'lost'));
+
+-- gateways
+GRANT SELECT (
+  id, user_id, name, cert_expires_at, revoked_at, version, status, last_seen_at, config, config_rev,
+  created_at, updated_at
+) ON gateways TO ping_api, ping_worker;
+GRANT UPDATE (name) ON gateways TO ping_api;
+CREATE POLICY own ON gateways TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- ring_taps: written by app.record_taps and app.record_sun_tap only
+GRANT SELECT (
+  id, user_id, ring_id, gateway_id, kind, source, boot, seq, partner_ring_id, partner_user_id,
+  partner_contact, lat, lon, rssi, tapped_at, uncertainty_ms, time_source, received_at, verified,
+  state
+) ON ring_taps TO ping_api, ping_worker;
+CREATE POLICY own_or_partner ON ring_taps FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) OR partner_user_id = (SELECT app.user_id()));
+
+-- conversations: opened by app.open_direct_conversation
+GRANT SELECT ON conversations TO ping_api, ping_worker;
+CREATE POLICY member ON conversations FOR SELECT TO ping_api, ping_worker
+USING (app.in_conversation(id));
+
+-- conversation_members
+GRANT SELECT ON conversation_members TO ping_api, ping_worker;
+GRANT UPDATE (last_read_id, muted_until) ON conversation_members TO ping_api, ping_worker;
+CREATE POLICY member ON conversation_members FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) OR app.in_conversation(conversation_id));
+CREATE POLICY own ON conversation_members FOR UPDATE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- messages
+GRANT SELECT ON messages TO ping_api, ping_worker;
+GRANT INSERT (id, conversation_id, kind, body, reply_to_id, client_key, expires_at)
+ON messages TO ping_api, ping_worker;
+CREATE POLICY member ON messages FOR SELECT TO ping_api, ping_worker
+USING (app.in_conversation(conversation_id));
+CREATE POLICY send ON messages FOR INSERT TO ping_api, ping_worker
+WITH CHECK (sender_id = (SELECT app.user_id()) AND app.in_conversation(conversation_id));
+
+-- events: written by triggers only
+GRANT SELECT ON events TO ping_api, ping_worker;
+CREATE POLICY own ON events FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- audit_log: written by triggers only, changed by nobody
+GRANT SELECT ON audit_log TO ping_api, ping_admin;
+CREATE POLICY own ON audit_log FOR SELECT TO ping_api
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY read_all ON audit_log FOR SELECT TO ping_admin
+USING (true);
+
+-- Functions: PUBLIC may call none.
+DO $$
+DECLARE
+  f record;
+BEGIN
+  FOR f IN
+    SELECT oid::regprocedure AS signature, pg_get_userbyid(proowner) AS owner
+    FROM pg_proc
+    WHERE pronamespace = 'app'::regnamespace
+  LOOP
+    EXECUTE format('SET LOCAL ROLE %I', f.owner);
+    EXECUTE format(
+      'REVOKE ALL ON FUNCTION %s
+       FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader', f.signature
+    );
+  END LOOP;
+END
+$$;
+
+SET LOCAL ROLE ping_owner;
+GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
+TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
+GRANT EXECUTE ON FUNCTION app.create_partitions(int) TO ping_system;
+
+SET LOCAL ROLE ping_definer;
+-- Called by policies and defaults, so every login that reads the tables.
+GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
+TO ping_api, ping_worker, ping_system, ping_owner;
+GRANT EXECUTE ON FUNCTION
+app.find_session(bytea), app.claim_ring(bytea, text), app.open_direct_conversation(uuid)
+TO ping_api;
+-- The actor of these is in each row: only the hub's own processes call them.
+GRANT EXECUTE ON FUNCTION
+app.record_taps(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
+app.emit(text, uuid, text, uuid, jsonb)
+TO ping_system;
+-- CREATE TRIGGER asks for it; firing does not.
+GRANT EXECUTE ON FUNCTION
+app.emit_row(), app.audit(), app.notify_outbox(), app.create_profile(), app.note_message()
+TO ping_owner;
+
+SET LOCAL ROLE ping_owner;

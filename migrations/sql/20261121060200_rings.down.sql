@@ -1,0 +1,1 @@
+DROP TABLE rejected_taps, ring_taps, gateways, rings;
