@@ -1,0 +1,179 @@
+"""The portable carrier: a websocket over plain ASGI messages, under any server and test client.
+
+One reader (the ASGI call itself) and one writer per connection. The writer puts everything that
+waits into as few frames as possible; a client that does not read fills its buffer and is closed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from core import log
+from hub.realtime import codes, metrics
+from hub.realtime.hub import Hub
+
+Scope = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+JSON_SUBPROTOCOL: Final = "centrifuge-json"
+PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
+# How long a client that does not read may delay its own close frame.
+_CLOSE_SECONDS: Final = 3.0
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+_logger = log.get("realtime.asgi")
+
+
+def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp:
+    """Return the ASGI application of `/connection/websocket`.
+
+    Browsers send an Origin: it must be the page's own server or a listed one ("*": any). Native
+    clients send none and are judged by their token alone.
+    """
+    allowed = {origin.rstrip("/").lower() for origin in allowed_origins}
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await _answer_http(send, 426, "http", b'{"detail":"This address speaks websocket."}')
+            return
+        await receive()
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if origin and not _is_allowed(origin, headers.get(b"host", b"").decode("latin-1"), allowed):
+            _logger.info("websocket_refused", code="request.origin_refused")
+            await _refuse(scope, send, 403, b'{"code":"request.origin_refused"}')
+        elif hub.draining:
+            await _refuse(scope, send, 503, b'{"code":"service.unavailable"}')
+        else:
+            await _serve(hub, scope, receive, send)
+
+    return endpoint
+
+
+class _Carrier:
+    """The two halves of one connection: the reader is the ASGI call, the writer a task."""
+
+    def __init__(self, hub: Hub, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._something = asyncio.Event()
+        self._reader = asyncio.current_task()
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._gave_up = False
+        self._connection = hub.open(self._wake)
+        self._writer = asyncio.create_task(self._write())
+
+    async def run(self, first: codes.Disconnect | None = None) -> None:
+        """Carry frames both ways until the socket is closed by either side."""
+        if first:
+            self._connection.close(first)
+        try:
+            await self._read()
+        except asyncio.CancelledError:
+            if not self._gave_up or self._reader is None:
+                raise
+            self._reader.uncancel()
+        finally:
+            if self._giving_up:
+                self._giving_up.cancel()
+            self._connection.lost()
+            self._writer.cancel()
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                self._connection.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
+            else:
+                await self._connection.receive(text)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._something.wait()
+                self._something.clear()
+                while frame := self._connection.take():
+                    await self._send({"type": "websocket.send", "text": frame.decode()})
+                if closing := self._connection.closing:
+                    await self._send(
+                        {
+                            "type": "websocket.close",
+                            "code": closing.code,
+                            "reason": closing.reason,
+                        }
+                    )
+                    return
+        except (OSError, RuntimeError):
+            # The socket went away while we wrote; the reader learns it from its own message.
+            return
+
+    def _wake(self) -> None:
+        self._something.set()
+        if self._connection.closing and self._giving_up is None:
+            loop = asyncio.get_running_loop()
+            self._giving_up = loop.call_later(_CLOSE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._gave_up = True
+        if self._reader:
+            self._reader.cancel()
+
+
+async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+    offered: list[str] = scope.get("subprotocols") or []
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    wants_protobuf = (
+        PROTOBUF_SUBPROTOCOL in offered
+        or "protobuf" in query.get("format", [])
+        or "protobuf" in query.get("cf_protocol", [])
+    )
+    subprotocol = next(
+        (name for name in (JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL) if name in offered), None
+    )
+    await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    metrics.CONNECTIONS_ACCEPTED.labels(transport="websocket").inc()
+    # Only JSON is spoken here so far; a Protobuf client is told so in a way it understands.
+    refusal = codes.CLOSE_INAPPROPRIATE_PROTOCOL if wants_protobuf else None
+    await _Carrier(hub, receive, send).run(refusal)
+
+
+def _is_allowed(origin: str, host: str, allowed: set[str]) -> bool:
+    if "*" in allowed or origin in allowed:
+        return True
+    page = urlsplit(origin)
+    server = urlsplit(f"//{host.lower()}")
+    default = _DEFAULT_PORTS.get(page.scheme)
+    try:
+        return (
+            default is not None
+            and page.hostname is not None
+            and page.hostname == server.hostname
+            and (page.port or default) == (server.port or default)
+        )
+    except ValueError:  # a port that is no number
+        return False
+
+
+async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await _answer_http(send, status, "websocket.http", body)
+    else:
+        await send({"type": "websocket.close", "code": 1008})
+
+
+async def _answer_http(send: Send, status: int, prefix: str, body: bytes) -> None:
+    await send(
+        {
+            "type": f"{prefix}.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/problem+json")],
+        }
+    )
+    await send({"type": f"{prefix}.response.body", "body": body})

@@ -1,0 +1,167 @@
+"""Subscribing without a race between history and live.
+
+The order is: keep live publications for the subscriber, subscribe at the broker, read history,
+merge by offset, answer, go live. From the merge to the reply nothing is awaited.
+"""
+
+import asyncio
+from typing import Final
+
+from core import log
+from hub.realtime import codes, metrics, recovery
+from hub.realtime.broker import Broker, BrokerUnavailableError, History
+from hub.realtime.continuity import Continuity
+from hub.realtime.effects import Joined, JoinRequest
+from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.messages import SubscribeResult
+from hub.realtime.registry import Channel, Joining, Registry, Subscriber
+from hub.realtime.session import subscribe_result
+
+_ATTEMPTS: Final = 5
+
+_logger = log.get("realtime.joining")
+
+
+class JoinRefusedError(Exception):
+    """A subscription cannot be made; none of the request is."""
+
+    def __init__(self, error: codes.Error) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Joiner:
+    """Makes subscriptions in the registry and at the broker."""
+
+    def __init__(
+        self, registry: Registry, broker: Broker, continuity: Continuity, limit: int
+    ) -> None:
+        self._registry = registry
+        self._broker = broker
+        self._continuity = continuity
+        self._limit = limit
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def join(self, subscriber: Subscriber, requests: list[JoinRequest]) -> dict[str, Joined]:
+        """Subscribe to all channels or to none."""
+        channels = {
+            request.channel: self._registry.enter(request.channel, request.namespace, subscriber)
+            for request in requests
+        }
+        try:
+            await asyncio.gather(*(self._open(channel) for channel in channels.values()))
+            merged = await self._read_and_merge(subscriber, requests, channels)
+            return {
+                request.channel: self._settle(
+                    subscriber, request, channels[request.channel], merged[request.channel]
+                )
+                for request in requests
+            }
+        except BaseException:
+            for name in channels:
+                self.leave(name, subscriber)
+            raise
+
+    def leave(self, name: str, subscriber: Subscriber) -> None:
+        """End a subscription; the last one here ends the broker's."""
+        if self._registry.leave(name, subscriber):
+            task = asyncio.create_task(self._broker.unsubscribe(name))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _open(self, channel: Channel) -> None:
+        opening = channel.opening
+        if opening is None or (opening.done() and _failed(opening)):
+            opening = asyncio.create_task(self._broker.subscribe(channel.name))
+            opening.add_done_callback(_failed)
+            channel.opening = opening
+        # Shielded: one client's departure must not end what others wait for.
+        await asyncio.shield(opening)
+
+    async def _read_and_merge(
+        self, subscriber: Subscriber, requests: list[JoinRequest], channels: dict[str, Channel]
+    ) -> dict[str, recovery.Merged | None]:
+        histories: dict[str, History] = {}
+        for _ in range(_ATTEMPTS):
+            unread = [item for item in requests if item.channel not in histories]
+            found = await asyncio.gather(*(self._read(item) for item in unread))
+            histories.update(zip((item.channel for item in unread), found, strict=True))
+            merged: dict[str, recovery.Merged | None] = {}
+            for request in requests:
+                channel = channels[request.channel]
+                joining = channel.joining[subscriber]
+                if request.namespace.has_history:
+                    merged[request.channel] = _merge(
+                        channel, joining, request, histories[request.channel], self._limit
+                    )
+                    if merged[request.channel] is None:
+                        del histories[request.channel]
+                else:
+                    merged[request.channel] = None
+            again = [item for item in requests if item.channel not in histories]
+            if not again:
+                return merged
+            for request in again:
+                # What was read and what arrived do not fit: compare this process with the stream.
+                channel = channels[request.channel]
+                channel.joining[subscriber] = Joining()
+                await self._continuity.resync(channel)
+        raise BrokerUnavailableError("history and live publications do not fit together")
+
+    async def _read(self, request: JoinRequest) -> History:
+        if not request.namespace.has_history:
+            return recovery.NOTHING
+        if request.since is None:
+            return await self._broker.history(request.channel, limit=0)
+        return await self._broker.history(
+            request.channel, since=request.since.offset, limit=self._limit + 1
+        )
+
+    def _settle(
+        self,
+        subscriber: Subscriber,
+        request: JoinRequest,
+        channel: Channel,
+        merged: recovery.Merged | None,
+    ) -> Joined:
+        if merged is None:
+            late = channel.joining[subscriber].buffered
+            self._registry.settle(channel, subscriber, 0)
+            return Joined(SubscribeResult(), _pushes(channel, late))
+        result = subscribe_result(request, merged.top)
+        if request.since is not None:
+            metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
+            if merged.recovered:
+                metrics.RECOVERED_PUBLICATIONS.observe(len(merged.publications))
+                result.recovered = True
+                result.offset = request.since.offset
+                result.publications = [
+                    json_framing.encode_publication(item) for item in merged.publications
+                ]
+            elif request.reject_unrecovered:
+                raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
+        if channel.position is None:
+            channel.position = merged.position
+        self._registry.settle(channel, subscriber, merged.position.offset)
+        return Joined(result, _pushes(channel, merged.late))
+
+
+def _merge(
+    channel: Channel, joining: Joining, request: JoinRequest, history: History, limit: int
+) -> recovery.Merged | None:
+    position = channel.position
+    if joining.broken or (position and position.epoch != history.top.epoch):
+        return None
+    merged = recovery.merge(request.since, history, joining.buffered, limit)
+    if merged and position and merged.position.offset < position.offset:
+        return None
+    return merged
+
+
+def _pushes(channel: Channel, publications: list[recovery.Publication]) -> list[bytes]:
+    return [json_framing.publication_push(channel.prefix, item) for item in publications]
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    """Say whether a task failed, and so mark its exception as seen."""
+    return task.cancelled() or task.exception() is not None

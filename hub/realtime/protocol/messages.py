@@ -1,0 +1,229 @@
+"""The messages of the client protocol, independent of their framing.
+
+Fields keep the order and names of the published schema; fields with their zero value are left out.
+`Raw` fields are JSON embedded as it is. Unknown fields are ignored: clients may be newer than we.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Raw
+
+from hub.realtime.codes import Error
+
+EMPTY: Final = Raw()
+UInt32 = Annotated[int, Meta(ge=0, lt=1 << 32)]
+# msgspec refuses bounds above 2^63 - 1; no offset comes near it.
+UInt64 = Annotated[int, Meta(ge=0)]
+Int32 = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
+
+
+class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Base of all messages: a field that has its zero value is not sent."""
+
+
+class Position(Message):
+    offset: UInt64 = 0
+    epoch: str = ""
+
+
+class SubscribeRequest(Message):
+    channel: str = ""
+    token: str = ""
+    recover: bool = False
+    epoch: str = ""
+    offset: UInt64 = 0
+    data: Raw = EMPTY
+    positioned: bool = False
+    recoverable: bool = False
+    join_leave: bool = False
+    delta: str = ""
+    tf: Raw = EMPTY
+    flag: int = 0
+    type: Int32 = 0
+
+
+class ConnectRequest(Message):
+    token: str = ""
+    data: Raw = EMPTY
+    subs: dict[str, SubscribeRequest] = {}
+    name: str = ""
+    version: str = ""
+    headers: dict[str, str] = {}
+
+
+class UnsubscribeRequest(Message):
+    channel: str = ""
+
+
+class PublishRequest(Message):
+    channel: str = ""
+    data: Raw = EMPTY
+
+
+class PresenceRequest(Message):
+    channel: str = ""
+
+
+class HistoryRequest(Message):
+    channel: str = ""
+    limit: Int32 = 0
+    since: Position | None = None
+    reverse: bool = False
+
+
+class RpcRequest(Message):
+    data: Raw = EMPTY
+    method: str = ""
+
+
+class SendRequest(Message):
+    data: Raw = EMPTY
+
+
+class RefreshRequest(Message):
+    token: str = ""
+
+
+class SubRefreshRequest(Message):
+    channel: str = ""
+    token: str = ""
+
+
+Request = (
+    ConnectRequest
+    | SubscribeRequest
+    | UnsubscribeRequest
+    | PublishRequest
+    | PresenceRequest
+    | HistoryRequest
+    | RpcRequest
+    | SendRequest
+    | RefreshRequest
+    | SubRefreshRequest
+)
+
+
+class Command(Message):
+    """One command; the first request that is present counts, as in the original."""
+
+    id: UInt32 = 0
+    connect: ConnectRequest | None = None
+    subscribe: SubscribeRequest | None = None
+    unsubscribe: UnsubscribeRequest | None = None
+    publish: PublishRequest | None = None
+    presence: PresenceRequest | None = None
+    presence_stats: PresenceRequest | None = None
+    history: HistoryRequest | None = None
+    rpc: RpcRequest | None = None
+    send: SendRequest | None = None
+    refresh: RefreshRequest | None = None
+    sub_refresh: SubRefreshRequest | None = None
+
+    @property
+    def is_pong(self) -> bool:
+        """A command without id answers a ping, unless it sends data."""
+        return self.id == 0 and self.send is None
+
+    @property
+    def method(self) -> str:
+        """The name of the request that counts, "" when there is none."""
+        for name in METHODS:
+            if getattr(self, name) is not None:
+                return name
+        return ""
+
+
+METHODS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
+
+
+class SubscribeResult(Message):
+    expires: bool = False
+    ttl: UInt32 = 0
+    recoverable: bool = False
+    epoch: str = ""
+    publications: list[Raw] = []
+    recovered: bool = False
+    offset: UInt64 = 0
+    positioned: bool = False
+    data: Raw = EMPTY
+    was_recovering: bool = False
+
+
+class ConnectResult(Message):
+    client: str = ""
+    version: str = ""
+    expires: bool = False
+    ttl: UInt32 = 0
+    data: Raw = EMPTY
+    subs: dict[str, SubscribeResult] = {}
+    ping: UInt32 = 0
+    pong: bool = False
+    session: str = ""
+    node: str = ""
+
+
+class UnsubscribeResult(Message):
+    pass
+
+
+class PublishResult(Message):
+    pass
+
+
+class HistoryResult(msgspec.Struct, kw_only=True):
+    """The one result whose fields are all sent, also when empty."""
+
+    publications: list[Raw] = []
+    epoch: str = ""
+    offset: UInt64 = 0
+
+
+class RefreshResult(Message):
+    client: str = ""
+    version: str = ""
+    expires: bool = False
+    ttl: UInt32 = 0
+
+
+class ErrorReply(Message):
+    code: UInt32 = 0
+    message: str = ""
+    temporary: bool = False
+
+
+class Reply(Message):
+    """The answer to the command with the same id: an error or the result under its method."""
+
+    id: UInt32 = 0
+    error: ErrorReply | None = None
+    connect: ConnectResult | None = None
+    subscribe: SubscribeResult | None = None
+    unsubscribe: UnsubscribeResult | None = None
+    publish: PublishResult | None = None
+    history: HistoryResult | None = None
+    refresh: RefreshResult | None = None
+
+
+class UnsubscribePush(Message):
+    code: UInt32 = 0
+    reason: str = ""
+
+
+class Push(Message):
+    """What the server says unasked; publications are framed by `fanout`, once for everybody."""
+
+    channel: str = ""
+    unsubscribe: UnsubscribePush | None = None
+
+
+class PushReply(Message):
+    push: Push
+
+
+def error_reply(command_id: int, error: Error) -> Reply:
+    """Return the reply that refuses a command."""
+    return Reply(
+        id=command_id,
+        error=ErrorReply(code=error.code, message=error.message, temporary=error.temporary),
+    )

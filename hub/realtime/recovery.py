@@ -1,0 +1,73 @@
+"""Recovery: pure functions that decide what a subscriber missed. Never partial, never a guess."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from hub.realtime.broker import History, Publication, StreamPosition
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """What a subscriber gets: `publications` and `top` in the reply, then `late` as pushes.
+
+    `position` is where the subscriber stands after all of it.
+    """
+
+    publications: list[Publication]
+    late: list[Publication]
+    top: StreamPosition
+    position: StreamPosition
+    recovered: bool
+
+
+def missed(since: StreamPosition, history: History, limit: int) -> list[Publication] | None:
+    """Return everything after `since`, or None when that cannot be proved complete.
+
+    `history` was read after `since.offset` with a limit above `limit`. An empty request epoch
+    accepts any stream; an offset beyond the top belongs to a stream that is gone.
+    """
+    if since.epoch and since.epoch != history.top.epoch:
+        return None
+    count = history.top.offset - since.offset
+    publications = history.publications
+    if count < 0 or count > limit or len(publications) != count:
+        return None
+    if count and (
+        publications[0].offset != since.offset + 1 or publications[-1].offset != history.top.offset
+    ):
+        return None
+    return publications
+
+
+def merge(
+    since: StreamPosition | None,
+    history: History,
+    buffered: Sequence[Publication],
+    limit: int,
+) -> Merged | None:
+    """Join history with what arrived live while it was read; None when a publication is missing.
+
+    Without `since`, or when it cannot be recovered, the subscriber starts at the top.
+    """
+    recovered = missed(since, history, limit) if since else None
+    offset = history.top.offset
+    late: list[Publication] = []
+    for publication in buffered:
+        if publication.offset <= offset:
+            continue
+        if publication.offset != offset + 1:
+            return None
+        offset = publication.offset
+        late.append(publication)
+    return Merged(
+        publications=recovered or [],
+        late=late,
+        top=history.top,
+        position=StreamPosition(offset, history.top.epoch),
+        recovered=recovered is not None,
+    )
+
+
+NOTHING: Final = History([], StreamPosition())
+"""The history of a channel that keeps none."""
