@@ -13,6 +13,6 @@ class Profile(Struct, frozen=True):
 
     user_id: UUID
     username: str | None
-    display_name: str | None
+    display_name: str
     bio: str | None
     visibility: Visibility

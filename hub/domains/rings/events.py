@@ -13,7 +13,7 @@ class RingClaimed(Struct, frozen=True, kw_only=True, tag="ring.claimed"):
     """A user made a ring theirs."""
 
     ring_id: UUID
-    label: str
+    label: str | None
     kind: RingKind
     status: RingStatus
 
@@ -22,7 +22,7 @@ class RingRenamed(Struct, frozen=True, kw_only=True, tag="ring.renamed"):
     """The owner changed a ring's label."""
 
     ring_id: UUID
-    label: str
+    label: str | None
     kind: RingKind
     status: RingStatus
 
@@ -31,7 +31,7 @@ class RingLost(Struct, frozen=True, kw_only=True, tag="ring.lost"):
     """The owner reported a ring as lost; its taps are refused from now on."""
 
     ring_id: UUID
-    label: str
+    label: str | None
     kind: RingKind
     status: RingStatus
 

@@ -75,6 +75,13 @@ class Tap(Struct, frozen=True):
     received_at: datetime
 
 
+class SunTapped(Struct, frozen=True):
+    """A SUN link was genuine and fresh; whose ring it is stays with the owner."""
+
+    tap_id: UUID
+    status: Literal["recorded"] = "recorded"
+
+
 class Pressed(Struct, frozen=True):
     """What a virtual ring counted when it was pressed."""
 

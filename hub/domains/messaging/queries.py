@@ -1,0 +1,83 @@
+"""SQL of conversations and messages; rows are fenced by membership."""
+
+from uuid import UUID
+
+from core.db import query
+from hub.domains.messaging.schemas import Conversation, Message, OpenedConversation
+
+open_direct = query(
+    OpenedConversation,
+    "SELECT id, created FROM app.open_direct_conversation($1)",
+)
+
+find_conversation = query(
+    Conversation,
+    """
+    SELECT c.id, c.kind, partner.user_id, c.last_message_at, c.created_at
+    FROM conversations AS c
+    LEFT JOIN conversation_members AS partner
+        ON partner.conversation_id = c.id
+        AND c.kind = 'direct'
+        AND partner.user_id <> app.user_id()
+    WHERE c.id = $1
+    """,
+)
+
+# A conversation without a message stands where it was opened.
+list_conversations = query(
+    Conversation,
+    """
+    SELECT c.id, c.kind, partner.user_id, c.last_message_at, c.created_at
+    FROM conversation_members AS me
+    JOIN conversations AS c ON c.id = me.conversation_id
+    LEFT JOIN conversation_members AS partner
+        ON partner.conversation_id = c.id
+        AND c.kind = 'direct'
+        AND partner.user_id <> me.user_id
+    -- From one's memberships, or the policy would be asked of every conversation there is.
+    WHERE me.user_id = app.user_id()
+        AND (
+            $1::timestamptz IS NULL
+            OR (coalesce(c.last_message_at, c.created_at), c.id) < ($1::timestamptz, $2::uuid)
+        )
+    ORDER BY coalesce(c.last_message_at, c.created_at) DESC, c.id DESC
+    LIMIT $3
+    """,
+)
+
+list_messages = query(
+    Message,
+    """
+    SELECT id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    FROM messages
+    WHERE conversation_id = $1
+        AND deleted_at IS NULL
+        AND ($2::uuid IS NULL OR id < $2::uuid)
+    ORDER BY id DESC
+    LIMIT $3
+    """,
+)
+
+insert_message = query(
+    Message,
+    """
+    INSERT INTO messages (conversation_id, kind, body, reply_to_id, client_key)
+    VALUES ($1, 'text', $2, $3, $4)
+    ON CONFLICT (sender_id, client_key) DO NOTHING
+    RETURNING id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    """,
+)
+
+find_by_client_key = query(
+    Message,
+    """
+    SELECT id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    FROM messages
+    WHERE sender_id = app.user_id() AND client_key = $1
+    """,
+)
+
+find_message_id = query(
+    UUID,
+    "SELECT id FROM messages WHERE id = $1 AND conversation_id = $2",
+)

@@ -1,0 +1,117 @@
+"""SQL of rings and taps; rows are fenced by owner."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from core.db import command, query
+from hub.domains.rings.schemas import Ring, Tap
+
+claim = query(UUID, "SELECT app.claim_ring($1, $2)")
+
+find_ring = query(
+    Ring,
+    """
+    SELECT id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
+        created_at
+    FROM rings
+    WHERE id = $1 AND user_id = app.user_id()
+    """,
+)
+
+list_rings = query(
+    Ring,
+    """
+    SELECT id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
+        created_at
+    FROM rings
+    WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
+    ORDER BY id DESC
+    LIMIT $2
+    """,
+)
+
+rename = query(
+    Ring,
+    """
+    UPDATE rings
+    SET label = $2
+    WHERE id = $1 AND user_id = app.user_id()
+    RETURNING id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
+        created_at
+    """,
+)
+
+# A revoked ring stays revoked; a lost one is lost already.
+report_lost = query(
+    Ring,
+    """
+    UPDATE rings
+    SET status = 'lost'
+    WHERE id = $1 AND user_id = app.user_id() AND status = 'active'
+    RETURNING id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
+        created_at
+    """,
+)
+
+list_taps = query(
+    Tap,
+    """
+    SELECT id, ring_id, gateway_id, kind, source, boot, seq, rssi, lat, lon, tapped_at,
+        uncertainty_ms, time_source, verified, state, received_at
+    FROM ring_taps
+    WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
+        AND ($2::uuid IS NULL OR ring_id = $2::uuid)
+    ORDER BY id DESC
+    LIMIT $3
+    """,
+)
+
+find_device = query(bytes, "SELECT device_id FROM rings WHERE id = $1 AND user_id = app.user_id()")
+
+
+class MadeRing(Struct, frozen=True):
+    """A ring as its maker registers it."""
+
+    id: UUID
+    user_id: UUID | None
+    tap_key: bytes
+
+
+add_ring = command(
+    """
+    INSERT INTO rings (id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key)
+    VALUES ($1, 'dual', $2, $3, $4, 1, $5)
+    ON CONFLICT (device_id) DO NOTHING
+    """,
+    login="system",
+)
+
+find_made_ring = query(
+    MadeRing, "SELECT id, user_id, tap_key FROM rings WHERE device_id = $1", login="system"
+)
+
+add_gateway = command(
+    """
+    INSERT INTO gateways (id, user_id, name)
+    VALUES ($1, $2, $3)
+    ON CONFLICT DO NOTHING
+    """,
+    login="system",
+)
+
+
+class SunTap(Struct, frozen=True):
+    """What became of a SUN link."""
+
+    outcome: str
+    tap_id: UUID | None
+    ring_id: UUID | None
+    owner: UUID | None
+
+
+record_sun_tap = query(
+    SunTap,
+    "SELECT outcome, tap_id, ring_id, owner FROM app.record_sun_tap($1, $2, $3, $4)",
+    login="system",
+)

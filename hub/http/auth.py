@@ -1,0 +1,135 @@
+"""Admission to a handler: who acts, and whether they may ask again so soon.
+
+Every route is closed unless its `opt` says otherwise: PUBLIC needs no token, UNLIMITED is for
+probes. The guard runs before the body is read.
+"""
+
+import ipaddress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar.handlers import BaseRouteHandler
+
+from core import config, log
+from core.actor import ANONYMOUS, Actor
+from core.errors import DomainError
+from hub.http import limits
+from hub.http.deps import Connection, resources
+from hub.http.tokens import Claims
+
+PUBLIC: Final[dict[str, Any]] = {"public": True}
+UNLIMITED: Final[dict[str, Any]] = {"public": True, "limit": None}
+_USER_AGENT_MAX_CHARS: Final = 200
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def limited(policy: str, *, public: bool = False) -> dict[str, Any]:
+    """Return the `opt` of a route under another rate-limit policy than "default"."""
+    return {"public": public, "limit": limits.POLICIES[policy].name}
+
+
+async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Know the actor, count the request, refuse bodies that are not JSON."""
+    public = bool(handler.opt.get("public"))
+    current = anonymous(connection) if public else _signed_in(connection)
+    connection.scope["state"]["actor"] = current
+    policy_name: str | None = handler.opt.get("limit", "default")
+    if policy_name is not None:
+        await _count(connection, limits.POLICIES[policy_name], current)
+    _refuse_other_media(connection)
+
+
+def anonymous(connection: Connection) -> Actor:
+    """Return the actor of a request without a token."""
+    return _actor(connection, None)
+
+
+def user_actor(connection: Connection, claims: Claims) -> Actor:
+    """Return the actor whom verified claims name."""
+    return _actor(connection, claims)
+
+
+def require_development(connection: Connection) -> None:
+    """Refuse unless the hub runs for development and the caller is on this machine."""
+    settings = resources(connection).settings
+    if settings.server.mode != "development" or not _is_loopback(client_address(connection)):
+        raise DomainError("auth.development_only")
+    # A page that a browser loaded from elsewhere reaches loopback too, by a name of its own
+    # (DNS rebinding) or across origins; curl and SDKs send neither.
+    host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    own_host = urlsplit(settings.server.public_url).hostname
+    if host not in {"localhost", own_host} and not _is_loopback(host):
+        raise DomainError("auth.development_only")
+    origin = connection.headers.get("origin")
+    if origin is not None and origin not in own_origins(settings):
+        raise DomainError("request.origin_refused")
+
+
+def own_origins(settings: config.Settings) -> tuple[str, ...]:
+    """Return the origins whose pages may use the hub: its own and those of the settings."""
+    own = urlsplit(settings.server.public_url)
+    port = settings.server.port
+    names = [f"{own.scheme}://{own.netloc}"]
+    if settings.server.mode == "development":
+        names += [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
+    return tuple(dict.fromkeys((*names, *settings.server.allowed_origins)))
+
+
+def client_address(connection: Connection) -> str:
+    """Return the peer's address, as the server (or a trusted proxy) saw it."""
+    client = connection.scope.get("client")
+    return client[0] if client else ""
+
+
+def _signed_in(connection: Connection) -> Actor:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise DomainError("auth.required")
+    return _actor(connection, resources(connection).token_keys.verify(token.strip()))
+
+
+def _actor(connection: Connection, claims: Claims | None) -> Actor:
+    agent = connection.headers.get("user-agent", "")[:_USER_AGENT_MAX_CHARS]
+    template = connection.scope.get("path_template", "")
+    return Actor(
+        kind=ANONYMOUS.kind if claims is None else "user",
+        user_id=None if claims is None else claims.sub,  # pyright: ignore[reportArgumentType]
+        role="user" if claims is None else claims.role,
+        session_id="" if claims is None else str(claims.sid),
+        request_id=log.request_id.get(),
+        ip=client_address(connection) if _is_address(client_address(connection)) else "",
+        user_agent="".join(char for char in agent if char.isprintable()),
+        endpoint=f"{connection.scope.get('method', 'WS')} {template}",
+    )
+
+
+async def _count(connection: Connection, policy: limits.Policy, current: Actor) -> None:
+    subject = str(current.user_id) if policy.by == "user" and current.user_id else current.ip
+    allowance = await resources(connection).limiter.take(policy, subject)
+    if allowance is None:
+        return
+    connection.scope["state"]["headers"] = allowance.headers()
+    if allowance.refused:
+        raise DomainError("limit.exceeded", retry_after_seconds=allowance.wait_seconds())
+
+
+def _refuse_other_media(connection: Connection) -> None:
+    headers = connection.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if connection.scope.get("method") not in _BODY_METHODS or not has_body:
+        return
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise DomainError("request.media_type")
+
+
+def _is_loopback(address: str) -> bool:
+    return _is_address(address) and ipaddress.ip_address(address).is_loopback
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""What handlers reach for: the process's resources, the actor, and transactions."""
+
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from typing import Any, Final, cast
+
+import msgspec
+from litestar.connection import ASGIConnection
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from core import config, crypto
+from core.actor import ANONYMOUS, SYSTEM, Actor
+from core.db import Pool, Tx, begin
+from core.errors import ConfigError
+from hub.http.limits import Limiter
+from hub.http.tokens import TokenKeys, load_keys
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_SYSTEM_CONNECTIONS_MAX: Final = 4
+_READINESS_CONNECTIONS_MAX: Final = 2
+_READINESS_SECONDS: Final = 1.0
+_SUN_KEY_BYTES: Final = 16
+
+
+class Resources(msgspec.Struct, kw_only=True):
+    """Everything that is opened once per process."""
+
+    settings: config.Settings
+    api: Pool
+    system: Pool
+    readiness: Pool
+    redis: Redis
+    limiter: Limiter
+    token_keys: TokenKeys
+    cipher: crypto.FieldCipher
+    index_key: bytes
+    is_draining: bool = False
+
+
+@asynccontextmanager
+async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]:
+    """Open what requests need; PostgreSQL and Redis may still be away."""
+    async with AsyncExitStack() as stack:
+
+        async def pool(url: str, max_size: int, connect_seconds: float) -> Pool:
+            opened = await Pool.open(
+                url,
+                max_size=max_size,
+                connect_timeout_seconds=connect_seconds,
+                statement_timeout_seconds=settings.database.statement_timeout_seconds,
+            )
+            stack.push_async_callback(opened.close)
+            return opened
+
+        database = settings.database
+        api_url = config.require(database.url, "database.url")
+        system_url = config.require(database.system_url, "database.system_url")
+        redis_url = config.require(settings.redis.url, "redis.url")
+        redis = Redis.from_url(
+            redis_url,
+            socket_timeout=_READINESS_SECONDS,
+            socket_connect_timeout=_READINESS_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        stack.push_async_callback(redis.aclose)
+        limiter = Limiter(redis_url, settings.redis.key_prefix)
+        stack.push_async_callback(limiter.close)
+        yield Resources(
+            settings=settings,
+            api=await pool(api_url, database.pool_max, database.connect_timeout_seconds),
+            system=await pool(
+                system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
+            ),
+            # A pool of its own: a busy hub must not look like a hub without a database.
+            readiness=await pool(api_url, _READINESS_CONNECTIONS_MAX, _READINESS_SECONDS),
+            redis=redis,
+            limiter=limiter,
+            token_keys=load_keys(settings.auth),
+            cipher=crypto.FieldCipher(read_field_keys(settings)),
+            index_key=read_index_key(settings),
+        )
+
+
+def read_field_keys(settings: config.Settings) -> crypto.KeyRing:
+    """Return the key ring that seals fields, or raise ConfigError."""
+    text = config.require(settings.keys.field_keys, "keys.field_keys")
+    try:
+        return crypto.KeyRing.parse(text)
+    except ValueError:
+        raise ConfigError("keys.field_keys is not `1:<base64 of 32 bytes>,…`") from None
+
+
+def read_index_key(settings: config.Settings) -> bytes:
+    """Return the key of the blind indexes, or raise ConfigError."""
+    return read_key(settings.keys.index_key, "keys.index_key", crypto.KEY_BYTES)
+
+
+def read_sun_master_key(settings: config.Settings) -> bytes:
+    """Return the key from which ring tags' SUN keys are diversified, or raise ConfigError."""
+    return read_key(settings.keys.sun_master_key, "keys.sun_master_key", _SUN_KEY_BYTES)
+
+
+def read_key(text: str, setting: str, size_bytes: int) -> bytes:
+    """Return a key written as hex or base64, or raise ConfigError without quoting it."""
+    required = config.require(text, setting)
+    with suppress(ValueError):
+        if len(key := bytes.fromhex(required)) == size_bytes:
+            return key
+    with suppress(ValueError):
+        if len(key := base64.b64decode(required, validate=True)) == size_bytes:
+            return key
+    raise ConfigError(f"{setting} is not {size_bytes} bytes as hex or base64")
+
+
+def resources(connection: Connection) -> Resources:
+    """Return what this process has opened."""
+    return cast("Resources", connection.app.state.resources)
+
+
+def actor(connection: Connection) -> Actor:
+    """Return who acts, as the guard found out."""
+    return cast("Actor", connection.scope["state"].get("actor", ANONYMOUS))
+
+
+def reading(connection: Connection) -> AbstractAsyncContextManager[Tx]:
+    """Begin a READ ONLY transaction of the signed-in user."""
+    return begin(resources(connection).api, actor(connection), read_only=True)
+
+
+def writing(connection: Connection) -> AbstractAsyncContextManager[Tx]:
+    """Begin a transaction of the signed-in user; it commits before the answer is sent."""
+    return begin(resources(connection).api, actor(connection))
+
+
+def as_system(
+    connection: Connection, *, read_only: bool = False
+) -> AbstractAsyncContextManager[Tx]:
+    """Begin a transaction that sees all users; for what happens before a user is known."""
+    current = actor(connection)
+    system = msgspec.structs.replace(
+        SYSTEM,
+        request_id=current.request_id,
+        ip=current.ip,
+        user_agent=current.user_agent,
+        endpoint=current.endpoint,
+    )
+    return begin(resources(connection).system, system, read_only=read_only)

@@ -1,0 +1,48 @@
+"""SQL of the idempotency keys; rows belong to the acting user by policy."""
+
+from msgspec import Raw, Struct
+
+from core.db import command, query
+
+
+class StoredAnswer(Struct, frozen=True):
+    """A claimed key: the request it was claimed for and the answer once there is one."""
+
+    request_hash: bytes
+    response_status: int | None
+    response_headers: Raw | None
+    response_body: bytes | None
+
+
+# The lock says "in flight" to others without making them wait; it ends with the transaction, so a
+# crashed hub leaves nothing behind. An expired row is taken over as if it were absent.
+claim_key = query(
+    str,
+    """
+    INSERT INTO idempotency_keys AS k (key, request_hash, status, expires_at)
+    SELECT $1::text, $2::bytea, 'pending', now() + interval '24 hours'
+    WHERE pg_try_advisory_xact_lock(hashtextextended($1::text || app.user_id()::text, 7))
+    ON CONFLICT (user_id, key) DO UPDATE
+    SET request_hash = excluded.request_hash, status = 'pending', response_status = NULL,
+        response_headers = NULL, response_body = NULL, expires_at = excluded.expires_at
+    WHERE k.expires_at < now()
+    RETURNING key
+    """,
+)
+
+read_answer = query(
+    StoredAnswer,
+    """
+    SELECT request_hash, response_status, response_headers, response_body
+    FROM idempotency_keys
+    WHERE key = $1 AND user_id = app.user_id()
+    """,
+)
+
+store_answer = command(
+    """
+    UPDATE idempotency_keys
+    SET status = 'completed', response_status = $2, response_headers = $3, response_body = $4
+    WHERE key = $1 AND user_id = app.user_id()
+    """
+)

@@ -1,0 +1,140 @@
+"""`pinghub seed`: fixed demo people with rings and a gateway, through the slices' own services.
+
+Ids of the demo's devices come from their names, keys are random and sealed, so a second run finds
+what the first one made and changes nothing. `rings.json` gives the virtual rings their keys.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from core import config, log
+from core.actor import SYSTEM, Actor
+from core.crypto import FieldCipher, blind_index
+from core.db import Pool, begin
+from core.ids import UserId, new_id
+from hub.domains.accounts import service as accounts
+from hub.domains.rings import service as rings
+from hub.domains.rings.schemas import ClaimRing
+from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
+
+_log = log.get("seed")
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Somebody to demonstrate with, and the names of their rings."""
+
+    full_name: str
+    email: str
+    timezone: str
+    rings: tuple[str, ...]
+
+
+PEOPLE: Final = (
+    Person("Ada Lovelace", "ada@example.com", "Europe/London", ("ada-1", "ada-2")),
+    Person("Grace Hopper", "grace@example.com", "America/New_York", ("grace-1",)),
+    Person("Alan Turing", "alan@example.com", "Europe/London", ()),
+)
+GATEWAY_NAME: Final = "demo-gateway"
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What the demo data is sealed with."""
+
+    cipher: FieldCipher
+    index: bytes
+    sun_master: bytes
+
+
+def run(settings: config.Settings) -> None:
+    """Put the demo data into the database and write `$PINGHUB_HOME/rings.json`."""
+    asyncio.run(seed(settings, config.home()))
+
+
+async def seed(settings: config.Settings, home: Path) -> None:
+    """Make what is missing of the demo data; `home` receives rings.json."""
+    keys = Keys(
+        FieldCipher(read_field_keys(settings)),
+        read_index_key(settings),
+        read_sun_master_key(settings),
+    )
+    database = settings.database
+    api = await Pool.open(config.require(database.url, "database.url"), max_size=1)
+    system = await Pool.open(config.require(database.system_url, "database.system_url"), max_size=1)
+    try:
+        entries: list[dict[str, str]] = []
+        for number, person in enumerate(PEOPLE):
+            user_id = await _add_person(system, person, keys)
+            if number == 0:
+                gateway_id = UUID(settings.gateway.id) if settings.gateway.id else new_id()
+                async with begin(system, SYSTEM) as tx:
+                    await rings.add_gateway(
+                        tx, gateway_id=gateway_id, owner_id=user_id, name=GATEWAY_NAME
+                    )
+            entries += [await _add_ring(api, system, name, user_id, keys) for name in person.rings]
+    finally:
+        await api.close()
+        await system.close()
+    _write_private(home / "rings.json", json.dumps(entries, indent=2) + "\n")
+    _log.info("seeded", users=len(PEOPLE), rings=len(entries))
+
+
+async def _add_person(system: Pool, person: Person, keys: Keys) -> UUID:
+    async with begin(system, SYSTEM) as tx:
+        return await accounts.add_user(
+            tx,
+            full_name=person.full_name,
+            email=person.email,
+            timezone=person.timezone,
+            cipher=keys.cipher,
+            index_key=keys.index,
+        )
+
+
+async def _add_ring(
+    api: Pool, system: Pool, name: str, user_id: UUID, keys: Keys
+) -> dict[str, str]:
+    digest = hashlib.sha256(f"pinghub demo ring {name}".encode()).digest()
+    # NXP's UIDs begin with 04.
+    device_id, nfc_uid = digest[:8], b"\x04" + digest[8:14]
+    # Nobody guesses the code without the key, and a run that died before the claim finds it again.
+    code = blind_index(keys.index, "demo.claim_code", name).hex()[:12]
+    async with begin(system, SYSTEM) as tx:
+        ring = await rings.add_ring(
+            tx,
+            device_id=device_id,
+            nfc_uid=nfc_uid,
+            claim_code=code,
+            cipher=keys.cipher,
+            index_key=keys.index,
+        )
+    if ring.user_id is None:
+        owner = Actor(kind="user", user_id=UserId(user_id))
+        async with begin(api, owner) as tx:
+            await rings.claim_ring(tx, ClaimRing(claim_code=code, label=name), keys.index)
+    meta_key, file_key = rings.sun_keys(keys.sun_master, nfc_uid)
+    return {
+        "device_id": device_id.hex(),
+        "tap_key": ring.tap_key.hex(),
+        "name": name,
+        "ring_id": str(ring.id),
+        "owner_id": str(user_id),
+        "nfc_uid": nfc_uid.hex(),
+        "sun_meta_key": meta_key.hex(),
+        "sun_file_key": file_key.hex(),
+    }
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)

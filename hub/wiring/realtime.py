@@ -1,0 +1,51 @@
+"""The realtime hub of a serving process, joined to its tokens, its database and its Redis."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from core import config
+from core.errors import DomainError
+from hub.http.deps import Resources
+from hub.http.tokens import TokenKeys
+from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
+from hub.realtime.hub import Hub
+from hub.wiring.channels import NAMESPACES, authorizer
+
+
+@asynccontextmanager
+async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGenerator[Hub]:
+    """Start a hub; what is still connected at the end is closed at once."""
+    hub = Hub(
+        settings.realtime,
+        RedisBroker(settings.redis),
+        NAMESPACES,
+        token_verifier(house.token_keys),
+        authorizer(house.api),
+    )
+    await hub.start()
+    try:
+        yield hub
+    finally:
+        # A drained hub is closed already.
+        if not hub.draining:
+            await hub.close()
+
+
+def token_verifier(keys: TokenKeys) -> Callable[[str], Awaitable[ConnectClaims]]:
+    """Return the check of a connection's token: the access token of REST."""
+
+    async def verify(token: str) -> ConnectClaims:
+        try:
+            claims = keys.verify(token)
+        except DomainError as refusal:
+            expired = refusal.code == "auth.token_expired"
+            raise (TokenExpiredError if expired else TokenInvalidError) from None
+        return ConnectClaims(
+            user=str(claims.sub),
+            expires_at=claims.exp,
+            session_id=str(claims.sid),
+            role=claims.role,
+        )
+
+    return verify
