@@ -1,1 +1,91 @@
-lock: $(VENV)/installed-dev ## rewrite the lock files from pyproject.toml
+# The two commands are `make up` and `make test`; `make help` lists all.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# The first Python 3.11 or 3.12 that really runs and has venv: shims may exist and fail.
+RUNS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python "$$HOME"/.pyenv/versions/3.1[12].*/bin/python; do \
+	"$$python" -c '$(RUNS)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+
+NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --loglevel=error
+
+.PHONY: up test soak check lint fmt bench requirements lock docs install install-dev clean help
+
+up: install ## start everything on this machine (ARGS="--reset" starts anew)
+	@$(BIN)/pinghub up $(ARGS)
+
+test: lint ## lint, types and every test but the long ones (ARGS="-k ring" selects)
+	$(BIN)/pytest $(ARGS)
+
+soak: install-dev ## long outages and full-size chaos
+	$(BIN)/pytest -m soak --timeout 1800 $(ARGS)
+
+bench: install-dev ## print figures; see docs/performance.md
+	$(BIN)/pytest -m bench -s --timeout 600 $(ARGS)
+
+check: lint ## lint, types, import rules, architecture and fresh documents, without the other tests
+	$(BIN)/pytest tests/architecture
+
+lint: install-dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/python -m hub.embedded.node node_modules/pyright/index.js
+	$(BIN)/lint-imports --no-cache
+
+fmt: install-dev ## format and repair what can be repaired
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+requirements: install-dev ## which requirements are proved, and by which tests
+	@$(BIN)/python -m tests.requirements
+
+docs: install-dev ## write the generated documents
+	$(BIN)/python -m tests.documents
+
+# Without index addresses the same locks serve every machine.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --python-version 3.11 --no-header --annotation-style line
+lock: install-dev ## rewrite the lock files from pyproject.toml and package.json (ARGS="--upgrade")
+	$(COMPILE) $(ARGS) --group build --extra embedded --extra edge pyproject.toml -o requirements.lock
+	$(COMPILE) $(ARGS) --group build --extra embedded --extra edge --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	echo amqtt | $(COMPILE) $(ARGS) - -o hub/embedded/requirements-amqtt.lock
+	$(BIN)/python -m hub.embedded.node npm install --package-lock-only
+
+install: $(VENV)/installed node_modules/.installed
+install-dev: $(VENV)/installed-dev node_modules/.installed-dev
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 with venv runs here: install one (Debian: apt-get install python3-venv), or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.lock hub/embedded/requirements-amqtt.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing Python packages"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m hub.embedded.fetch
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock hub/embedded/requirements-amqtt.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing Python packages for development"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m hub.embedded.fetch --amqtt
+	@touch $@ $(VENV)/installed
+
+node_modules/.installed: package-lock.json | $(VENV)/installed
+	@echo "fetching the JS SDK"
+	@$(NPM_CI) --omit=dev
+	@touch $@
+
+node_modules/.installed-dev: package-lock.json | $(VENV)/installed-dev
+	@$(NPM_CI)
+	@touch $@ node_modules/.installed
+
+clean: ## remove what make has installed; data in .pinghub stays
+	rm -rf $(VENV) node_modules
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s%s\n", $$1, $$2}' Makefile

@@ -12,6 +12,7 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Final, Literal
 
@@ -29,15 +30,26 @@ _LOGIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Mqtt(child.Child):
     """A running broker; `url` is the hub's, `gateway_url` makes a gateway known at once."""
 
-    home: Path
-    port: int
-    version: Literal["5", "3.1.1"]
-    shared_subscription: bool
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        log_path: Path,
+        *,
+        home: Path,
+        port: int,
+        is_mosquitto: bool,
+    ) -> None:
+        url = f"mqtt://{HUB_LOGIN}:{add_login(home, HUB_LOGIN)}@127.0.0.1:{port}"
+        super().__init__(process, url, log_path)
+        self._home = home
+        self._port = port
+        self.version: Literal["5", "3.1.1"] = "5" if is_mosquitto else "3.1.1"
+        self.shared_subscription = is_mosquitto
 
     def gateway_url(self, gateway: str) -> str:
         """Return the address with the gateway's login, which is created on first use."""
-        password = add_login(self.home, gateway)
-        return f"mqtt://{gateway}:{password}@127.0.0.1:{self.port}"
+        password = add_login(self._home, gateway)
+        return f"mqtt://{gateway}:{password}@127.0.0.1:{self._port}"
 
 
 def start(home: Path, port: int, *, implementation: Literal["", "amqtt"] = "") -> Mqtt:
@@ -67,11 +79,7 @@ def start(home: Path, port: int, *, implementation: Literal["", "amqtt"] = "") -
         ready=lambda: _admits(port, password),
         environment=environment,
     )
-    broker = Mqtt(process, f"mqtt://{HUB_LOGIN}:{password}@127.0.0.1:{port}", log_path)
-    broker.home, broker.port = home, port
-    broker.version = "5" if program else "3.1.1"
-    broker.shared_subscription = program is not None
-    return broker
+    return Mqtt(process, log_path, home=home, port=port, is_mosquitto=program is not None)
 
 
 def add_login(home: Path, name: str) -> str:

