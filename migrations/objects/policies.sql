@@ -173,7 +173,7 @@ app.emit(text, uuid, text, uuid, jsonb)
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION
-app.emit_row(), app.audit(), app.notify_outbox(), app.create_profile(), app.note_message()
+app.emit_row(), app.emit_rows(), app.audit(), app.notify_outbox(), app.create_profile(), app.note_message()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;
