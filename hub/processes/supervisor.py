@@ -63,6 +63,7 @@ class _Member:
         self.process: Process | None = None
         self.started_once = False
         self.group_ended = False
+        self.held_down = False
 
     @property
     def running(self) -> bool:
@@ -110,6 +111,8 @@ class Supervisor:
     def tick(self) -> None:
         """Look at every child once and do what its life asks for."""
         for name, member in self._members.items():
+            if member.held_down:
+                continue
             before = member.unit.state
             running = member.running
             is_ready = before == "starting" and running and member.says_ready()
@@ -143,10 +146,18 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def kill(self, name: str) -> None:
-        """End a child as a crash would, with everything in its process group."""
+        """End a child as a crash would, with everything in its process group; it stays down."""
         member = self._members[name]
+        member.held_down = True
         member.end_group()
-        _wait([member], 5.0)
+        _wait([member], _HURRY_SECONDS)
+
+    def revive(self, name: str) -> None:
+        """Start a killed child again; return when it is ready."""
+        member = self._members[name]
+        member.unit = Unit(READY_SECONDS)
+        member.held_down = False
+        self.wait_ready([name])
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Stop all in order within STOP_SECONDS; at once when `hurry` says so."""

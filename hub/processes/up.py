@@ -78,10 +78,11 @@ def up(
         except KeyboardInterrupt:
             asked.count = 1
         finally:
-            _say("\nstopping …   (Ctrl-C again: at once)")
+            if asked.count:
+                _say("\nstopping …   (Ctrl-C again: at once)")
             system.stop(hurry=lambda: asked.count > 1)
             leftovers.stop(home)
-        _say("stopped; data is kept in " + _short(home))
+        _say(f"stopped; data is kept in {_short(home)}")
 
 
 class _StopRequests:
@@ -189,7 +190,7 @@ def _narrate(name: str, change: Change) -> None:
         case "crashed":
             _say(f"{name:10} ended unexpectedly, starting it again")
         case "stopped":
-            _say(f"{name:10} stopped")
+            pass
 
 
 def _short(path: Path) -> str:

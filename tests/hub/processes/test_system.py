@@ -1,0 +1,67 @@
+"""The whole system as processes: it starts, survives the death of each part, stops in time."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from hub.processes import leftovers
+from tests.fixtures.stack import PROCESSES, Stack
+from tests.fixtures.waiting import wait_until
+
+
+def readyz(stack: Stack) -> int:
+    try:
+        with urllib.request.urlopen(f"{stack.url}/readyz", timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_killed_process_comes_back_and_the_hub_is_ready_again(stack: Stack, name: str):
+    before = stack.pid(name)
+    stack.kill(name)
+    assert not stack.running(name)
+    stack.start(name)
+    assert stack.pid(name) != before
+    wait_until(lambda: readyz(stack) == 200, "the hub to be ready", seconds=15)
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_the_hub_says_within_two_seconds_that_an_engine_is_away(stack: Stack, name: str):
+    wait_until(lambda: readyz(stack) == 200, "the hub to be ready")
+    stack.kill(name)
+    wait_until(lambda: readyz(stack) == 503, f"the hub to miss {name}", seconds=2)
+    stack.start(name)
+    wait_until(lambda: readyz(stack) == 200, "the hub to be ready", seconds=15)
+
+
+def test_a_press_of_a_virtual_ring_is_counted(stack: Stack):
+    ring = stack.rings[0]["device_id"]
+    boot, seq = stack.press(ring)
+    assert stack.press(ring) == (boot, seq + 1)
+
+
+def test_everything_stops_in_order_within_ten_seconds_and_nothing_is_left(
+    start_stack: Callable[..., Stack],
+):
+    stack = start_stack(tap_every_seconds=0.2)
+    started_at = time.monotonic()
+    stack.stop_all()
+    assert time.monotonic() - started_at < 10
+    assert leftovers.find(stack.home) == []
+    assert not any(stack.running(name) for name in PROCESSES)
+
+
+def test_children_killed_with_sigstop_first_are_still_stopped(start_stack: Callable[..., Stack]):
+    stack = start_stack()
+    stack.pause("relay")
+    started_at = time.monotonic()
+    stack.stop_all()
+    assert time.monotonic() - started_at < 10
+    assert leftovers.find(stack.home) == []
