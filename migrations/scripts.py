@@ -4,8 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from alembic import op
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 FOLDER: Final = Path(__file__).parent
@@ -33,7 +35,11 @@ def run_script(connection: Connection, sql: str) -> None:
     """
     connection.execute(text("SELECT 1"))
     driver: Any = connection.connection.driver_connection
-    await_only(driver.execute(sql))
+    try:
+        await_only(driver.execute(sql))
+    except asyncpg.PostgresError as error:
+        # As SQLAlchemy wraps those of its own statements.
+        raise DBAPIError(None, None, error) from error
 
 
 def apply_objects(connection: Connection) -> None:

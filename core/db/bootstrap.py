@@ -61,11 +61,20 @@ async def bootstrap(superuser_url: str, database: str, passwords: Mapping[str, s
 
 async def prepare_restore(owner_url: str) -> None:
     """Make an empty database ready for a dump, whose functions go to their owner before grants."""
+    await _run(owner_url, "CREATE SCHEMA app", "GRANT CREATE, USAGE ON SCHEMA app TO ping_definer")
+
+
+async def forget_objects(owner_url: str) -> None:
+    """Let the next migration apply functions, policies and rights again, changed or not."""
+    await _run(owner_url, "COMMENT ON SCHEMA app IS NULL")
+
+
+async def _run(url: str, *statements: LiteralString) -> None:
     with translated():
-        connection = await connect(owner_url)
+        connection = await connect(url)
         try:
-            await connection.execute("CREATE SCHEMA app")
-            await connection.execute("GRANT CREATE, USAGE ON SCHEMA app TO ping_definer")
+            for statement in statements:
+                await connection.execute(statement)
         finally:
             await connection.close()
 

@@ -16,7 +16,7 @@ from cyclopts import App
 
 import migrations
 from core import config
-from core.db.bootstrap import LOGINS, prepare_restore
+from core.db.bootstrap import LOGINS, forget_objects, prepare_restore
 from core.db.bootstrap import bootstrap as bootstrap_database
 from core.errors import ConfigError
 from hub.embedded import postgres
@@ -98,7 +98,7 @@ def downgrade(owner_url: str, revision: str = "base") -> None:
 def dump_to(owner_url: str, path: Path) -> None:
     """Write a dump in PostgreSQL's custom format, readable by its owner only."""
     path.touch(mode=0o600)
-    _run(
+    run_program(
         owner_url,
         "pg_dump",
         # Policies let the owner see every row; without this pg_dump refuses tables with FORCE.
@@ -109,20 +109,23 @@ def dump_to(owner_url: str, path: Path) -> None:
 
 
 def restore_from(owner_url: str, path: Path) -> None:
-    """Restore a dump, all of it or nothing."""
+    """Restore a dump and bring it to the newest schema."""
     asyncio.run(prepare_restore(owner_url))
-    listing = _run(owner_url, "pg_restore", "--list", str(path), connects=False)
+    listing = run_program(owner_url, "pg_restore", "--list", str(path), connects=False)
     # `prepare_restore` made the schema: its rights are needed before the dump would grant them.
     wanted = [line for line in listing.splitlines() if " SCHEMA - app " not in line]
     with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
         contents.write("\n".join(wanted))
         contents.flush()
-        _run(
+        run_program(
             owner_url,
             "pg_restore",
             *("--enable-row-security", "--single-transaction", "--exit-on-error"),
             *(f"--use-list={contents.name}", f"--dbname={database_name(owner_url)}", str(path)),
         )
+    # The owner cannot restore rights on the functions of ping_definer: they are applied anew.
+    asyncio.run(forget_objects(owner_url))
+    upgrade(owner_url)
 
 
 def _alembic(owner_url: str, run: Callable[[alembic.config.Config], None]) -> None:
@@ -137,7 +140,7 @@ def _alembic(owner_url: str, run: Callable[[alembic.config.Config], None]) -> No
         raise ConfigError(f"migration failed: {error.orig}") from error
 
 
-def _run(owner_url: str, program: str, *arguments: str, connects: bool = True) -> str:
+def run_program(owner_url: str, program: str, *arguments: str, connects: bool = True) -> str:
     parts = urlsplit(owner_url)
     # By environment: the command line of a process is seen by everybody.
     environment = {

@@ -1,0 +1,158 @@
+"""Migrations go up and down, are all or nothing, and see every row."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import migrations.scripts
+from core.errors import ConfigError
+from hub.processes import db
+from tests.fixtures.postgres import Database, execute, run
+
+SQL = Path(migrations.__file__).parent / "sql"
+VERSIONS = Path(migrations.__file__).parent / "versions"
+
+
+def schema(database: Database) -> str:
+    """Return the whole schema as text, without what differs between two dumps."""
+    text = db.run_program(
+        database.owner_url, "pg_dump", "--schema-only", "--enable-row-security", "--no-comments"
+    )
+    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
+
+
+def fetch(url: str, sql: str) -> list[asyncpg.Record]:
+    async def work() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetch(sql)
+        finally:
+            await connection.close()
+
+    return run(work())
+
+
+def test_down_leaves_nothing_and_up_again_gives_the_same_schema(blank_database: Database) -> None:
+    db.upgrade(blank_database.owner_url)
+    first = schema(blank_database)
+    db.downgrade(blank_database.owner_url)
+    left = fetch(
+        blank_database.superuser_url,
+        """SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+        UNION ALL SELECT proname FROM pg_proc WHERE proowner IN (
+          'ping_owner'::regrole, 'ping_definer'::regrole)
+        UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = 'app'""",
+    )
+    assert not left
+    db.upgrade(blank_database.owner_url)
+    assert schema(blank_database) == first
+
+
+def test_upgrading_the_newest_schema_changes_nothing(database: Database) -> None:
+    before = schema(database)
+    db.upgrade(database.owner_url)
+    assert schema(database) == before
+
+
+def test_objects_that_someone_changed_by_hand_come_back_when_their_text_changes(
+    database: Database,
+) -> None:
+    execute(
+        database.owner_url,
+        "DROP POLICY own ON users",
+        "CREATE POLICY everybody ON users USING (true)",
+        "COMMENT ON SCHEMA app IS 'objects of another text'",
+    )
+    db.upgrade(database.owner_url)
+    names = fetch(
+        database.owner_url, "SELECT policyname FROM pg_policies WHERE tablename = 'users'"
+    )
+    assert {row["policyname"] for row in names} == {"machine", "own"}
+
+
+def test_a_failing_script_takes_back_its_first_statements(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "objects").mkdir()
+    for name in migrations.scripts.OBJECTS:
+        (tmp_path / "objects" / f"{name}.sql").write_text("")
+    (tmp_path / "objects" / "events.sql").write_text(
+        "CREATE TABLE half_done (id int); SELECT * FROM missing_table;"
+    )
+    monkeypatch.setattr(migrations.scripts, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match="missing_table"):
+        db.upgrade(database.owner_url)
+    assert not fetch(database.owner_url, "SELECT FROM pg_class WHERE relname = 'half_done'")
+
+
+def test_a_data_migration_of_the_owner_sees_the_rows_of_all_users(database: Database) -> None:
+    execute(
+        database.system_url,
+        "INSERT INTO users (full_name) VALUES ('Ada Lovelace'), ('Grace Hopper')",
+    )
+    changed = fetch(
+        database.owner_url, "UPDATE users SET locale = 'en' WHERE locale IS NULL RETURNING id"
+    )
+    assert len(changed) == 2
+
+
+def test_a_migration_that_cannot_have_its_lock_fails_instead_of_blocking_requests(
+    database: Database,
+) -> None:
+    async def upgrade_while_locked() -> None:
+        connection = await asyncpg.connect(database.superuser_url)
+        try:
+            await connection.execute("BEGIN; LOCK TABLE users")
+            with pytest.raises(ConfigError, match="lock timeout"):
+                await asyncio.to_thread(db.upgrade, database.owner_url)
+        finally:
+            await connection.close()
+
+    execute(database.owner_url, "COMMENT ON SCHEMA app IS 'objects of another text'")
+    run(upgrade_while_locked())
+
+
+def test_a_database_that_is_away_is_one_line(database: Database) -> None:
+    url = re.sub(r":\d+/", ":1/", database.owner_url)
+    with pytest.raises(ConfigError, match="does not answer"):
+        db.upgrade(url)
+
+
+def test_every_version_has_its_scripts_and_every_script_its_version() -> None:
+    versions = {path.stem for path in VERSIONS.glob("*.py")}
+    assert versions == {path.name.removesuffix(".up.sql") for path in SQL.glob("*.up.sql")}
+    assert versions == {path.name.removesuffix(".down.sql") for path in SQL.glob("*.down.sql")}
+    assert all(re.fullmatch(r"\d{14}_[a-z_]+", name) for name in versions)
+
+
+def test_a_dump_of_the_owner_restores_to_the_same_schema_and_rows(
+    database: Database, blank_database: Database, tmp_path: Path
+) -> None:
+    execute(
+        database.system_url,
+        "INSERT INTO users (full_name) VALUES ('Ada Lovelace'), ('Grace Hopper')",
+        """INSERT INTO rings (user_id, kind, status, label, device_id)
+        SELECT id, 'ble', 'active', 'ring', '\\x0000000000000001' FROM users LIMIT 1""",
+        """SELECT app.record_taps('[{"device_id": "0000000000000001", "kind": "button",
+        "source": "ble", "boot": 1, "seq": 1, "raw": "00"}]')""",
+    )
+    path = tmp_path / "pinghub.dump"
+    db.dump_to(database.owner_url, path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    db.restore_from(blank_database.owner_url, path)
+
+    # Rights may stand in another order.
+    assert sorted(schema(blank_database).splitlines()) == sorted(schema(database).splitlines())
+    tables = fetch(
+        database.owner_url,
+        """SELECT relname FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace""",
+    )
+    for (table,) in tables:
+        rows = f"SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} AS t"
+        assert fetch(blank_database.owner_url, rows) == fetch(database.owner_url, rows), table
+    assert fetch(blank_database.owner_url, "SELECT count(*) AS n FROM events")[0]["n"] == 1
