@@ -11,9 +11,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 from prometheus_client import Counter
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from throttled.asyncio.rate_limiter import BaseRateLimiter, RateLimiterRegistry, per_duration
 from throttled.asyncio.store import RedisStore
+from throttled.exceptions import StoreUnavailableError
 
 from core import clock, log
 
@@ -83,6 +85,8 @@ class Limiter:
                 "CONNECTION_POOL_KWARGS": {
                     "max_connections": _CONNECTIONS_MAX,
                     "timeout": DEADLINE_SECONDS,
+                    # A repeated call would count twice.
+                    "retry": Retry(NoBackoff(), 0),
                 },
                 "SOCKET_TIMEOUT": DEADLINE_SECONDS,
                 "SOCKET_CONNECT_TIMEOUT": DEADLINE_SECONDS,
@@ -107,7 +111,7 @@ class Limiter:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 result = await self._limiters[policy.name].limit(f"{policy.name}:{subject}")
-        except (RedisError, OSError, TimeoutError) as error:
+        except (StoreUnavailableError, OSError, TimeoutError) as error:
             self._closed_until = clock.monotonic_seconds() + _BREAK_SECONDS
             _UNCHECKED.inc()
             log.get("limits").warning("limit_unchecked", error_type=type(error).__name__)

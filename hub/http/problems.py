@@ -36,7 +36,7 @@ _ALWAYS: Final = (
     "server.internal",
     "service.unavailable",
 )
-_MISSING_PARAMETER: Final = re.compile(r"Missing required (\w+) parameter '(\w+)'")
+_MISSING_PARAMETER: Final = re.compile(r"Missing required (\w+) parameter '([\w-]+)'")
 _BODY_FIELD: Final = re.compile(r"(?:unknown|required) field `([^`]{1,100})`")
 _RETRY_AFTER_SECONDS: Final = 1
 _DISCONNECTED: Final = "client disconnected prematurely"
@@ -139,7 +139,7 @@ def documented(*codes: str) -> dict[int, ResponseSpec]:
 def _explain_validation(error: ValidationException) -> DomainError:
     if missing := _MISSING_PARAMETER.match(error.detail):
         source, field = missing.groups()
-        if field == "idempotency_key":
+        if field.lower() == "idempotency-key":
             return DomainError("idempotency.key_invalid")
         found = [{"source": source, "field": field, "message": "Required"}]
         return DomainError("request.invalid", errors=found)
