@@ -6,8 +6,8 @@ local meta = redis.call("HMGET", KEYS[2], "e", "s")
 local epoch, top = meta[1], tonumber(meta[2] or "0")
 if not epoch then
   epoch, top = ARGV[5], 0
-  redis.call("DEL", KEYS[1])
   redis.call("HSET", KEYS[2], "e", epoch)
+  redis.call("DEL", KEYS[1])
 end
 redis.call("EXPIRE", KEYS[2], ARGV[4])
 

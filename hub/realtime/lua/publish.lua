@@ -16,10 +16,11 @@ local offset, epoch = 0, ""
 if size > 0 then
   epoch = redis.call("HGET", KEYS[2], "e")
   if not epoch then
-    -- Meta may be evicted before the stream: its leftovers must not join the new epoch.
+    -- Meta may be gone before the stream: its leftovers must not join the new epoch. HSET comes first:
+    -- a Redis out of memory refuses a script only before its first write.
     epoch = ARGV[6]
-    redis.call("DEL", KEYS[1])
     redis.call("HSET", KEYS[2], "e", epoch)
+    redis.call("DEL", KEYS[1])
   end
   offset = redis.call("HINCRBY", KEYS[2], "s", 1)
   redis.call("EXPIRE", KEYS[2], ARGV[5])

@@ -23,10 +23,10 @@ class MalformedFrameError(Exception):
 
 def decode_commands(frame: str | bytes) -> list[Command]:
     """Read the commands of a frame, or raise MalformedFrameError; an empty frame is malformed."""
-    data = frame.encode() if isinstance(frame, str) else frame
     try:
+        data = frame.encode() if isinstance(frame, str) else frame
         return [_decoder.decode(line) for line in data.strip().split(_SEPARATOR)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise MalformedFrameError(str(error)) from None
 
 

@@ -13,8 +13,8 @@ from hub.realtime.codes import Error
 
 EMPTY: Final = Raw()
 UInt32 = Annotated[int, Meta(ge=0, lt=1 << 32)]
-# msgspec refuses bounds above 2^63 - 1; no offset comes near it.
-UInt64 = Annotated[int, Meta(ge=0)]
+# Signed, as the streams behind it count; no offset comes near the bound.
+UInt64 = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Int32 = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
 
 

@@ -1,0 +1,189 @@
+"""A hub behind a real server, and what tests need to look at it from outside."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import uvicorn
+import websockets
+
+from core import config
+from hub.realtime.asgi import websocket_endpoint
+from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
+from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
+from hub.realtime.hub import Hub
+from hub.realtime.namespaces import Namespace
+
+KEPT = HistoryOptions(size=1000, ttl_seconds=600)
+NAMESPACES = {
+    "taps": Namespace(
+        personal=True,
+        history_size=KEPT.size,
+        history_ttl_seconds=KEPT.ttl_seconds,
+        force_recovery=True,
+        force_positioning=True,
+    ),
+    "room": Namespace(
+        history_size=KEPT.size,
+        history_ttl_seconds=KEPT.ttl_seconds,
+        force_recovery=True,
+        force_positioning=True,
+        allow_publish_for_subscriber=True,
+    ),
+    "short": Namespace(
+        history_size=3, history_ttl_seconds=600, force_recovery=True, force_positioning=True
+    ),
+    "plain": Namespace(),
+}
+
+
+async def verify_token(token: str) -> ConnectClaims:
+    """Accept `user` or `user@unix-seconds`; "bad" is forged."""
+    user, _, expires_at = token.partition("@")
+    if user in ("", "bad"):
+        raise TokenInvalidError
+    claims = ConnectClaims(user=user, expires_at=int(expires_at or 0))
+    if claims.expires_at and claims.expires_at <= time.time():
+        raise TokenExpiredError
+    return claims
+
+
+async def authorize(claims: ConnectClaims, channel: str) -> bool:
+    return not channel.endswith(":secret") or claims.user == "ann"
+
+
+class House:
+    """A served hub: its address, its parts, and how to stop and start it at the same port."""
+
+    def __init__(
+        self,
+        make_broker: Callable[[], Broker],
+        settings: config.Realtime,
+        allowed_origins: tuple[str, ...],
+    ) -> None:
+        self._make_broker = make_broker
+        self._settings = settings
+        self._allowed_origins = allowed_origins
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+
+    async def start(self) -> None:
+        self.broker = self._make_broker()
+        self.hub = Hub(self._settings, self.broker, NAMESPACES, verify_token, authorize)
+        await self.hub.start()
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                websocket_endpoint(self.hub, self._allowed_origins),
+                port=self.port,
+                log_level="critical",
+                lifespan="off",
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._task = asyncio.create_task(self._server.serve())
+        await until(lambda: self._server.started)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+
+    async def crash(self) -> None:
+        """Cut every connection without a word, as a killed process would."""
+        for protocol in list(self._server.server_state.connections):
+            protocol.transport.abort()  # pyright: ignore[reportAttributeAccessIssue]
+        await self.stop()
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        await self._task
+        await self.hub.close()
+
+    async def publish(self, channel: str, data: Any, key: str = "") -> None:
+        namespace = NAMESPACES[channel.partition(":")[0]]
+        await self.broker.publish(
+            PublishRequest(
+                channel=channel,
+                data=msgspec.json.encode(data),
+                history=HistoryOptions(namespace.history_size, namespace.history_ttl_seconds),
+                idempotency_key=key,
+            )
+        )
+
+
+@asynccontextmanager
+async def open_house(
+    make_broker: Callable[[], Broker],
+    settings: config.Realtime | None = None,
+    allowed_origins: tuple[str, ...] = (),
+) -> AsyncGenerator[House]:
+    house = House(make_broker, settings or config.Realtime(), allowed_origins)
+    await house.start()
+    try:
+        yield house
+    finally:
+        await house.stop()
+
+
+class Socket:
+    """A client that speaks frames, for what no SDK would do."""
+
+    def __init__(self, connection: websockets.ClientConnection) -> None:
+        self.connection = connection
+        self._read: list[Any] = []
+
+    async def send(self, *commands: dict[str, Any]) -> None:
+        await self.connection.send("\n".join(json.dumps(item) for item in commands))
+
+    async def receive(self) -> Any:
+        """Return the next message; several may have come in one frame."""
+        if not self._read:
+            frame = await asyncio.wait_for(self.connection.recv(), 10)
+            self._read = [json.loads(line) for line in frame.splitlines()]
+        return self._read.pop(0)
+
+    async def closed(self) -> tuple[int, str]:
+        """Read to the end; return code and reason of the close frame."""
+        try:
+            while True:
+                await asyncio.wait_for(self.connection.recv(), 10)
+        except websockets.ConnectionClosed as closed:
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
+
+
+@asynccontextmanager
+async def socket(house: House, token: str = "", **request: Any) -> AsyncGenerator[Socket]:
+    """Open a socket; connected already when a token is given."""
+    async with websockets.connect(house.url, max_size=None) as connection:
+        client = Socket(connection)
+        if token:
+            await client.send({"id": 1, "connect": {"token": token, **request}})
+            assert "connect" in await client.receive()
+        yield client
+
+
+async def until(
+    condition: Callable[[], object], what: str = "a condition", seconds: float = 10.0
+) -> None:
+    """Let the loop run until the condition holds, or fail."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.005)
+
+
+async def raises_eventually(call: Callable[[], Awaitable[object]], error: type[Exception]) -> None:
+    """Call until it fails in the expected way."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            await call()
+        except error:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{error.__name__} was never raised")

@@ -1,0 +1,200 @@
+"""What only Redis can do to us: vanish, hang, come back empty, forget scripts, evict keys."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+import redis
+
+from core import config
+from core.errors import ConfigError
+from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
+from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis_link import RedisAddress, parse_address
+from tests.fixtures.redis import RestartableRedis
+from tests.hub.realtime.house import raises_eventually, until
+
+KEPT = HistoryOptions(size=5, ttl_seconds=60)
+
+
+def note(number: int, key: str = "", channel: str = "room:a") -> PublishRequest:
+    return PublishRequest(channel=channel, data=b"%d" % number, history=KEPT, idempotency_key=key)
+
+
+@pytest.fixture
+def server(start_redis: Callable[[], RestartableRedis]) -> RestartableRedis:
+    return start_redis()
+
+
+@pytest.fixture
+async def gaps() -> list[float]:
+    return []
+
+
+@pytest.fixture
+async def broker(server: RestartableRedis, gaps: list[float]) -> AsyncGenerator[RedisBroker]:
+    broker = RedisBroker(config.Redis(url=server.url, call_deadline_seconds=1.0))
+    await broker.start(lambda *_: None, lambda: gaps.append(time.monotonic()))
+    yield broker
+    await broker.close()
+
+
+def direct(server: RestartableRedis) -> redis.Redis:
+    return redis.Redis.from_url(server.url)
+
+
+async def test_a_killed_redis_is_noticed_at_once_and_found_again(
+    server: RestartableRedis, broker: RedisBroker, gaps: list[float]
+):
+    await broker.subscribe("room:a")
+    server.kill()
+    await until(lambda: not broker.healthy, "readiness to go red", 2.0)
+    with pytest.raises(BrokerUnavailableError):
+        await broker.publish(note(1))
+    with pytest.raises(BrokerUnavailableError):
+        await broker.subscribe("room:b")
+    server.restart()
+    await until(lambda: broker.healthy and gaps, "the broker to come back")
+    assert (await broker.publish(note(1))).offset == 1
+
+
+async def test_a_hanging_redis_is_noticed_within_two_seconds(
+    server: RestartableRedis, broker: RedisBroker
+):
+    await broker.publish(note(1))
+    os.kill(server.child.pid, signal.SIGSTOP)
+    try:
+        started_at = time.monotonic()
+        with pytest.raises(BrokerUnavailableError):
+            await broker.publish(note(2, key="k"))
+        assert time.monotonic() - started_at < 1.5
+        await until(lambda: not broker.healthy, "readiness to go red", 2.0)
+        assert time.monotonic() - started_at < 2.0
+    finally:
+        os.kill(server.child.pid, signal.SIGCONT)
+    await until(lambda: broker.healthy, "the broker to come back")
+    # The hanging call may or may not have been carried out; its key makes repeating it safe.
+    assert (await broker.publish(note(2, key="k"))).offset == 2
+    assert (await broker.publish(note(3))).offset == 3
+
+
+async def test_a_process_starts_while_redis_is_away(start_redis: Callable[[], RestartableRedis]):
+    server = start_redis()
+    server.kill()
+    broker = RedisBroker(config.Redis(url=server.url, call_deadline_seconds=0.3))
+    started_at = time.monotonic()
+    await broker.start(lambda *_: None)
+    assert time.monotonic() - started_at < 1.0
+    assert not broker.healthy
+    server.restart()
+    await until(lambda: broker.healthy, "the broker to connect")
+    await broker.close()
+
+
+async def test_killed_client_connections_are_replaced_and_the_gap_is_told(
+    server: RestartableRedis, broker: RedisBroker, gaps: list[float]
+):
+    received: list[int] = []
+    broker._on_publication = lambda _channel, publication, _epoch: received.append(  # noqa: SLF001
+        publication.offset
+    )
+    await broker.subscribe("room:a")
+    with direct(server) as client:
+        client.client_kill_filter(_type="pubsub")
+        client.client_kill_filter(_type="normal")
+        await until(lambda: gaps, "the gap to be told")
+    await until(lambda: broker.healthy, "the broker to come back")
+    await broker.publish(note(1))
+    await until(lambda: received == [1], "the channel to be delivered again")
+
+
+async def test_flushed_scripts_cost_one_failed_call_at_most(
+    server: RestartableRedis, broker: RedisBroker
+):
+    with direct(server) as client:
+        client.script_flush()
+    await raises_eventually(lambda: broker.publish(note(1, key="k")), BrokerUnavailableError)
+    await until(lambda: broker.healthy, "the scripts to be loaded again")
+    assert (await broker.publish(note(1, key="k"))).offset == 1
+
+
+async def test_a_stream_whose_meta_was_evicted_begins_anew(
+    server: RestartableRedis, broker: RedisBroker
+):
+    before = await broker.publish_many([note(1), note(2)])
+    with direct(server) as client:
+        assert client.delete("ping:meta:{room:a}") == 1
+    after = await broker.publish(note(3))
+    assert after.offset == 1
+    assert after.epoch != before[0].epoch
+    history = await broker.history("room:a")
+    assert [item.offset for item in history.publications] == [1]
+
+
+async def test_keys_outlive_the_history_and_everything_expires(
+    server: RestartableRedis, broker: RedisBroker
+):
+    await broker.publish(note(1, key="event"))
+    await broker.history("room:empty", limit=0)
+    with direct(server) as client:
+        assert client.ttl("ping:result:{room:a}:event") == pytest.approx(300, abs=5)
+        stream_ttl = client.ttl("ping:stream:{room:a}")
+        assert stream_ttl == pytest.approx(60, abs=5)
+        for key in client.scan_iter():
+            assert client.ttl(key) > 0, key
+        await broker.publish(
+            PublishRequest(
+                channel="room:b",
+                data=b"1",
+                history=HistoryOptions(5, 86_400),
+                idempotency_key="event",
+            )
+        )
+        assert client.ttl("ping:result:{room:b}:event") == pytest.approx(86_400, abs=5)
+
+
+async def test_a_redis_that_refuses_writes_is_unavailable_and_stores_nothing(
+    server: RestartableRedis, broker: RedisBroker
+):
+    with direct(server) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(BrokerUnavailableError):
+            await broker.publish(note(1))
+        client.config_set("maxmemory", 0)
+    assert (await broker.publish(note(1))).offset == 1
+
+
+async def test_a_cancelled_call_does_not_shift_the_answers_of_others(broker: RedisBroker):
+    calls = [asyncio.create_task(broker.publish(note(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    for call in calls[::2]:
+        call.cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    offsets = [result.offset for result in results[1::2]]  # pyright: ignore[reportAttributeAccessIssue]
+    assert offsets == list(range(2, 21, 2))
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://h", RedisAddress(host="h")),
+        (
+            "redis://:p%40ss@h:7000/3",
+            RedisAddress(host="h", port=7000, password="p@ss", database=3),
+        ),
+        ("rediss://u:p@h", RedisAddress(host="h", username="u", password="p", tls=True)),
+        ("unix:///run/redis.sock?db=2", RedisAddress(path="/run/redis.sock", database=2)),
+    ],
+)
+def test_addresses_are_read(url: str, address: RedisAddress):
+    assert parse_address(url) == address
+    assert "p@ss" not in repr(address)
+
+
+@pytest.mark.parametrize("url", ["http://h", "redis://", "redis://h:port", "redis://h/db", ""])
+def test_a_wrong_address_is_a_configuration_error(url: str):
+    with pytest.raises(ConfigError):
+        RedisBroker(config.Redis(url=url))
