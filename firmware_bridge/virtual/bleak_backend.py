@@ -327,6 +327,7 @@ class _Client(BaseBleakClient):
     async def disconnect(self) -> None:
         if (connection := self._connection) is None:
             return
+        before = _cancellations()
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
                 await connection.disconnect()
@@ -335,7 +336,7 @@ class _Client(BaseBleakClient):
             self._on_disconnection(0)
         except asyncio.CancelledError:
             self._on_disconnection(0)
-            if _caller_was_cancelled():
+            if _cancellations() > before:
                 raise
 
     async def pair(self, *_args: object, **_kwargs: object) -> None:
@@ -470,23 +471,28 @@ def _uuid_text(uuid: core.UUID) -> str:
     return normalize_uuid_str(uuid.to_hex_str("-"))
 
 
-def _caller_was_cancelled() -> bool:
+def _cancellations() -> int:
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return task.cancelling() if task is not None else 0
 
 
 @asynccontextmanager
 async def _bleak_errors(is_up: Callable[[], bool]) -> AsyncGenerator[None]:
     """Turn every failure of Bumble into a BleakError; a cancelled caller stays cancelled."""
+    before = _cancellations()
     try:
         yield
     except ATT_Error as error:
         raise BleakGATTProtocolError(error.error_code) from None
     except asyncio.CancelledError:
         # Bumble cancels the pending request when the link drops; the caller was not cancelled.
-        if _caller_was_cancelled() or is_up():
+        if _cancellations() > before or is_up():
             raise
         raise BleakError("Not connected") from None
     except (core.BaseBumbleError, hci.HCI_Error, TimeoutError) as error:
         problem = str(error) if is_up() else "Not connected"
         raise BleakError(problem or type(error).__name__) from None
+    if _cancellations() > before:
+        # asyncio.wait_for of Python 3.11, inside Bumble, swallows a cancellation that meets the
+        # answer; a caller that never ends would be the price.
+        raise asyncio.CancelledError

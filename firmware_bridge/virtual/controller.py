@@ -91,6 +91,16 @@ class RadioController(Controller):
         self.le_scan_type = max(cast("Any", command).scan_types, default=0)
         return super().on_hci_le_set_extended_scan_parameters_command(cast("Any", command))
 
+    def on_hci_disconnect_command(self, command: hci.HCI_Command) -> None:
+        """Refuse to end a link that is not there, so that its host need not wait for an event."""
+        known = cast("Any", command)
+        if self.find_connection_by_handle(known.connection_handle) is None:
+            self._send_hci_command_status(
+                hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code
+            )
+            return
+        super().on_hci_disconnect_command(known)
+
     def on_ll_control_pdu(self, sender_address: hci.Address, packet: ll.ControlPdu) -> None:
         """Ignore what belongs to a link that ended meanwhile; the base logs it as an error."""
         if sender_address in self.le_connections:

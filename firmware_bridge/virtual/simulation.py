@@ -111,6 +111,7 @@ class Simulation:
         controller = RadioController("gateway", self.link, public_address=_GATEWAY_CONTROLLER)
         self.hci = HciServer(controller)
         self.control_port = 0
+        self._started: list[VirtualRing] = []
         self._control: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
@@ -118,6 +119,7 @@ class Simulation:
         """Boot the rings, then listen."""
         for ring in self.rings.values():
             await ring.start()
+            self._started.append(ring)
         await self.hci.start(*hci)
         self._control = await asyncio.start_server(self._serve, *control, limit=_LINE_BYTES_MAX)
         self.control_port = self._control.sockets[0].getsockname()[1]
@@ -130,7 +132,7 @@ class Simulation:
                 writer.close()
             await self._control.wait_closed()
         await self.hci.stop()
-        for ring in self.rings.values():
+        for ring in self._started:
             await ring.stop()
 
     async def press_in_turn(self, every_seconds: float) -> None:
@@ -230,6 +232,7 @@ async def run(
     try:
         await simulation.start(hci=hci, control=control)
     except OSError as error:
+        await simulation.stop()
         raise ConfigError(f"the virtual rings cannot start: {error}") from None
     _log.info(
         "process_ready",
