@@ -117,6 +117,7 @@ class MqttLink:
         client.max_inflight_messages = _OUTGOING_MAX
         client.max_queued_messages_set(_OUTGOING_MAX)
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -137,6 +138,9 @@ class MqttLink:
             return
         self._connection += 1
         client.subscribe(self._filters)
+
+    def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        _log.warning("mqtt_unreachable")
 
     def _on_subscribe(
         self,
