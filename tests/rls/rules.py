@@ -1,0 +1,44 @@
+"""What each login may do to a row of each table, by what the row is to the user.
+
+`own`: the row belongs to the user. `shared`: the user sees it by membership or partnership.
+`foreign`: neither. A verb is allowed only where it is listed; a table without an entry fails.
+"""
+
+from typing import Final
+
+Verbs = frozenset[str]
+
+NONE: Final[Verbs] = frozenset()
+READ: Final = frozenset({"SELECT"})
+CHANGE: Final = frozenset({"SELECT", "UPDATE"})
+
+# table → relation of the row to the user → verbs of ping_api; INSERT is judged by the owner that
+# the new row would have.
+API: Final[dict[str, dict[str, Verbs]]] = {
+    "users": {"own": CHANGE, "foreign": NONE},
+    "sessions": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
+    "profiles": {"own": CHANGE, "shared": READ, "foreign": NONE},
+    "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
+    "rings": {"own": CHANGE, "foreign": NONE},
+    "gateways": {"own": CHANGE, "foreign": NONE},
+    "ring_taps": {"own": READ, "shared": READ, "foreign": NONE},
+    "rejected_taps": {"foreign": NONE},
+    "conversations": {"shared": READ, "foreign": NONE},
+    "conversation_members": {"own": CHANGE, "shared": READ, "foreign": NONE},
+    "messages": {"own": READ | {"INSERT"}, "shared": READ, "foreign": NONE},
+    "events": {"own": READ, "foreign": NONE},
+    "audit_log": {"own": READ, "foreign": NONE},
+    "outbox": {"foreign": NONE},
+    "consumer_tasks": {"foreign": NONE},
+}
+
+# Jobs act for a user with the same policies; these rights only the interface needs.
+NOT_FOR_WORKERS: Final = {
+    "sessions": {"INSERT"},
+    "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "gateways": {"UPDATE"},
+    "audit_log": {"SELECT"},
+}
+
+# The owner column is not granted: a copy of the other's row takes the actor by default.
+BECOMES_OWN: Final = {("sessions", "foreign"), ("messages", "shared")}

@@ -1,0 +1,211 @@
+"""What the catalogue must say of every table, key and function."""
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.fixtures.postgres import Database
+
+# Machines write these; the rows themselves are the evidence (see migrations/objects/triggers.sql).
+NOT_AUDITED = {
+    "audit_log",
+    "consumer_tasks",
+    "events",
+    "idempotency_keys",
+    "outbox",
+    "rejected_taps",
+    "ring_taps",
+}
+OWNED_BY_OWNER = {"user_id", "role", "request_id", "touch", "create_partitions"}
+
+
+@pytest_asyncio.fixture
+async def catalogue(database: Database):
+    connection = await asyncpg.connect(database.superuser_url)
+    yield connection
+    await connection.close()
+
+
+async def names(connection: asyncpg.Connection, sql: str) -> list[str]:
+    return [str(row[0]) for row in await connection.fetch(sql)]
+
+
+@pytest.mark.req("DBR-01")
+async def test_row_level_security_is_enabled_and_forced_on_every_table(catalogue) -> None:
+    assert not await names(
+        catalogue,
+        """SELECT relname FROM pg_class
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+        AND NOT (relrowsecurity AND relforcerowsecurity)""",
+    )
+
+
+async def test_partitions_made_later_are_fenced_too(catalogue) -> None:
+    assert await catalogue.fetchval("SELECT app.create_partitions(14)") > 0
+    assert not await names(
+        catalogue,
+        """SELECT relname FROM pg_class
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+        AND (NOT (relrowsecurity AND relforcerowsecurity)
+          OR (relispartition AND has_table_privilege('ping_api', oid, 'SELECT')))""",
+    )
+    assert await catalogue.fetchval("SELECT app.create_partitions(14)") == 0
+
+
+async def test_rows_of_the_default_partition_move_into_the_month_made_for_them(catalogue) -> None:
+    user = await catalogue.fetchval("INSERT INTO users (full_name) VALUES ('Ada') RETURNING id")
+    later = "date_trunc('month', now()) + interval '5 months 3 days'"
+    await catalogue.execute(
+        f"""INSERT INTO events (type, user_id, subject_type, subject_id, payload, occurred_at)
+        VALUES ('ring.tapped', $1, 'ring', $1, '{{}}', {later})""",
+        user,
+    )
+    place = "SELECT tableoid::regclass::text FROM events"
+    assert await catalogue.fetchval(place) == "events_default"
+    await catalogue.execute("SELECT app.create_partitions(6)")
+    assert await catalogue.fetchval(place) == await catalogue.fetchval(
+        f'SELECT to_char({later}, \'"events_"YYYY"_"MM\')'
+    )
+
+
+async def test_no_role_of_ours_can_step_around_the_policies(catalogue) -> None:
+    roles = await catalogue.fetch(
+        """SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'ping\\_%'
+        AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)"""
+    )
+    assert {row["rolname"]: row["rolcanlogin"] for row in roles} == {
+        "ping_owner": True,
+        "ping_api": True,
+        "ping_worker": True,
+        "ping_system": True,
+        "ping_reader": True,
+        "ping_definer": False,
+        "ping_admin": False,
+    }
+
+
+async def test_the_logins_own_no_table_and_belong_to_no_other_login(catalogue) -> None:
+    assert await names(
+        catalogue,
+        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class"
+        " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace",
+    ) == ["ping_owner"]
+    memberships = await catalogue.fetch(
+        """SELECT roleid::regrole::text AS role, member::regrole::text AS member, inherit_option
+        FROM pg_auth_members WHERE member::regrole::text LIKE 'ping\\_%'"""
+    )
+    assert {tuple(row.values()) for row in memberships} == {
+        ("ping_definer", "ping_owner", False),
+        ("ping_admin", "ping_api", False),
+    }
+
+
+@pytest.mark.req("DBR-03")
+async def test_every_foreign_key_has_an_index_that_starts_with_its_columns(catalogue) -> None:
+    assert not await names(
+        catalogue,
+        """SELECT conrelid::regclass || '.' || conname FROM pg_constraint
+        WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conparentid = 0
+        AND NOT EXISTS (
+          SELECT FROM pg_index
+          WHERE indrelid = conrelid
+          AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey
+          AND (indkey::int2[])[0:cardinality(conkey) - 1] <@ conkey
+        )""",
+    )
+
+
+@pytest.mark.req("DBR-03")
+async def test_children_of_owned_rows_name_the_owner_in_their_foreign_key(catalogue) -> None:
+    # Foreign-key checks step around policies: without the owner one user could name another's row.
+    simple = await names(
+        catalogue,
+        """SELECT c.conrelid::regclass || '.' || c.conname FROM pg_constraint AS c
+        WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace AND c.conparentid = 0
+        AND c.confrelid <> 'users'::regclass AND cardinality(c.conkey) = 1
+        AND EXISTS (
+          SELECT FROM pg_attribute WHERE attrelid = c.confrelid AND attname = 'user_id'
+        )
+        AND has_any_column_privilege('ping_api', c.conrelid, 'INSERT, UPDATE')""",
+    )
+    assert not simple
+
+
+@pytest.mark.req("DBR-08")
+async def test_definer_functions_are_safe_and_nobody_may_call_one_by_default(catalogue) -> None:
+    functions = await catalogue.fetch(
+        """SELECT proname, prosecdef, pg_get_userbyid(proowner) AS owner,
+          coalesce(proconfig, '{}') AS settings,
+          has_function_privilege('public', oid, 'EXECUTE') AS is_public
+        FROM pg_proc WHERE pronamespace = 'app'::regnamespace"""
+    )
+    assert len(functions) > 10
+    for function in functions:
+        name = function["proname"]
+        assert not function["is_public"], name
+        expected = "ping_owner" if name in OWNED_BY_OWNER else "ping_definer"
+        assert function["owner"] == expected, name
+        if function["prosecdef"]:
+            assert 'search_path=""' in function["settings"], name
+
+
+async def test_functions_whose_actor_is_in_the_rows_are_for_the_system_only(catalogue) -> None:
+    for signature in (
+        "app.record_taps(jsonb)",
+        "app.record_sun_tap(bytea, int, bytea, bytea)",
+        "app.emit(text, uuid, text, uuid, jsonb)",
+        "app.create_partitions(int)",
+    ):
+        callers = await names(
+            catalogue,
+            f"""SELECT rolname FROM pg_roles WHERE rolname LIKE 'ping\\_%' AND rolcanlogin
+            AND rolname <> 'ping_owner'
+            AND has_function_privilege(rolname, '{signature}', 'EXECUTE')""",
+        )
+        assert callers == ["ping_system"], signature
+
+
+@pytest.mark.req("SEC-03")
+async def test_every_table_that_people_change_is_audited(catalogue) -> None:
+    missing = await names(
+        catalogue,
+        """SELECT relname FROM pg_class
+        WHERE relkind IN ('r', 'p') AND NOT relispartition
+        AND relnamespace = 'public'::regnamespace
+        AND NOT EXISTS (
+          SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgname = 'audit'
+        )""",
+    )
+    assert set(missing) == NOT_AUDITED
+
+
+@pytest.mark.req("DBR-04")
+async def test_times_carry_their_zone_and_changes_are_stamped(catalogue) -> None:
+    assert not await names(
+        catalogue,
+        """SELECT attrelid::regclass || '.' || attname FROM pg_attribute
+        JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+        AND atttypid = 'timestamp'::regtype""",
+    )
+    assert not await names(
+        catalogue,
+        """SELECT attrelid::regclass FROM pg_attribute
+        JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attname = 'updated_at'
+        AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = attrelid AND tgname = 'touch')""",
+    )
+
+
+async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
+    # Inside a sub-select the function is evaluated once, bare it runs for each row.
+    bare = await names(
+        catalogue,
+        """SELECT tablename || '.' || policyname FROM pg_policies
+        WHERE schemaname = 'public'
+        AND regexp_replace(
+          coalesce(qual, '') || coalesce(with_check, ''),
+          'SELECT app\\.user_id\\(\\)', '', 'g'
+        ) LIKE '%app.user_id()%'""",
+    )
+    assert not bare
