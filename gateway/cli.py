@@ -1,6 +1,18 @@
 """`pinghub gateway`: run the edge daemon, look at a running one, find out what is wrong."""
 
-from cyclopts import App
+import sys
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from core import clock, config, log
+from gateway.health import Health, read_status
+from gateway.paths import status_path
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON document.")]
 
 app = App(name="gateway", help="The edge daemon beside the rings.")
 
@@ -8,10 +20,69 @@ app = App(name="gateway", help="The edge daemon beside the rings.")
 @app.command
 def run() -> None:
     """Carry taps from the rings in reach to the hub, until SIGTERM or Ctrl-C."""
-    # Imported late: `status` must answer at once, without Bluetooth and MQTT libraries.
-    from core import config, log  # noqa: PLC0415
+    # Imported late: `status` answers at once, without Bluetooth and MQTT libraries.
     from gateway import daemon  # noqa: PLC0415
 
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)
     daemon.run(settings)
+
+
+@app.command
+def status(*, as_json: Json = False) -> None:
+    """Show how the gateway on this machine does; exit code 1 when none runs."""
+    health = read_status(status_path(config.load()))
+    if as_json:
+        print(msgspec.json.encode(health).decode())  # noqa: T201  # a command's output
+    elif health is None:
+        Console().print("No gateway runs here: `pinghub gateway run` starts one.")
+    else:
+        _show(health)
+    sys.exit(0 if health else 1)
+
+
+@app.command
+def diagnose(*, as_json: Json = False) -> None:
+    """Check settings, disk, spool, broker and Bluetooth; exit code 1 when something is wrong."""
+    from gateway.diagnose import diagnose as findings_of  # noqa: PLC0415  # same
+
+    findings = list(findings_of(config.load()))
+    if as_json:
+        print(msgspec.json.encode(findings).decode())  # noqa: T201  # a command's output
+    else:
+        table = Table("", "check", "found", "what to do", box=None, pad_edge=False)
+        for finding in findings:
+            mark = "[green]ok[/]" if finding.ok else "[red]FAIL[/]"
+            table.add_row(mark, finding.check, finding.detail, "" if finding.ok else finding.remedy)
+        Console().print(table)
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _show(health: Health) -> None:
+    console = Console()
+    spool = health.spool
+    oldest = (
+        f", oldest {max(0, clock.unix_ms() - spool.oldest_ms) // 1000} s" if spool.oldest_ms else ""
+    )
+    console.print(f"gateway {health.gateway}, pid {health.pid}, up {health.uptime_s} s")
+    console.print(
+        f"mqtt     {'up' if health.mqtt_up else 'DOWN: ' + health.mqtt_problem},"
+        f" connected {health.mqtt_connects} times"
+    )
+    console.print(
+        f"spool    {spool.pending} pending, {spool.sent} sent{oldest},"
+        f" {spool.quarantined} quarantined, {spool.dropped} dropped"
+        + (f", FAILING: {spool.failing}" if spool.failing else "")
+    )
+    console.print(
+        f"delivery {health.acknowledged} acknowledged, {health.window} waiting,"
+        f" {health.resends} resent, {health.held} held"
+        + (f", ALARM: {health.delivery_alarm}" if health.delivery_alarm else "")
+    )
+    radio = "scanning" if health.scanning else f"DOWN: {health.adapter_problem}"
+    console.print(f"radio    {radio}, {health.malformed} malformed records")
+    table = Table("ring", "link", "rssi", "last problem", box=None, pad_edge=False)
+    for ring in health.rings:
+        strength = "" if ring.rssi is None else str(ring.rssi)
+        table.add_row(ring.ring or "?", ring.state, strength, ring.reason)
+    console.print(table)

@@ -10,7 +10,6 @@ import re
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from core import clock, config, edge, log, metrics
@@ -22,6 +21,7 @@ from gateway import counters, health
 from gateway.adapter import check_backend
 from gateway.ble import Radio
 from gateway.delivery import WINDOW, Delivery
+from gateway.paths import spool_path, status_path
 from gateway.ring_time import RingTime
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
@@ -65,17 +65,6 @@ async def _run(settings: Settings) -> None:
     finally:
         await gateway.close()
     _log.info("process_stopped")
-
-
-def spool_path(settings: Settings) -> Path:
-    """Return where the spool is; the status file lies beside it."""
-    chosen = settings.gateway.spool_path
-    return Path(chosen) if chosen else config.home() / "gateway" / "spool.db"
-
-
-def status_path(settings: Settings) -> Path:
-    """Return where a running gateway writes its status."""
-    return spool_path(settings).with_name("status.json")
 
 
 class Gateway:

@@ -14,6 +14,7 @@ class Marks:
 
     def __init__(self) -> None:
         self._in_flight: set[tuple[int, int]] = set()
+        self._refused: set[tuple[int, int]] = set()
         self._stored: dict[int, int] = {}
         """Boot by seq of records on disk that the ring may still keep."""
         self._top = 0
@@ -43,6 +44,7 @@ class Marks:
             # What the ring keeps although it confirmed our mark must be acknowledged again.
             self._given = self._confirmed = self._mark
         self._due.clear()
+        self._refused.clear()  # whatever of it matters is owed by this snapshot
         self._extend()
 
     def received(self, boot: int, seq: int) -> None:
@@ -52,6 +54,7 @@ class Marks:
     def stored(self, boot: int, seq: int) -> None:
         """A record is on disk."""
         self._in_flight.discard((boot, seq))
+        self._refused.discard((boot, seq))
         if seq in self._stored or (self._known and seq < self._oldest):
             return
         self._stored[seq] = boot
@@ -63,6 +66,7 @@ class Marks:
     def failed(self, boot: int, seq: int) -> None:
         """A record did not reach the disk."""
         self._in_flight.discard((boot, seq))
+        self._refused.add((boot, seq))
 
     def next_ack(self) -> tuple[int, int] | None:
         """Return the next (boot, seq) to acknowledge, older boots first; it counts as given."""
@@ -93,8 +97,8 @@ class Marks:
 
     @property
     def has_gap(self) -> bool:
-        """Whether a record is stored beyond one that is missing."""
-        return self._mark < self._top
+        """Whether the disk refused a record, or one is stored beyond another that is missing."""
+        return bool(self._refused) or self._mark < self._top
 
     def _extend(self) -> None:
         if self.is_complete:

@@ -111,15 +111,14 @@ def _set_aside(path: Path) -> Path:
 
 
 def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
-    """Copy every tap that can still be read, from both ends towards the damage."""
-    rows: dict[tuple[bytes, int, int], tuple[Any, ...]] = {}
+    """Copy every tap that can still be read, from both ends towards the damage, in order."""
+    rows: dict[int, list[Any]] = {}
     for direction in ("ASC", "DESC"):
-        for row in _readable(damaged, direction):
-            rows.setdefault(row[:3], row)
+        rows.update((row_id, columns) for row_id, *columns in _readable(damaged, direction))
     target.execute("BEGIN IMMEDIATE")
     target.executemany(
         f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
-        rows.values(),
+        [rows[row_id] for row_id in sorted(rows)],
     )
     target.execute("UPDATE counters SET value = value + 1 WHERE name = 'corruptions'")
     target.execute("COMMIT")
@@ -134,7 +133,7 @@ def _readable(damaged: Path, direction: str) -> Iterator[tuple[Any, ...]]:
         return
     try:
         yield from source.execute(
-            f"SELECT {_COLUMNS} FROM taps NOT INDEXED ORDER BY id {direction}"  # noqa: S608  # both parts are constants of this module
+            f"SELECT id, {_COLUMNS} FROM taps NOT INDEXED ORDER BY id {direction}"  # noqa: S608  # both parts are constants of this module
         )
     except sqlite3.Error as error:
         _log.warning("spool_salvage_stopped", reason=str(error), direction=direction)
