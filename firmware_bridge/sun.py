@@ -32,8 +32,6 @@ _BLOCK: Final = 16
 _PICC_TAG: Final = 0xC7  # UID and counter mirrored, UID of 7 bytes
 _SV1: Final = bytes.fromhex("C33C00010080")
 _SV2: Final = bytes.fromhex("3CC300010080")
-_META_SYSTEM: Final = b"ping:sun:meta"
-_FILE_SYSTEM: Final = b"ping:sun:file"
 _DIVERSIFY_AES128: Final = b"\x01"
 _PARAMETER: Final = re.compile(r"(?:^|&)(picc_data|enc|cmac)=([^&]*)")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
@@ -164,16 +162,6 @@ def diversify(master: bytes, uid: bytes, system_id: bytes) -> bytes:
     mask = first if len(message) == size else second
     last = bytes(a ^ b for a, b in zip(padded[_BLOCK:], mask, strict=True))
     return _encrypt(master, bytes(_BLOCK), padded[:_BLOCK] + last)[-_BLOCK:]
-
-
-def meta_key(master: bytes) -> bytes:
-    """Return this system's K_meta: one for all tags, as the UID is only known behind it."""
-    return diversify(master, b"", _META_SYSTEM)
-
-
-def file_key(master: bytes, uid: bytes) -> bytes:
-    """Return this system's file key of one tag."""
-    return diversify(master, uid, _FILE_SYSTEM)
 
 
 def _subkeys(key: bytes) -> tuple[bytes, bytes]:

@@ -47,6 +47,7 @@ class VirtualRing:
         key: bytes,
         memory_path: Path,
         name: str = "",
+        encrypted: bool = False,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +57,7 @@ class VirtualRing:
         self.battery_pct = 80
         self.identified = 0
         self._link = link
+        self._encrypted = encrypted
         self._key = key
         self._memory_path = memory_path
         self._interval_ms = advertising_interval_ms
@@ -155,6 +157,7 @@ class VirtualRing:
             for connection in self.device.connections.values()
             if subscribers.get(connection, {}).get(self._tap.handle, b"\0\0")[0] & 1
             and connection.att_mtu >= tap.ATT_MTU_MIN
+            and (connection.encryption or not self._encrypted)
         ]
 
     def _uptime_ms(self) -> int:
@@ -219,11 +222,14 @@ class VirtualRing:
 
     def _add_services(self) -> None:
         properties, permissions = Characteristic.Properties, Attribute.Permissions
+        writeable = permissions.WRITEABLE
+        if self._encrypted:
+            writeable |= permissions.WRITE_REQUIRES_ENCRYPTION
         self._tap = Characteristic[bytes](gatt.TAP, properties.NOTIFY, permissions.READABLE)
         self._ack = Characteristic[bytes](
             gatt.ACK,
             properties.WRITE | properties.WRITE_WITHOUT_RESPONSE,
-            permissions.WRITEABLE,
+            writeable,
             AttributeValue(write=self._on_ack),
         )
         self._status = Characteristic[bytes](
@@ -235,10 +241,10 @@ class VirtualRing:
         self._ctrl = Characteristic[bytes](
             gatt.CTRL,
             properties.WRITE | properties.INDICATE,
-            permissions.WRITEABLE,
+            writeable,
             AttributeValue(write=self._on_ctrl),
         )
-        ident = _readable(gatt.IDENT, lambda: self.ring_id)
+        ident = _readable(gatt.IDENT, lambda: self.ring_id, encrypted=self._encrypted)
         battery = Characteristic[bytes](
             UUID.from_16_bits(0x2A19),
             properties.READ | properties.NOTIFY,
@@ -260,11 +266,16 @@ class VirtualRing:
         )
 
 
-def _readable(uuid: str | UUID, value: Callable[[], bytes]) -> Characteristic[bytes]:
+def _readable(
+    uuid: str | UUID, value: Callable[[], bytes], *, encrypted: bool = False
+) -> Characteristic[bytes]:
+    permissions = Attribute.Permissions.READABLE
+    if encrypted:
+        permissions |= Attribute.Permissions.READ_REQUIRES_ENCRYPTION
     return Characteristic[bytes](
         uuid,
         Characteristic.Properties.READ,
-        Attribute.Permissions.READABLE,
+        permissions,
         AttributeValue(read=lambda _connection: value()),
     )
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge import sun
+from firmware_bridge.tap import cmac
 from tests.firmware_bridge import vectors
 
 GOLDEN = vectors.load("sun")
@@ -104,9 +105,14 @@ def test_a_diversification_input_has_1_to_31_bytes(size):
         sun.diversify(META, bytes(size), b"")
 
 
-def test_each_tag_has_a_file_key_of_its_own():
-    assert sun.file_key(META, UID) != sun.file_key(META, UID[::-1])
-    assert sun.file_key(META, UID) != sun.meta_key(META)
+@given(st.binary(min_size=1, max_size=31))
+def test_diversification_pads_to_two_blocks_and_is_a_cmac_where_rfc_4493_agrees(message):
+    key = sun.diversify(META, b"", message)
+    if len(message) >= 16:
+        assert key == cmac(META, b"\x01" + message)
+    else:
+        # RFC 4493 would stop after one block; AN10922 always takes two.
+        assert key != cmac(META, b"\x01" + message)
 
 
 @given(keys, keys, uids, counters, files)

@@ -196,3 +196,25 @@ async def test_a_ring_out_of_reach_keeps_its_taps_until_it_is_back(air: Air):
     air.link.restore(ring.address)
     async with Listener(await find(central.scanner), central.client) as gateway:
         assert await gateway.replay() == 1
+
+
+async def test_an_encrypted_ring_speaks_only_after_pairing(air: Air):
+    ring = await air.ring(encrypted=True)
+    await ring.press()
+    central = await air.central()
+    async with Listener(await find(central.scanner), central.client) as gateway:
+        for operation in (
+            gateway.client.read_gatt_char(gatt.IDENT),
+            gateway.ack(1, 1),
+            gateway.ctrl(gatt.encode_ctrl(gatt.Replay())),
+        ):
+            with pytest.raises(BleakGATTProtocolError, match="Insufficient Encryption"):
+                await operation
+        await ring.press()
+        assert (await gateway.status()).pending == 2
+        assert gateway.raw == []
+        await gateway.client.pair()
+        assert bytes(await gateway.client.read_gatt_char(gatt.IDENT)) == ring_id(1)
+        assert await gateway.replay() == 2
+        await gateway.ack(1, 2)
+        assert (await gateway.status()).pending == 0
