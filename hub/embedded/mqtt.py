@@ -15,11 +15,13 @@ import socket
 import subprocess
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import unquote, urlsplit
 
 from core.errors import ConfigError
 from hub.embedded import amqtt, child, mosquitto
 
 HUB_LOGIN: Final = "hub"
+_DEFAULT_PORT: Final = 1883
 # Mosquitto's own `$7$`: PBKDF2 with SHA-512. Passwords are random, so few rounds suffice.
 _ROUNDS: Final = 101
 _SALT_BYTES: Final = 12
@@ -39,8 +41,7 @@ class Mqtt(child.Child):
         port: int,
         is_mosquitto: bool,
     ) -> None:
-        url = f"mqtt://{HUB_LOGIN}:{add_login(home, HUB_LOGIN)}@127.0.0.1:{port}"
-        super().__init__(process, url, log_path)
+        super().__init__(process, _url(port, HUB_LOGIN, add_login(home, HUB_LOGIN)), log_path)
         self._home = home
         self._port = port
         self.version: Literal["5", "3.1.1"] = "5" if is_mosquitto else "3.1.1"
@@ -48,8 +49,7 @@ class Mqtt(child.Child):
 
     def gateway_url(self, gateway: str) -> str:
         """Return the address with the gateway's login, which is created on first use."""
-        password = add_login(self._home, gateway)
-        return f"mqtt://{gateway}:{password}@127.0.0.1:{self._port}"
+        return _url(self._port, gateway, add_login(self._home, gateway))
 
 
 def start(home: Path, port: int, *, implementation: Literal["", "amqtt"] = "") -> Mqtt:
@@ -76,7 +76,7 @@ def start(home: Path, port: int, *, implementation: Literal["", "amqtt"] = "") -
         command,
         folder=folder,
         port=port,
-        ready=lambda: _admits(port, password),
+        ready=lambda: admits(_url(port, HUB_LOGIN, password)),
         environment=environment,
     )
     return Mqtt(process, log_path, home=home, port=port, is_mosquitto=program is not None)
@@ -99,20 +99,27 @@ def add_login(home: Path, name: str) -> str:
     return logins[name]
 
 
+def _url(port: int, login: str, password: str) -> str:
+    return f"mqtt://{login}:{password}@127.0.0.1:{port}"
+
+
 def _hashed(password: str) -> str:
     salt = secrets.token_bytes(_SALT_BYTES)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
     return f"$7${_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
-def _admits(port: int, password: str) -> bool:
-    """Say whether the broker accepts our login: then it is ours and has read its files."""
-    fields = [b"ready-" + secrets.token_hex(4).encode(), HUB_LOGIN.encode(), password.encode()]
+def admits(url: str) -> bool:
+    """Say whether the broker at this address accepts its login."""
+    address = urlsplit(url)
+    client = f"ready-{secrets.token_hex(4)}"
+    fields = [client, unquote(address.username or ""), unquote(address.password or "")]
     # CONNECT of MQTT 3.1.1: level 4, clean session with user name and password, 5 s keep-alive.
     body = b"\x00\x04MQTT\x04\xc2\x00\x05"
-    body += b"".join(len(field).to_bytes(2, "big") + field for field in fields)
+    body += b"".join(len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields)
+    place = (address.hostname or "", address.port or _DEFAULT_PORT)
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.create_connection(place, timeout=2) as connection:
             connection.sendall(bytes((0x10, len(body))) + body)
             reply = connection.recv(4)
             connection.sendall(b"\xe0\x00")

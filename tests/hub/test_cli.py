@@ -1,0 +1,98 @@
+"""The command line: help, exit codes, and that a command imports only what it needs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = (
+    *("up", "watch", "doctor", "serve", "ingest", "relay", "worker", "scheduler"),
+    *("db", "seed", "config", "openapi", "gateway", "ring"),
+)
+
+
+def pinghub(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hub.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_names_every_command():
+    done = pinghub("--help")
+    assert done.returncode == 0
+    assert all(f" {command} " in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str):
+    done = pinghub(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"pinghub {command}" in done.stdout
+
+
+def test_an_unknown_command_is_refused_without_a_traceback():
+    done = pinghub("fly")
+    assert done.returncode != 0
+    assert "fly" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_config_shows_settings_without_secrets():
+    url = "postgresql://ping_api:hunter2@db.example.com/pinghub"
+    done = pinghub("config", "--json", DATABASE_URL=url, PINGHUB_KEYS__INDEX_KEY="c0ffee")
+    shown = json.loads(done.stdout)
+    assert "db.example.com" in shown["database"]["url"]
+    assert shown["keys"]["index_key"] == "[redacted]"
+    assert "hunter2" not in done.stdout
+    assert "c0ffee" not in done.stdout
+
+
+def test_a_missing_setting_is_one_line_that_names_it(tmp_path: Path):
+    done = pinghub("serve", PINGHUB_HOME=str(tmp_path), PINGHUB_CONFIG=str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("pinghub: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forbidden"),
+    [
+        (("gateway", "--help"), ("litestar", "asyncpg", "redis", "taskiq")),
+        (("ring", "--help"), ("litestar", "asyncpg", "redis", "taskiq")),
+        (("config",), ("litestar", "asyncpg", "redis", "taskiq", "bleak", "paho")),
+    ],
+)
+def test_a_command_imports_only_its_own_family(
+    arguments: tuple[str, ...], forbidden: tuple[str, ...]
+):
+    program = (
+        "import sys; from hub import cli\n"
+        f"sys.argv = ['pinghub', *{arguments!r}]\n"
+        "try: cli.main()\n"
+        f"finally: print('LOADED', [m for m in {forbidden!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_a_reader_that_leaves_early_is_no_failure():
+    done = subprocess.run(
+        f"{sys.executable} -m hub.cli config | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "[server]\n"
+    assert done.stderr == ""
