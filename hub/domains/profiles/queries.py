@@ -25,9 +25,9 @@ change_own = command(
 mark_active = command(
     """
     UPDATE profiles
-    SET last_active_at = $2
+    SET last_active_at = $2::timestamptz
     WHERE user_id = $1
-        AND (last_active_at IS NULL OR last_active_at < $2 - interval '1 minute')
+        AND (last_active_at IS NULL OR last_active_at < $2::timestamptz - interval '1 minute')
     """,
     login="system",
 )
