@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from bleak import BleakClient, BleakScanner
@@ -12,7 +13,7 @@ from firmware_bridge.virtual.bleak_backend import AdapterUnavailableError, open_
 from firmware_bridge.virtual.ring import ring_address
 from tests.firmware_bridge.virtual.gateway_side import Listener, find
 from tests.fixtures.ports import free_port
-from tests.fixtures.rings import Air, eventually, ring_id
+from tests.fixtures.rings import Air, RingsProcess, eventually, ring_id
 
 ABSENT = str(ring_address(b"nobody!!"))
 
@@ -213,6 +214,22 @@ async def test_an_adapter_that_does_not_answer_ends_at_its_timeout():
         await open_adapter(f"bumble:tcp-client:127.0.0.1:{port}", timeout_seconds=0.2)
     assert time.monotonic() - started < 2
     server.close()
+
+
+async def test_a_closed_adapter_ends_its_links_and_refuses_at_once(
+    start_rings: Callable[..., RingsProcess],
+):
+    adapter = await open_adapter(start_rings().ble_backend)
+    async with Listener(await find(adapter.scanner), adapter.client) as gateway:
+        await adapter.close()
+        await asyncio.wait_for(gateway.disconnected.wait(), 2)
+    assert adapter.lost
+    with pytest.raises(AdapterUnavailableError):
+        await BleakScanner(backend=adapter.scanner).start()
+    with pytest.raises(AdapterUnavailableError):
+        await BleakClient(ABSENT, backend=adapter.client).connect()
+    await adapter.close()
+    assert gateway.disconnections == 1
 
 
 async def test_hostile_advertisements_do_not_stop_a_scan(air: Air):

@@ -50,6 +50,17 @@ def test_a_start_counts_the_boot_and_seq_goes_on_behind_the_page(tmp_path: Path,
     assert seqs(second) == [1]
 
 
+def test_a_record_is_forced_to_disk_before_it_may_be_sent(tmp_path: Path, start, monkeypatch):
+    of = start(tmp_path / "m")
+    forced: list[bytes] = []
+    monkeypatch.setattr(
+        memory.os, "fsync", lambda _file: forced.append((tmp_path / "m").read_bytes())
+    )
+    raw = record(of)
+    of.keep(raw)
+    assert raw.hex().encode() in forced[-1]
+
+
 def test_an_acknowledgement_forgets_its_own_boot_up_to_the_mark(tmp_path: Path, start):
     old = start(tmp_path / "m")
     for _ in range(3):
@@ -180,7 +191,8 @@ class MemoryMachine(RuleBasedStateMachine):
         assert self.memory.pending == [self.expected[at] for at in sorted(self.expected)]
 
 
-def test_the_memory_holds_in_every_order_of_events(tmp_path: Path):
+def test_the_memory_holds_in_every_order_of_events(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(memory.os, "fsync", lambda _file: None)  # order matters here, not disks
     MemoryMachine.folder = tmp_path
     run_state_machine_as_test(
         MemoryMachine, settings=settings(max_examples=25, stateful_step_count=15, deadline=None)
