@@ -87,6 +87,24 @@ def test_a_server_that_outlived_its_supervisor_is_replaced_at_the_next_start(
         second.stop()
 
 
+def test_a_machine_without_redis_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(redis, "_FURTHER_FOLDERS", ())
+    monkeypatch.setattr(redis, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"Redis is missing: install redis-server .* REDIS_URL"):
+        redis.find_program()
+
+
+def test_the_wheels_redis_serves_where_the_machine_has_none(
+    monkeypatch: pytest.MonkeyPatch, start_redis: Start
+):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(redis, "_FURTHER_FOLDERS", ())
+    server = start_redis()
+    with Redis.from_url(server.url) as client:
+        assert client.info()["redis_version"].startswith("6.2")
+
+
 def _supervise(home: Path, port: int) -> subprocess.Popen[str]:
     program = f"""
         import time
