@@ -51,6 +51,7 @@ class Connection:
         self._wake = wake
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._full = False
         self._task: asyncio.Task[None] | None = None
         self._ready_to_read = asyncio.Event()
         self._ready_to_read.set()
@@ -76,14 +77,16 @@ class Connection:
 
     def write(self, message: bytes) -> None:
         """Queue one encoded message, or give the client up when its buffer is full."""
-        if self.closing:
+        if self.closing or self._full:
             return
         size = self._waiting_bytes + len(message)
         # A single large answer always fits: refusing it would repeat for ever.
         if size > self._hub.settings.buffer_max_bytes and self._waiting:
+            self._full = True
             self._waiting.clear()
             self._waiting_bytes = 0
-            self.close(codes.CLOSE_SLOW)
+            # Later, because a fan-out may be walking through the subscribers right now.
+            asyncio.get_running_loop().call_soon(self.close, codes.CLOSE_SLOW)
             return
         self._waiting.append(message)
         self._waiting_bytes = size

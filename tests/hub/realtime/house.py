@@ -78,30 +78,29 @@ class House:
         self.broker = self._make_broker()
         self.hub = Hub(self._settings, self.broker, NAMESPACES, verify_token, authorize)
         await self.hub.start()
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                websocket_endpoint(self.hub, self._allowed_origins),
-                port=self.port,
-                log_level="critical",
-                lifespan="off",
-                ws="websockets-sansio",
-                ws_per_message_deflate=False,
-                timeout_graceful_shutdown=1,
-            )
+        settings = uvicorn.Config(
+            websocket_endpoint(self.hub, self._allowed_origins),
+            port=self.port,
+            log_level="critical",
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=1,
         )
-        self._task = asyncio.create_task(self._server.serve())
-        await until(lambda: self._server.started)
+        settings.load()
+        self._server = uvicorn.Server(settings)
+        self._server.lifespan = settings.lifespan_class(settings)
+        # Not `serve`, whose loop looks for a stop only every tenth of a second.
+        await self._server.startup()
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
-    async def crash(self) -> None:
+    async def stop(self) -> None:
         """Cut every connection without a word, as a killed process would."""
+        for listener in self._server.servers:
+            listener.close()
         for protocol in list(self._server.server_state.connections):
             protocol.transport.abort()  # pyright: ignore[reportAttributeAccessIssue]
-        await self.stop()
-
-    async def stop(self) -> None:
-        self._server.should_exit = True
-        await self._task
+        await asyncio.gather(*self._server.server_state.tasks)
         await self.hub.close()
 
     async def publish(self, channel: str, data: Any, key: str = "") -> None:
