@@ -63,7 +63,7 @@ class StreamBroker(RedisStreamBroker):
             consumer_group_name="workers",
             consumer_id="0",
             maxlen=_STREAM_MAX_LENGTH,
-            xread_block=int(_BLOCK_SECONDS * 1000),
+            xread_block=int(min(_BLOCK_SECONDS, reclaim_seconds / 3) * 1000),
             idle_timeout=int(reclaim_seconds * 1000),
             max_connection_pool_size=_POOL_MAX,
             # Never repeat a command by itself: an XADD whose answer was lost would run twice.
@@ -119,6 +119,10 @@ class StreamBroker(RedisStreamBroker):
         loop = asyncio.get_running_loop()
         reclaim_at = loop.time()
         while True:
+            if loop.time() >= reclaim_at:
+                reclaim_at = loop.time() + self._reclaim_seconds / 3
+                for entry_id, fields in await self._reclaim(redis):
+                    yield self._ackable(entry_id, fields)
             fetched: list[_Stream] | None = await cast("Any", redis).xreadgroup(
                 self.consumer_group_name,
                 self.consumer_name,
@@ -128,10 +132,6 @@ class StreamBroker(RedisStreamBroker):
             )
             for _stream, entries in fetched or []:
                 for entry_id, fields in entries:
-                    yield self._ackable(entry_id, fields)
-            if loop.time() >= reclaim_at:
-                reclaim_at = loop.time() + self._reclaim_seconds / 3
-                for entry_id, fields in await self._reclaim(redis):
                     yield self._ackable(entry_id, fields)
 
     async def _reclaim(self, redis: "Redis") -> list[_Entry]:

@@ -1,7 +1,9 @@
 """Every committed event leaves the outbox once, whatever dies on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +15,13 @@ from core import config
 from core.db import Pool
 from hub.domains.events.schemas import TaskKey
 from hub.processes import relay
-from hub.realtime.broker import BrokerUnavailableError, PublishRequest
+from hub.realtime.broker import Broker, BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
+from hub.realtime.broker_redis import RedisBroker
+from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.postgres import Database
+from tests.fixtures.redis import RestartableRedis
+from tests.fixtures.waiting import wait_until
 from tests.fixtures.world import World, connect, create_user, create_world
 
 SETTINGS = config.Relay()
@@ -46,6 +52,14 @@ async def broker() -> AsyncIterator[MemoryBroker]:
     await broker.close()
 
 
+@pytest.fixture
+def settings(
+    tmp_path: Path, database: Database, redis_url: str, redis_prefix: str
+) -> dict[str, str]:
+    """The environment of a relay on the session's services."""
+    return environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
+
+
 async def emit(connection: Any, world: World, **more: Any) -> UUID:
     """Write an event as a trigger would: ring.renamed of the world's ring."""
     payload = {"ring_id": world.ring_id, "label": "x", "kind": "ble", "status": "active"} | more
@@ -57,7 +71,7 @@ async def emit(connection: Any, world: World, **more: Any) -> UUID:
     )
 
 
-async def published(broker: MemoryBroker, channel: str) -> list[dict[str, Any]]:
+async def published(broker: Broker, channel: str) -> list[dict[str, Any]]:
     history = await broker.history(channel)
     return [msgspec.json.decode(item.payload)["data"] for item in history.publications]
 
@@ -321,3 +335,93 @@ async def send(connection: Any, conversation: UUID, sender: UUID, body: str) -> 
         sender,
         body,
     )
+
+
+# Ends the process like a power cut at a point given by name.
+_CRASHING_RELAY = """
+import os
+from core import config
+from hub.domains.events import service
+from hub.processes import relay
+from hub.realtime.broker_redis import RedisBroker
+
+point = os.environ["CRASH_POINT"]
+publish_many = RedisBroker.publish_many
+finish_outbox = service.finish_outbox
+
+async def publish(self, requests):
+    if point == "before publishing":
+        os._exit(9)
+    answer = await publish_many(self, requests)
+    if point == "after publishing":
+        os._exit(9)
+    return answer
+
+async def finish(*args, **more):
+    await finish_outbox(*args, **more)
+    if point == "before commit":
+        os._exit(9)
+
+async def kick(*args):
+    os._exit(9)
+
+RedisBroker.publish_many = publish
+service.finish_outbox = finish
+if point == "after commit":
+    relay.queue.kick_tasks = kick
+relay.run(config.load())
+"""
+
+
+@pytest.mark.parametrize(
+    "point", ["before publishing", "after publishing", "before commit", "after commit"]
+)
+async def test_a_relay_that_dies_anywhere_publishes_once_and_loses_no_task(
+    admin: Any, settings: dict[str, str], tmp_path: Path, point: str
+) -> None:
+    world = await create_world(admin)
+    for seq in range(1, 6):
+        await tap(admin, world, seq=seq)
+    crashing = {**settings, "CRASH_POINT": point}
+    with HubProcess("relay", crashing, tmp_path / "dead.log", script=_CRASHING_RELAY) as dead:
+        assert dead.wait() == 9
+    with HubProcess("relay", settings, tmp_path / "relay.log") as process:
+        process.ready()
+        await outbox_empty(admin)
+        assert process.stop() == 0
+    redis = config.Redis(
+        url=settings["REDIS_URL"], key_prefix=settings["PINGHUB_REDIS__KEY_PREFIX"]
+    )
+    broker = RedisBroker(redis)
+    await broker.start()
+    found = await published(broker, f"taps:{world.user_id}")
+    await broker.close()
+    assert [item["data"]["seq"] for item in found] == [1, 2, 3, 4, 5]
+    assert await admin.fetchval("SELECT count(*) FROM consumer_tasks") == 5
+
+
+async def test_a_relay_waits_for_redis_and_goes_on_by_itself(
+    admin: Any, database: Database, start_redis: Callable[[], RestartableRedis], tmp_path: Path
+) -> None:
+    redis = start_redis()
+    world = await create_world(admin)
+    settings = environment(tmp_path, database, redis_url=redis.url, prefix="test")
+    with HubProcess("relay", settings, tmp_path / "relay.log") as process:
+        process.ready()
+        await tap(admin, world, seq=1)
+        await outbox_empty(admin)
+        redis.kill()
+        await tap(admin, world, seq=2)
+        wait_until(lambda: '"redis"' in process.log.read_text(), "the outage to be seen")
+        assert await admin.fetchval("SELECT count(*) FROM outbox") == 1
+        redis.restart()
+        await outbox_empty(admin)
+        assert process.stop() == 0
+
+
+async def outbox_empty(admin: Any, seconds: float = 15.0) -> None:
+    """Wait until everything was relayed."""
+    deadline = time.monotonic() + seconds
+    while await admin.fetchval("SELECT count(*) FROM outbox"):
+        assert time.monotonic() < deadline, "the outbox stays full"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,174 @@
+"""The queue survives dead workers, an empty Redis and an absent one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from taskiq import AckableMessage
+from taskiq.message import BrokerMessage
+
+from core import config
+from core.config import Settings
+from core.errors import ConfigError
+from hub import queue
+from hub.domains.events.schemas import TaskKey
+from hub.queue import StreamBroker
+from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS
+from tests.fixtures.redis import RestartableRedis
+
+SECONDS = 10
+
+
+def make_broker(url: str, prefix: str, *, reclaim_seconds: float = 600.0) -> StreamBroker:
+    return StreamBroker(
+        url,
+        queue_name=f"{prefix}:tasks",
+        deadline_seconds=1.0,
+        reclaim_seconds=reclaim_seconds,
+    )
+
+
+@pytest_asyncio.fixture
+async def broker(redis_url: str, redis_prefix: str) -> AsyncIterator[StreamBroker]:
+    broker = make_broker(redis_url, redis_prefix)
+    yield broker
+    await broker.shutdown()
+
+
+async def kick(broker: StreamBroker, *names: str) -> None:
+    await broker.kick_many(
+        [
+            BrokerMessage(task_id=name, task_name=name, message=name.encode(), labels={})
+            for name in names
+        ]
+    )
+
+
+async def receive(broker: StreamBroker, count: int) -> list[AckableMessage]:
+    """Return the next messages, as a worker would take them."""
+    taken: list[AckableMessage] = []
+    async with asyncio.timeout(SECONDS), aclosing(broker.listen()) as messages:
+        async for message in messages:
+            taken.append(message)
+            if len(taken) == count:
+                break
+    return taken
+
+
+async def test_a_call_made_before_any_worker_started_is_received(broker: StreamBroker) -> None:
+    await kick(broker, "one", "two")
+    assert [message.data for message in await receive(broker, 2)] == [b"one", b"two"]
+
+
+async def test_acknowledged_calls_are_deleted(broker: StreamBroker) -> None:
+    await kick(broker, "one", "two")
+    first, _second = await receive(broker, 2)
+    await acknowledge(first)
+    async with Redis(connection_pool=broker.connection_pool) as redis:
+        assert await redis.xlen(broker.queue_name) == 1
+        pending: Any = await redis.xpending(broker.queue_name, broker.consumer_group_name)
+        assert pending["pending"] == 1
+
+
+async def test_a_dead_workers_calls_are_taken_over_although_the_queue_is_idle(
+    redis_url: str, redis_prefix: str
+) -> None:
+    dead = make_broker(redis_url, redis_prefix)
+    await kick(dead, "one", "two")
+    await receive(dead, 2)  # and dies without acknowledging
+    await dead.shutdown()
+    heir = make_broker(redis_url, redis_prefix, reclaim_seconds=0.2)
+    assert {message.data for message in await receive(heir, 2)} == {b"one", b"two"}
+    await heir.shutdown()
+
+
+async def test_a_redis_that_comes_back_empty_is_used_again(
+    broker: StreamBroker, redis_url: str, redis_prefix: str
+) -> None:
+    async with asyncio.timeout(SECONDS), aclosing(broker.listen()) as messages:
+        await kick(broker, "before")
+        assert (await anext(messages)).data == b"before"
+        async with Redis.from_url(redis_url) as redis:
+            await redis.delete(broker.queue_name)
+        await kick(broker, "after")
+        assert (await anext(messages)).data == b"after"
+
+
+async def test_listening_outlives_redis(start_redis: Any) -> None:
+    redis: RestartableRedis = start_redis()
+    broker = make_broker(redis.url, "test")
+    async with asyncio.timeout(SECONDS), aclosing(broker.listen()) as messages:
+        waiting = asyncio.ensure_future(anext(messages))
+        await kick_until_taken(broker, "one")
+        assert (await waiting).data == b"one"
+        redis.kill()
+        with pytest.raises((RedisError, OSError, TimeoutError)):
+            await kick(broker, "lost")
+        redis.restart()
+        waiting = asyncio.ensure_future(anext(messages))
+        await kick_until_taken(broker, "two")
+        assert (await waiting).data in (b"one", b"two")
+    await broker.shutdown()
+
+
+async def test_many_tasks_travel_in_few_messages_and_all_arrive(
+    redis_url: str, redis_prefix: str
+) -> None:
+    broker = queue.create_broker(settings_for(redis_url, redis_prefix))
+    ids = [uuid4() for _ in range(40)]
+    tasks = [TaskKey(event_id, "profiles.mark_active") for event_id in ids]
+    await queue.kick_tasks(broker, tasks)
+    received = await receive(broker, 3)
+    calls = [broker.formatter.loads(message.data) for message in received]
+    assert {call.task_name for call in calls} == {"profiles.mark_active"}
+    assert [event_id for call in calls for event_id in call.args[0]] == [str(i) for i in ids]
+    await broker.shutdown()
+
+
+async def test_every_consumer_and_periodic_task_is_registered(
+    redis_url: str, redis_prefix: str
+) -> None:
+    broker = queue.create_broker(settings_for(redis_url, redis_prefix))
+    names = {item.name for item in (*CONSUMERS, *PERIODIC_TASKS)}
+    assert names <= broker.local_task_registry.keys()
+    await broker.shutdown()
+
+
+async def test_the_scheduler_repeats_every_periodic_task(redis_url: str, redis_prefix: str) -> None:
+    scheduler = queue.create_scheduler(settings_for(redis_url, redis_prefix))
+    [source] = scheduler.sources
+    await source.startup()
+    schedules = {item.task_name: item.interval for item in await source.get_schedules()}
+    assert schedules == {task.name: task.every_seconds for task in PERIODIC_TASKS}
+    await scheduler.broker.shutdown()
+
+
+def test_without_redis_in_the_settings_the_broker_says_what_to_set() -> None:
+    with pytest.raises(ConfigError, match="REDIS_URL"):
+        queue.create_broker(Settings())
+
+
+def settings_for(redis_url: str, prefix: str) -> Settings:
+    return Settings(redis=config.Redis(url=redis_url, key_prefix=prefix))
+
+
+async def acknowledge(message: AckableMessage) -> None:
+    """Acknowledge as the receiver does."""
+    answer = message.ack()
+    if answer is not None:
+        await answer
+
+
+async def kick_until_taken(broker: StreamBroker, name: str) -> None:
+    """Kick as the sweeper does: again, until Redis takes it."""
+    while True:
+        try:
+            return await kick(broker, name)
+        except (RedisError, OSError, TimeoutError):
+            await asyncio.sleep(0.05)
