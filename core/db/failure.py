@@ -30,7 +30,7 @@ _UNSTORABLE: Final = (
     asyncpg.NumericValueOutOfRangeError,
     asyncpg.StringDataRightTruncationError,
 )
-_CONFIGURATION: Final = asyncpg.ClientConfigurationError
+_OF_THE_CLIENT: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Conflict(Exception):  # noqa: N818  # a fact for the caller to translate, not a fault
@@ -46,27 +46,37 @@ def translated() -> Generator[None]:
     """Turn driver errors into DomainError and Conflict; anything else passes."""
     try:
         yield
-    except asyncpg.IntegrityConstraintViolationError as error:
-        name: str | None = getattr(error, "constraint_name", None)
-        raise Conflict(name or "") from error
-    except asyncpg.RaiseError as error:
-        code, _, detail = str(error).removeprefix(_RAISED_PREFIX).partition(" ")
-        if not str(error).startswith(_RAISED_PREFIX) or code not in CATALOGUE:
+    except (OSError, asyncpg.PostgresError, *_OF_THE_CLIENT) as error:
+        ours = _in_our_words(error)
+        if ours is None:
             raise
-        raise DomainError(code, detail) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise DomainError("auth.forbidden") from error
-    except _UNSTORABLE as error:
-        raise DomainError("request.invalid") from error
-    except _LOST as error:
-        raise unavailable() from error
-    except asyncpg.InterfaceError as error:
-        if isinstance(error, ValueError) and not isinstance(error, _CONFIGURATION):
-            # Refused by the client, such as an integer that is too large for its column.
-            raise DomainError("request.invalid") from error
-        if not _means_lost(error):
-            raise
-        raise unavailable() from error
+        raise ours from error
+
+
+def _in_our_words(error: Exception) -> Exception | None:
+    """Return what callers shall see, or None for a mistake of ours, which stays visible."""
+    match error:
+        case asyncpg.IntegrityConstraintViolationError():
+            return Conflict(getattr(error, "constraint_name", None) or "")
+        case asyncpg.RaiseError():
+            return _raised(str(error))
+        case asyncpg.InsufficientPrivilegeError():
+            return DomainError("auth.forbidden")
+        case _ if isinstance(error, _LOST) or _is_closed(error):
+            return unavailable()
+        # Exactly asyncpg.DataError is the client's own refusal, such as of an integer that is too
+        # large; its other subclasses are mostly mistakes in our SQL.
+        case _ if isinstance(error, _UNSTORABLE) or type(error) is asyncpg.DataError:
+            return DomainError("request.invalid")
+        case _:
+            return None
+
+
+def _raised(message: str) -> DomainError | None:
+    code, _, detail = message.removeprefix(_RAISED_PREFIX).partition(" ")
+    if not message.startswith(_RAISED_PREFIX) or code not in CATALOGUE:
+        return None
+    return DomainError(code, detail)
 
 
 def unavailable() -> DomainError:
@@ -74,6 +84,7 @@ def unavailable() -> DomainError:
     return DomainError("service.unavailable", retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-def _means_lost(error: asyncpg.InterfaceError) -> bool:
-    # InterfaceError also stands for misuse of the driver, which must stay visible.
-    return "clos" in str(error) or "released back to the pool" in str(error)
+def _is_closed(error: Exception) -> bool:
+    # InterfaceError also stands for misuse of the driver.
+    closed = ("clos", "released back to the pool")
+    return isinstance(error, asyncpg.InterfaceError) and any(word in str(error) for word in closed)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -25,7 +25,7 @@ _LOST: Final = (
 connect = cast("Any", asyncpg.connect)
 
 
-async def listen(url: str, channel: str) -> AsyncIterator[str]:
+async def listen(url: str, channel: str) -> AsyncGenerator[str]:
     """Yield payloads for ever, and "" after each (re)connect: then poll, something may be missed.
 
     Takes an address without a pooler. Notifications only wake: equal ones may be merged.
@@ -54,7 +54,7 @@ async def listen(url: str, channel: str) -> AsyncIterator[str]:
             connection.terminate()
 
 
-async def _payloads(connection: Any, channel: str) -> AsyncIterator[str]:  # noqa: ANN401
+async def _payloads(connection: Any, channel: str) -> AsyncGenerator[str]:  # noqa: ANN401
     queue: asyncio.Queue[str | None] = asyncio.Queue()
     waiting: set[str] = set()
 

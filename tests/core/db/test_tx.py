@@ -1,0 +1,250 @@
+"""Transactions are lazy, carry their actor, and leave nothing behind."""
+
+import asyncio
+import random
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from core.actor import ANONYMOUS, SYSTEM, Actor
+from core.db import (
+    Conflict,
+    Pool,
+    assert_no_transaction,
+    begin,
+    command,
+    network_forbidden,
+    query,
+)
+from core.errors import DomainError
+from core.ids import UserId, new_id
+from tests.fixtures.postgres import Database
+
+CONTEXT = query(
+    str,
+    """
+    SELECT concat_ws('|', app.user_id(), app.role(), app.request_id(),
+      current_setting('app.actor_kind', true), current_setting('app.ip', true),
+      current_setting('app.endpoint', true))
+    """,
+)
+WHO = query(UUID, "SELECT app.user_id()")
+WHO_SLOWLY = query(UUID, "SELECT app.user_id() FROM pg_sleep(0.005)")
+ADD_USER = query(UUID, "INSERT INTO users (full_name) VALUES ($1) RETURNING id", login="system")
+NAMES = query(str, "SELECT full_name FROM users ORDER BY full_name", login="system")
+RENAME_ALL = command("UPDATE users SET full_name = $1 WHERE true", login="system")
+SESSIONS = query(int, "SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'ping_api'")
+
+
+def user(user_id: UUID) -> Actor:
+    return Actor(kind="user", user_id=UserId(user_id))
+
+
+async def test_a_block_without_a_query_takes_no_connection() -> None:
+    pool = await Pool.open("postgresql://nobody@127.0.0.1:1/nowhere")
+    async with begin(pool, ANONYMOUS) as tx:
+        assert not tx.is_open
+    await pool.close()
+
+
+async def test_the_first_query_opens_the_transaction_with_its_actor(api_pool: Pool) -> None:
+    user_id = new_id()
+    actor = Actor(
+        kind="user",
+        user_id=UserId(user_id),
+        role="moderator",
+        request_id="r-1",
+        ip="192.0.2.1",
+        endpoint="GET /v1/me",
+    )
+    async with begin(api_pool, actor) as tx:
+        assert await CONTEXT.one(tx) == f"{user_id}|moderator|r-1|user|192.0.2.1|GET /v1/me"
+        assert tx.is_open
+
+
+async def test_rows_appear_to_others_when_the_block_ends(system_pool: Pool) -> None:
+    async with begin(system_pool, SYSTEM) as tx:
+        await ADD_USER.one(tx, "Ada")
+        async with begin(system_pool, SYSTEM) as other:
+            assert await NAMES.all(other) == []
+    async with begin(system_pool, SYSTEM) as tx:
+        assert await NAMES.all(tx) == ["Ada"]
+
+
+async def test_an_exception_takes_everything_back(system_pool: Pool) -> None:
+    async def fail() -> None:
+        async with begin(system_pool, SYSTEM) as tx:
+            await ADD_USER.one(tx, "Ada")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with begin(system_pool, SYSTEM) as tx:
+        assert await NAMES.all(tx) == []
+
+
+async def test_a_read_only_transaction_writes_nothing(system_pool: Pool) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with begin(system_pool, SYSTEM, read_only=True) as tx:
+            await ADD_USER.one(tx, "Ada")
+
+
+async def test_a_swallowed_failure_does_not_pass_for_a_commit(system_pool: Pool) -> None:
+    async def swallow() -> None:
+        async with begin(system_pool, SYSTEM) as tx:
+            await ADD_USER.one(tx, "Ada")
+            with pytest.raises(Conflict):
+                await RENAME_ALL.run(tx, "")
+
+    with pytest.raises(RuntimeError, match="nothing is committed"):
+        await swallow()
+
+
+async def test_a_transaction_that_ended_is_not_opened_again(system_pool: Pool) -> None:
+    async with begin(system_pool, SYSTEM) as tx:
+        pass
+    with pytest.raises(RuntimeError, match="ended"):
+        await NAMES.all(tx)
+
+
+async def test_a_broken_constraint_is_named(system_pool: Pool) -> None:
+    with pytest.raises(Conflict) as conflict:
+        async with begin(system_pool, SYSTEM) as tx:
+            await ADD_USER.one(tx, "")
+    assert conflict.value.constraint_name == "users_full_name_check"
+
+
+@pytest.mark.parametrize("text", ["nul\0", "\ud800"])
+async def test_text_that_postgresql_cannot_hold_is_an_invalid_request(
+    system_pool: Pool, text: str
+) -> None:
+    with pytest.raises(DomainError) as refusal:
+        async with begin(system_pool, SYSTEM) as tx:
+            await ADD_USER.one(tx, text)
+    assert refusal.value.code == "request.invalid"
+
+
+async def test_a_number_that_is_too_large_is_an_invalid_request(system_pool: Pool) -> None:
+    with pytest.raises(DomainError) as refusal:
+        async with begin(system_pool, SYSTEM) as tx:
+            await query(int, "SELECT $1::int", login="system").one(tx, 1 << 40)
+    assert refusal.value.code == "request.invalid"
+
+
+async def test_a_refusal_of_the_database_keeps_its_code(api_pool: Pool) -> None:
+    with pytest.raises(DomainError) as refusal:
+        async with begin(api_pool, user(new_id())) as tx:
+            await query(UUID, "SELECT app.claim_ring($1, 'mine')").one(tx, b"wrong")
+    assert refusal.value.code == "ring.claim_refused"
+
+
+async def test_an_unknown_code_raised_by_the_database_stays_a_fault(database: Database) -> None:
+    pool = await Pool.open(database.superuser_url)
+    try:
+        with pytest.raises(asyncpg.RaiseError):
+            async with begin(pool, SYSTEM) as tx:
+                await command("DO $$ BEGIN RAISE EXCEPTION 'ping:no.such_code'; END $$").run(tx)
+    finally:
+        await pool.close()
+
+
+async def test_rows_become_structs_by_position_and_json_stays_json(system_pool: Pool) -> None:
+    class Row(msgspec.Struct, frozen=True):
+        number: int
+        settings: msgspec.Raw
+
+    async with begin(system_pool, SYSTEM) as tx:
+        row = await query(Row, "SELECT 7 AS number, $1::jsonb AS settings", login="system").one(
+            tx, b'{"a": [1, "\xc3\xa4"]}'
+        )
+        affected = await command("UPDATE users SET locale = $1 WHERE true").run(tx, "de")
+    assert msgspec.json.decode(row.settings) == {"a": [1, "ä"]}
+    assert msgspec.json.encode(row) == '{"number":7,"settings":{"a": [1, "ä"]}}'.encode()
+    assert affected == 0
+
+
+async def test_one_wants_exactly_one_row_and_first_takes_what_there_is(system_pool: Pool) -> None:
+    async with begin(system_pool, SYSTEM) as tx:
+        assert await NAMES.first(tx) is None
+        with pytest.raises(LookupError):
+            await NAMES.one(tx)
+        await command("INSERT INTO users (full_name) VALUES ($1)").run_many(
+            tx, [("Ada",), ("Grace",)]
+        )
+        assert await NAMES.first(tx) == "Ada"
+        with pytest.raises(LookupError):
+            await NAMES.one(tx)
+        assert await RENAME_ALL.run(tx, "Alan") == 2
+
+
+async def test_network_is_forbidden_from_the_first_query_to_the_end(system_pool: Pool) -> None:
+    async with begin(system_pool, SYSTEM) as tx:
+        assert_no_transaction()
+        await NAMES.all(tx)
+        with pytest.raises(RuntimeError, match="network"):
+            assert_no_transaction()
+        # A task started here and living longer is free once the transaction has ended.
+        ended = asyncio.Event()
+        later = asyncio.create_task(_check_after(ended))
+    assert_no_transaction()
+    assert network_forbidden.get() is None
+    ended.set()
+    await later
+
+
+async def _check_after(ended: asyncio.Event) -> None:
+    await ended.wait()
+    assert_no_transaction()
+
+
+async def _one_request(pool: Pool, chance: random.Random) -> bool:
+    """Act as some user; say whether everything seen was that user's."""
+    user_id = new_id()
+    try:
+        async with asyncio.timeout(chance.choice((10, 10, 0.002, 0.004))):
+            async with begin(pool, user(user_id)) as tx:
+                same = await chance.choice((WHO, WHO_SLOWLY)).one(tx) == user_id
+                _ = 1 / (chance.random() > 0.2)
+                return same and await WHO.one(tx) == user_id
+    except (ZeroDivisionError, TimeoutError, DomainError):
+        return True
+
+
+async def _interleave(database: Database, requests: int, seed: int) -> None:
+    pool = await Pool.open(database.api_url, max_size=2)
+    chance = random.Random(seed)
+    try:
+        for _ in range(requests // 20):
+            tasks = [asyncio.create_task(_one_request(pool, chance)) for _ in range(20)]
+            await asyncio.sleep(0)
+            for task in tasks:
+                if chance.random() < 0.2:
+                    task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            unexpected = [
+                result
+                for result in results
+                if result is not True and not isinstance(result, asyncio.CancelledError)
+            ]
+            assert not unexpected, f"seed {seed}"
+            async with pool.connection() as connection:
+                left = await connection.fetchval("SELECT current_setting('app.user_id', true)")
+                assert not left, f"seed {seed}"
+        async with begin(pool, ANONYMOUS) as tx:
+            assert await WHO.all(tx) == [None]
+            assert await SESSIONS.one(tx) <= 4  # two, and cancelled ones on their way out
+    finally:
+        await pool.close()
+
+
+async def test_cancelled_and_failing_requests_leak_no_context_over_two_connections(
+    database: Database,
+) -> None:
+    await _interleave(database, requests=600, seed=7)
+
+
+@pytest.mark.soak
+async def test_ten_thousand_interleaved_requests_leak_no_context(database: Database) -> None:
+    await _interleave(database, requests=10_000, seed=random.randrange(1 << 32))
