@@ -6,6 +6,7 @@ the kernel when the supervisor dies; one that outlived a supervisor is stopped a
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,9 +128,12 @@ def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
 
 
 def _initialise(folder: Path, data: Path) -> None:
+    # Renamed when complete: one that was interrupted halfway would not start and not be redone.
+    unfinished = folder / "data.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
     command = [
         str(binary("initdb")),
-        *("-D", str(data)),
+        *("-D", str(unfinished)),
         *("--username", "postgres"),
         *("--pwfile", str(folder / "superuser.password")),
         *("--auth", "scram-sha-256"),
@@ -147,6 +151,7 @@ def _initialise(folder: Path, data: Path) -> None:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise ConfigError(f"PostgreSQL cannot create {data}: {lines[-1]}")
+    unfinished.rename(data)
 
 
 def _environment() -> dict[str, str]:
