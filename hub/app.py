@@ -18,7 +18,7 @@ from hub.http.auth import UNLIMITED, admit, own_origins
 from hub.http.deps import open_resources
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
-from hub.http.openapi import DOCUMENT_ROUTES, openapi_config
+from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
 from hub.realtime.asgi import websocket_endpoint
 from hub.wiring.realtime import open_realtime
@@ -53,6 +53,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         guards=[admit],
         lifespan=[running],
         exception_handlers={Exception: problem_response},
+        plugins=[ClosedStructs()],
         openapi_config=openapi_config(version("pinghub"), settings.server.public_url),
         request_max_body_size=settings.server.max_body_bytes,
         cors_config=_cors(settings),

@@ -49,7 +49,7 @@ def wrap(app: Litestar, inner: ASGIApp) -> ASGIApp:
         try:
             if scope["type"] != "http":
                 await inner(scope, receive, send)
-            elif scope["method"] == "OPTIONS" and (allow := _find_methods(app, scope["path"])):
+            elif _asks_for_methods(scope) and (allow := _find_methods(app, scope["path"])):
                 await _answer_options(sealed, allow)
             else:
                 await inner(scope, receive, sealed)
@@ -75,6 +75,12 @@ def _add_headers(message: Message, scope: Scope, request_id: str) -> None:
         headers[name] = value
     for name, value in _DEFAULT_HEADERS.items():
         headers.setdefault(name, value)
+
+
+def _asks_for_methods(scope: Scope) -> bool:
+    # A preflight of CORS is an OPTIONS request too, but asks something else.
+    names = {name for name, _ in scope["headers"]}
+    return scope.get("method") == "OPTIONS" and b"access-control-request-method" not in names
 
 
 def _find_methods(app: Litestar, path: str) -> str:

@@ -13,6 +13,8 @@ from core.errors import DomainError
 from hub.http.auth import UNLIMITED
 from hub.http.deps import resources
 
+# The framework adds the charset.
+_METRICS_MEDIA_TYPE: Final = metrics.CONTENT_TYPE.partition("; charset")[0]
 _DEADLINE_SECONDS: Final = 1.5
 State = Literal["ok", "away", "draining"]
 
@@ -56,7 +58,7 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[Ready]:
 @get("/metrics", opt=UNLIMITED, sync_to_thread=False, include_in_schema=False)
 def metrics_page() -> Response[bytes]:
     """Return the figures of this process for Prometheus."""
-    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+    return Response(metrics.render(), media_type=_METRICS_MEDIA_TYPE)
 
 
 async def _is_there(probe: Awaitable[object]) -> State:

@@ -41,6 +41,4 @@ def page(title: str, *, text: str = "", body: str = "", status: int = 200) -> Re
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1>{paragraph}{body}</main></body></html>"
     )
-    return Response(
-        html.encode(), status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
-    )
+    return Response(html.encode(), status_code=status, headers=HEADERS, media_type="text/html")

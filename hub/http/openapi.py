@@ -2,12 +2,16 @@
 
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
-from litestar import Response, get
+from litestar import Request, Response, Router, get
+from litestar._openapi.schema_generation import SchemaCreator
+from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
+from litestar.openapi.spec import Components, Schema, SecurityScheme, Server, Tag
+from litestar.typing import FieldDefinition
+from msgspec import Struct
 
 from core.errors import CATALOGUE, DomainError
 from hub.http import human_page
@@ -16,6 +20,17 @@ from hub.http.auth import UNLIMITED
 _PROJECT: Final = Path(__file__).parents[2]
 _SCALAR: Final = Path("node_modules/@scalar/api-reference/dist/browser/standalone.js")
 _SCALAR_PATH: Final = "/schema/scalar.js"
+# The npm package drags in 280 MB that its bundle does not need, so it is no dependency: without a
+# copy in node_modules the browser fetches this very file, and runs it only if its hash is right.
+_SCALAR_CDN: Final = (
+    "https://cdn.jsdelivr.net/npm/@scalar/api-reference@1.72.1/dist/browser/standalone.js"
+)
+_SCALAR_HASH: Final = "sha384-U11tb2XnKvmwt8RlTvnwUnYgrN+ur4Xyh9htLhjajWNR/Oyl5AX5DEz00qRmlrmK"
+_CSP: Final = (
+    "default-src 'none'; script-src 'self' {script}; style-src 'unsafe-inline';"
+    " img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'"
+)
 _TAGS: Final = {
     "accounts": "Sign-in sessions and the signed-in user.",
     "rings": "Rings and their taps.",
@@ -35,7 +50,6 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
             f" `code` ([all codes]({public_url}/errors)); live events come over"
             " `/connection/websocket` in Centrifugo's client protocol."
         ),
-        path="/schema",
         servers=[Server(url=public_url)],
         tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         components=Components(
@@ -45,24 +59,60 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
         ),
         security=[{"access_token": []}],
         use_handler_docstrings=True,
-        render_plugins=[
-            ScalarRenderPlugin(path="/", js_url=_SCALAR_PATH, css_url="data:text/css,"),
-            JsonRenderPlugin(),
-        ],
+        render_plugins=[ScalarPage(path="/"), JsonRenderPlugin()],
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            opt=UNLIMITED,
+            response_headers={"Content-Security-Policy": _CSP.format(script=_SCALAR_CDN)},
+        ),
     )
+
+
+class ScalarPage(ScalarRenderPlugin):
+    """Scalar from this hub when it is installed, else the pinned file of the CDN."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002  # the plugin's interface
+        source = f'src="{_SCALAR_PATH}"'
+        if find_scalar() is None:
+            source = f'src="{_SCALAR_CDN}" integrity="{_SCALAR_HASH}" crossorigin="anonymous"'
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ping Hub</title>'
+            '<meta name="viewport" content="width=device-width,initial-scale=1"></head><body>'
+            '<noscript>Read <a href="/schema/openapi.json">the document</a>.</noscript>'
+            '<script id="api-reference" data-url="/schema/openapi.json"></script>'
+            f"<script {source}></script></body></html>"
+        ).encode()
+
+
+class ClosedStructs(StructSchemaPlugin):
+    """Says of a Struct that refuses unknown fields that it does; Litestar leaves it out."""
+
+    def to_openapi_schema(
+        self, field_definition: FieldDefinition, schema_creator: SchemaCreator
+    ) -> Schema:
+        schema = super().to_openapi_schema(field_definition, schema_creator)
+        struct = cast("type[Struct]", field_definition.type_)
+        if struct.__struct_config__.forbid_unknown_fields:
+            schema.additional_properties = False
+        return schema
+
+
+def find_scalar() -> Path | None:
+    """Return Scalar's bundle where npm has put it, or None."""
+    places = (folder / _SCALAR for folder in (Path.cwd(), _PROJECT))
+    return next((path for path in places if path.is_file()), None)
 
 
 @get(_SCALAR_PATH, opt=UNLIMITED, include_in_schema=False, sync_to_thread=True)
 def scalar_script() -> Response[bytes]:
-    """Serve the reader's script as the install step fetched it."""
-    for folder in (Path.cwd(), _PROJECT):
-        if (folder / _SCALAR).is_file():
-            headers = {"Cache-Control": "public, max-age=3600"}
-            script = (folder / _SCALAR).read_bytes()
-            return Response(script, headers=headers, media_type="text/javascript; charset=utf-8")
-    raise DomainError(
-        "request.not_found", "Scalar is not installed: run `npm ci`, or read /schema/openapi.json."
-    )
+    """Serve the reader's script as npm fetched it."""
+    path = find_scalar()
+    if path is None:
+        raise DomainError("request.not_found", "Scalar is not installed on this hub.")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(path.read_bytes(), headers=headers, media_type="text/javascript")
 
 
 @get("/errors", opt=UNLIMITED, include_in_schema=False, sync_to_thread=False)

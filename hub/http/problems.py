@@ -47,6 +47,7 @@ _CODES: Final[dict[type[BaseException], str]] = {
     RequestEntityTooLarge: "request.too_large",
     ClientException: "request.malformed",
     SerializationException: "request.malformed",
+    RecursionError: "request.malformed",  # JSON nested deeper than its decoder follows
 }
 
 

@@ -6,7 +6,6 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from core.ids import new_id
 from hub.http import limits
 from hub.http.limits import POLICIES, Limiter
 from tests.fixtures.app import Running
@@ -65,7 +64,7 @@ async def test_probes_are_never_limited(hub: Running, monkeypatch):
             assert (await client.get("/livez")).status_code == 200
 
 
-async def test_without_redis_requests_pass_and_stay_quick(start_app, app_settings, new_id=new_id):
+async def test_without_redis_requests_pass_and_stay_quick(start_app, app_settings):
     nowhere = replace(app_settings.redis, url=f"redis://127.0.0.1:{free_port()}/0")
     running = await start_app(replace(app_settings, redis=nowhere))
     async with running.client(peer="198.51.100.1") as client:
