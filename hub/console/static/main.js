@@ -10,6 +10,7 @@ import { Taps } from "./taps.js";
 import { count, initials } from "./words.js";
 
 const RETRY_AFTER_MS = 3_000;
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const session = new Session({ onEnd: () => leave("Your session has ended. Please sign in again.") });
 let desk = null;
@@ -84,6 +85,7 @@ async function pick(user) {
 async function enter(me) {
   clearNotices();
   desk?.stop();
+  byId("desk").setAttribute("aria-busy", "true");
   desk = await openDesk(me);
   byId("account-name").textContent = me.full_name;
   byId("account-avatar").textContent = initials(me.full_name);
@@ -110,17 +112,25 @@ async function openDesk(me) {
   const taps = new Taps(session, rings);
   const messages = new Messages(session, me, users);
   let stopped = false;
+  let loads = 0;
 
   // The channels are already followed when this runs, so nothing falls between list and live.
   const load = async (options) => {
-    try {
-      await rings.load();
-      await Promise.all([taps.load(options), messages.load()]);
-      clearProblem();
-    } catch (error) {
-      if (stopped) return;
-      problem(error);
-      setTimeout(() => !stopped && load(options), error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
+    const desk = byId("desk");
+    const number = (loads += 1);
+    const isCurrent = () => !stopped && number === loads;
+    desk.setAttribute("aria-busy", "true");
+    while (isCurrent()) {
+      try {
+        await rings.load();
+        await Promise.all([taps.load(options), messages.load()]);
+        clearProblem();
+        desk.removeAttribute("aria-busy");
+        return;
+      } catch (error) {
+        if (isCurrent()) problem(error);
+        await pause(error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
+      }
     }
   };
 
@@ -151,7 +161,7 @@ async function openDesk(me) {
         return;
       }
       await load({ afresh: true });
-      notice("Connected again, but the history was lost: the lists were reloaded.", "warn");
+      if (!stopped) notice("Connected again, but the history was lost: the lists were reloaded.", "warn");
     },
   });
   byId("retry").onclick = () => live.retry();

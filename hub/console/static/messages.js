@@ -1,6 +1,6 @@
 // Conversations with the other demo users: who wrote, the open thread, and what is being sent.
 
-import { busy, byId, el, show, timeOf } from "./dom.js";
+import { byId, el, show, timeOf } from "./dom.js";
 import { announce, clearProblem, problem } from "./notices.js";
 import { Thread } from "./thread.js";
 import { count, initials } from "./words.js";
@@ -77,7 +77,7 @@ export class Messages {
     if (!person) return;
     const mine = message.sender_id === this.#me.id;
     person.conversation.last_message_at = message.created_at;
-    if (this.#open === person) this.#thread.add(message);
+    if (this.#open === person) this.#thread.arrive(message);
     else if (!mine) person.unread += 1;
     this.#refresh(person);
     if (!mine) announce(`Message from ${person.user.full_name}: ${message.body ?? ""}`);
@@ -91,7 +91,7 @@ export class Messages {
   #addPerson(user) {
     const about = el("span", { class: "person-about" });
     const unread = el("span", { class: "unread", hidden: true });
-    const person = { user, conversation: null, unread: 0, about, badge: unread };
+    const person = { user, conversation: null, unread: 0, failed: new Map(), about, badge: unread };
     person.button = el(
       "button",
       { type: "button", class: "person", "data-user": user.id, click: () => this.#choose(person) },
@@ -113,7 +113,8 @@ export class Messages {
     const spokeUnseen = known !== undefined && (conversation.last_message_at ?? "") > (known ?? "");
     person.conversation = conversation;
     this.#conversations.set(conversation.id, person);
-    if (spokeUnseen && this.#open !== person) person.unread = Math.max(1, person.unread);
+    if (this.#open === person) this.#thread.follow(conversation.id);
+    else if (spokeUnseen) person.unread = Math.max(1, person.unread);
     this.#refresh(person);
   }
 
@@ -137,6 +138,7 @@ export class Messages {
     this.#refresh(person);
     this.#thread.clear();
     this.#showThread();
+    for (const [draft, sendAgain] of person.failed) this.#thread.addFailed(draft.body, sendAgain);
     byId("body").focus();
     if (!person.conversation) return;
     try {
@@ -165,31 +167,30 @@ export class Messages {
 
   // The key stays with the text: sending again after a lost answer never makes two messages.
   async #deliver(person, draft) {
-    const bubble = this.#thread.addDraft(draft.body);
+    const line = this.#thread.send(draft.body);
+    const sendAgain = () => {
+      person.failed.delete(draft);
+      this.#deliver(person, draft);
+    };
     try {
-      if (!person.conversation) {
-        this.#take(await this.#session.post("/v1/conversations", { partner_id: person.user.id }));
-      }
-      const path = `/v1/conversations/${person.conversation.id}/messages`;
-      const message = await this.#session.post(path, { body: draft.body }, { "Idempotency-Key": draft.key });
+      const message = await this.#post(person, draft);
       clearProblem();
-      bubble.remove();
       this.#remember(message.id);
+      this.#thread.settle(line, message);
       person.conversation.last_message_at = message.created_at;
-      if (this.#open === person) this.#thread.add(message);
       this.#refresh(person);
     } catch (error) {
       problem(error);
-      const retry = el("button", { type: "button", class: "plain" }, "Send again");
-      retry.addEventListener("click", () =>
-        busy(retry, async () => {
-          bubble.remove();
-          byId("body").focus();
-          await this.#deliver(person, draft);
-        }),
-      );
-      bubble.classList.add("failed");
-      bubble.querySelector(".bubble-meta").replaceChildren("Not sent ", retry);
+      person.failed.set(draft, sendAgain);
+      this.#thread.fail(line, error, sendAgain);
     }
+  }
+
+  async #post(person, draft) {
+    if (!person.conversation) {
+      this.#take(await this.#session.post("/v1/conversations", { partner_id: person.user.id }));
+    }
+    const path = `/v1/conversations/${person.conversation.id}/messages`;
+    return this.#session.post(path, { body: draft.body }, { "Idempotency-Key": draft.key });
   }
 }

@@ -84,9 +84,9 @@ export class Rings {
     const active = ring.status === "active";
     card.press.hidden = card.lost.hidden = !active;
     const label = ringName(ring);
-    card.press.setAttribute("aria-label", `Tap ring ${label}`);
-    card.rename.setAttribute("aria-label", `Rename ${label}`);
-    card.lost.setAttribute("aria-label", `Report ${label} lost`);
+    card.press.setAttribute("aria-label", `Tap ring: ${label}`);
+    card.rename.setAttribute("aria-label", `Rename: ${label}`);
+    card.lost.setAttribute("aria-label", `Report lost: ${label}`);
   }
 
   #makeCard(id) {

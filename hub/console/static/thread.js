@@ -15,6 +15,8 @@ export class Thread {
   #meanwhile = [];
   #conversationId = null;
   #cursor = null;
+  #sending = 0;
+  #early = [];
 
   constructor(session, me) {
     this.#session = session;
@@ -48,28 +50,74 @@ export class Thread {
     this.#toEnd();
   }
 
-  /** Add a message that was just sent or just arrived. */
-  add(message) {
-    this.#conversationId ??= message.conversation_id;
-    if (message.conversation_id !== this.#conversationId) return;
-    const scroll = byId("thread-scroll");
-    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_THE_END_PX;
-    const mine = message.sender_id === this.#me.id;
-    if (mine) this.#dropDraftOf(message);
-    this.#meanwhile.push(message);
-    this.#insert(message);
-    this.#refresh();
-    if (atEnd || mine) this.#toEnd();
+  /** Belong to a conversation that came into being while its thread was open. */
+  follow(conversationId) {
+    this.#conversationId ??= conversationId;
   }
 
-  /** Show a text that is being sent; returns its line. */
-  addDraft(body) {
+  /** Add a message that arrived. One's own may outrun the answer to its request: it waits for that. */
+  arrive(message) {
+    if (message.sender_id === this.#me.id && this.#sending > 0) this.#early.push(message);
+    else this.#add(message);
+  }
+
+  /** Show a text that is being sent until `settle`; returns its line. */
+  send(body) {
+    this.#sending += 1;
     const line = this.#line({ body }, true, ["Sending…"]);
     line.classList.add("draft");
     byId("bubbles").append(line);
     this.#refresh();
     this.#toEnd();
     return line;
+  }
+
+  /** Put the message in the place of its draft. */
+  settle(line, message) {
+    line.remove();
+    this.#add(message);
+    this.#sent();
+  }
+
+  /** Keep the text of a draft that failed, with a way to send it again. */
+  fail(line, error, sendAgain) {
+    this.#markFailed(line, error.status === 0 || error.status >= 500 ? "Not confirmed" : "Not sent", sendAgain);
+    this.#sent();
+  }
+
+  /** Show a text that failed while the thread was not open. */
+  addFailed(body, sendAgain) {
+    const line = this.#line({ body }, true, []);
+    line.classList.add("draft");
+    byId("bubbles").append(line);
+    this.#markFailed(line, "Not confirmed", sendAgain);
+    this.#refresh();
+  }
+
+  #add(message) {
+    if (message.conversation_id !== this.#conversationId) return;
+    const scroll = byId("thread-scroll");
+    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_THE_END_PX;
+    this.#meanwhile.push(message);
+    this.#insert(message);
+    this.#refresh();
+    if (atEnd || message.sender_id === this.#me.id) this.#toEnd();
+  }
+
+  #sent() {
+    this.#sending -= 1;
+    if (this.#sending === 0) for (const message of this.#early.splice(0)) this.#add(message);
+  }
+
+  #markFailed(line, words, sendAgain) {
+    const retry = el("button", { type: "button", class: "plain" }, "Send again");
+    retry.addEventListener("click", () => {
+      line.remove();
+      byId("body").focus();
+      sendAgain();
+    });
+    line.classList.add("failed");
+    line.querySelector(".bubble-meta").replaceChildren(`${words} `, retry);
   }
 
   async #older() {
@@ -104,15 +152,6 @@ export class Thread {
       el("p", { class: "bubble-body" }, message.body ?? ""),
       el("p", { class: "bubble-meta" }, ...meta),
     );
-  }
-
-  // The live message may outrun the answer to its own request; it then takes the draft's place.
-  #dropDraftOf(message) {
-    for (const draft of byId("bubbles").querySelectorAll(".draft:not(.failed)")) {
-      if (draft.querySelector(".bubble-body").textContent !== message.body) continue;
-      draft.remove();
-      return;
-    }
   }
 
   #empty() {
