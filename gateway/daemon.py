@@ -188,8 +188,10 @@ class Gateway:
                 self._send_due()
                 if pause is None and self.delivery.next_due is not None:
                     pause = max(0.0, self.delivery.next_due - clock.monotonic_seconds())
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _refill(self) -> None:
         if self._generation != self.spool.generation:

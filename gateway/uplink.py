@@ -145,7 +145,8 @@ class Uplink:
         self._farewell = self.publish_state("stopping")
         if self._farewell is not None:
             try:
-                await asyncio.wait_for(self._farewell_answered.wait(), grace_seconds)
+                async with asyncio.timeout(grace_seconds):
+                    await self._farewell_answered.wait()
             except TimeoutError:
                 _log.warning("farewell_unanswered")
         self._loop = None

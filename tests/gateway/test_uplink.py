@@ -1,0 +1,284 @@
+"""The way from the spool to the hub over a real MQTT broker, whatever breaks on it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from core import config, edge
+from core.errors import ConfigError
+from gateway.delivery import WINDOW
+from gateway.uplink import Address
+from tests.fixtures.mqtt import RestartableMqtt
+from tests.fixtures.rings import eventually, ring_id
+from tests.gateway.hub_double import HubDouble, Key, is_genuine
+from tests.gateway.processes import running_gateway, tap_by
+
+RING = ring_id(1)
+
+
+def keys(*seqs: int) -> set[Key]:
+    return {(RING, 1, seq) for seq in seqs}
+
+
+@pytest.fixture
+async def hub_on() -> AsyncIterator[Callable[..., HubDouble]]:
+    hubs: list[HubDouble] = []
+
+    def start(server: RestartableMqtt, **options: bool) -> HubDouble:
+        hubs.append(HubDouble(server.url, **options))
+        return hubs[-1]
+
+    yield start
+    for hub in hubs:
+        hub.close()
+
+
+async def spooled(gateway) -> int:
+    stats = await gateway.spool.stats()
+    return stats.pending + stats.sent
+
+
+async def emptied(gateway, seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while await spooled(gateway):  # each look waits for the spool's thread
+            pass
+
+
+@pytest.mark.req("RNG-03", "RNG-05")
+async def test_a_tap_reaches_the_hub_and_leaves_the_spool_by_the_hubs_word(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    options = {"latitude": 52.5, "longitude": 13.4}
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path, **options) as gateway:
+        assert await tap_by(gateway, 1)
+        await eventually(lambda: keys(1) <= hub.rows.keys(), "the tap")
+        await emptied(gateway)
+    (event,) = hub.rows.values()
+    assert is_genuine(event)
+    assert (event.lat, event.lon, event.rssi) == (52.5, 13.4, -40)
+    assert event.t is not None
+    assert abs(event.t - event.rx_ms) < 100
+
+
+@pytest.mark.req("RNG-05")
+async def test_a_puback_alone_deletes_nothing(start_mqtt, hub_on, tmp_path):
+    server = start_mqtt()
+    hub = hub_on(server, acknowledging=False)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        for seq in (1, 2, 3):
+            await tap_by(gateway, seq)
+        await eventually(lambda: len(hub.arrivals) >= 3, "the taps")
+        # The second arrival of each shows that the broker's answers have not settled them.
+        await eventually(lambda: len(hub.arrivals) >= 6, "the repetition", 8)
+        assert await spooled(gateway) == 3
+        hub.acknowledge_all()
+        await emptied(gateway)
+        assert gateway.delivery.resends >= 3
+
+
+@pytest.mark.req("RNG-05")
+async def test_taps_that_nobody_subscribed_to_are_held_until_somebody_does(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: gateway.delivery.alarm == "no_subscribers", "the alarm")
+        assert await spooled(gateway) == 1
+        hub = hub_on(server)
+        await eventually(lambda: keys(1) <= hub.rows.keys(), "the tap")
+        await emptied(gateway)
+
+
+async def test_taps_under_a_foreign_name_are_refused_by_the_broker_and_held(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    url = server.gateway_url("gw-1")
+    async with running_gateway(url, tmp_path, id="gw-2") as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: gateway.delivery.alarm == "not_authorized", "the alarm")
+        assert await spooled(gateway) == 1
+    assert not hub.arrivals
+
+
+@pytest.mark.req("RNG-05")
+async def test_taps_made_while_the_broker_is_away_all_arrive_afterwards(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: keys(1) <= hub.rows.keys(), "the first tap")
+        server.kill()
+        await eventually(lambda: not gateway.uplink.is_up, "the loss")
+        for seq in range(2, 202):
+            assert await tap_by(gateway, seq)
+        assert await spooled(gateway) >= 200
+        server.restart()
+        await eventually(lambda: keys(*range(1, 202)) <= hub.rows.keys(), "all taps", 15)
+        await emptied(gateway)
+        assert gateway.uplink.connects >= 2
+
+
+@pytest.mark.req("RNG-05")
+async def test_a_broker_killed_with_taps_in_flight_loses_none(start_mqtt, hub_on, tmp_path):
+    server = start_mqtt()
+    hub = hub_on(server)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+
+        async def tap_on() -> None:
+            for seq in range(1, 301):
+                assert await tap_by(gateway, seq)
+
+        tapping = asyncio.create_task(tap_on())
+        for count in (40, 120):
+            await eventually(lambda n=count: len(hub.rows) >= n, f"{count} taps", 15)
+            server.kill()
+            await asyncio.to_thread(server.restart)
+        await tapping
+        await eventually(lambda: keys(*range(1, 301)) <= hub.rows.keys(), "all taps", 15)
+        await emptied(gateway)
+
+
+async def test_a_gateway_started_before_its_broker_connects_when_that_is_there(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    url = server.gateway_url("gw-1")
+    server.kill()
+    async with running_gateway(url, tmp_path) as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: gateway.uplink.problem == "unreachable", "the refusal")
+        server.restart()
+        hub = hub_on(server)
+        await eventually(lambda: keys(1) <= hub.rows.keys(), "the tap", 10)
+
+
+async def test_a_wrong_password_is_told_and_harms_nothing(start_mqtt, tmp_path):
+    server = start_mqtt()
+    url = f"mqtt://gw-1:wrong@127.0.0.1:{server.port}"
+    async with running_gateway(url, tmp_path) as gateway:
+        await eventually(lambda: "authori" in gateway.uplink.problem.lower(), "the refusal")
+        assert await tap_by(gateway, 1)
+        assert not gateway.uplink.is_up
+
+
+@pytest.mark.req("RNG-05")
+async def test_refused_taps_are_quarantined_with_their_reason_and_not_sent_again(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    hub.refuse = {1: "bad_tag", 3: "unknown_ring"}
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        for seq in (1, 2, 3, 4):
+            await tap_by(gateway, seq)
+        await emptied(gateway)
+        reasons = {(seq, reason) for _, _, seq, reason in await gateway.spool.quarantined()}
+        assert reasons == {(1, "bad_tag"), (3, "unknown_ring")}
+        assert hub.rows.keys() == keys(2, 4)
+        assert gateway.delivery.outstanding == 0
+    hub.arrivals.clear()
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await tap_by(gateway, 5)
+        await emptied(gateway)
+    assert set(hub.arrivals) == keys(5)
+
+
+async def test_the_window_bounds_what_is_under_way(start_mqtt, hub_on, tmp_path):
+    server = start_mqtt()
+    hub = hub_on(server, acknowledging=False)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await asyncio.gather(*(tap_by(gateway, seq) for seq in range(1, 200)))
+        await eventually(lambda: len(set(hub.arrivals)) >= WINDOW, "a full window")
+        assert gateway.delivery.outstanding == WINDOW
+        assert len(hub.rows) == WINDOW
+        hub.acknowledge_all()
+        await eventually(lambda: keys(*range(1, 200)) <= hub.rows.keys(), "the others")
+        await emptied(gateway)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff", b"not cbor", edge.encode(edge.AckMessage(acks=[]))[:-1]]
+)
+async def test_malformed_acknowledgements_change_nothing(start_mqtt, hub_on, tmp_path, payload):
+    server = start_mqtt()
+    hub = hub_on(server, acknowledging=False)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: hub.arrivals, "the tap")
+        hub.send("gw-1", payload)
+        await eventually(lambda: gateway.uplink.refused_payloads == 1, "the refusal")
+        assert await spooled(gateway) == 1
+
+
+async def test_an_acknowledgement_of_other_taps_deletes_nothing(start_mqtt, hub_on, tmp_path):
+    server = start_mqtt()
+    hub = hub_on(server, acknowledging=False)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await tap_by(gateway, 1)
+        await tap_by(gateway, 2)
+        await eventually(lambda: len(hub.rows) == 2, "the taps")
+        foreign = edge.Ack(ring=ring_id(2), boot=1, sack=[(0, 2**32 - 1)])
+        other_boot = edge.Ack(ring=RING, boot=2, sack=[(0, 2**32 - 1)])
+        reversed_range = edge.Ack(ring=RING, boot=1, sack=[(2, 1)])
+        right = edge.Ack(ring=RING, boot=1, sack=[(2, 2)])
+        hub.send(
+            "gw-1",
+            edge.encode(edge.AckMessage(acks=[foreign, other_boot, reversed_range, right])),
+        )
+        await eventually(lambda: gateway.delivery.outstanding == 1, "the right one")
+        (row,) = await gateway.spool.after(0, 10)
+        assert row.seq == 1
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_presence_is_online_while_it_runs_and_stopping_at_the_end(
+    start_mqtt, hub_on, tmp_path, version
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    url = server.gateway_url("gw-1")
+    async with running_gateway(url, tmp_path, mqtt_version=version) as gateway:
+        await tap_by(gateway, 1)
+        await eventually(lambda: hub.states and hub.rows, "presence and tap")
+    await eventually(lambda: hub.states[-1].state == "stopping", "the farewell")
+    assert [state.state for state in hub.states] == ["online", "stopping"]
+    assert len({state.session for state in hub.states}) == 1
+
+
+async def test_a_gateway_that_vanishes_is_reported_lost_by_its_will(start_mqtt, hub_on, tmp_path):
+    server = start_mqtt()
+    hub = hub_on(server)
+    url = server.gateway_url("gw-1")
+    # MQTT 3.1.1 knows no will delay: the broker tells at once.
+    async with running_gateway(url, tmp_path, mqtt_version="3.1.1") as gateway:
+        await eventually(lambda: hub.states, "presence")
+        gateway.uplink._client.socket().shutdown(2)
+        await eventually(lambda: [s.state for s in hub.states[:3]][1:] == ["lost", "online"], "it")
+        assert len({state.session for state in hub.states}) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost", "http://127.0.0.1:1883", "mqtt://", "mqtt://host:99999", "mqtt://host:x"],
+)
+def test_an_address_that_cannot_be_understood_is_refused(url):
+    with pytest.raises(ConfigError, match=r"gateway\.mqtt_url"):
+        Address.parse(url, "gw-1")
+
+
+def test_an_address_names_the_login_or_the_gateway_itself():
+    assert Address.parse("mqtt://a:b%40c@host:7", "gw-1") == Address("host", 7, "a", "b@c", False)
+    assert Address.parse("mqtts://host", "gw-1") == Address("host", 8883, "gw-1", "", True)
+
+
+def test_the_mqtt_address_is_a_secret_of_the_settings():
+    shown = config.shown(config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7")))
+    assert "b@" not in str(shown["gateway"]["mqtt_url"])
