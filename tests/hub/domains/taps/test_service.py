@@ -79,6 +79,21 @@ async def test_a_repeated_tap_is_committed_again_and_changes_nothing(
     assert await count(admin, "events") == 1
 
 
+async def test_taps_of_a_batch_become_events_in_the_order_of_their_arrival(
+    admin: Any, system_pool: Pool, keys: RingKeys, world: World
+) -> None:
+    await record(system_pool, keys, *(world.message(seq) for seq in (5, 1, 2, 9, 3, 4)))
+    events = await admin.fetch(
+        """
+        SELECT e.payload ->> 'seq' AS seq
+        FROM outbox AS o
+        JOIN events AS e ON e.id = o.event_id
+        ORDER BY o.seq
+        """
+    )
+    assert [row["seq"] for row in events] == ["5", "1", "2", "9", "3", "4"]
+
+
 @pytest.mark.req("RNG-05")
 async def test_a_forged_tap_is_refused_with_its_reason_and_kept(
     admin: Any, system_pool: Pool, keys: RingKeys, world: World

@@ -1,0 +1,143 @@
+"""Every event of the database has its payload, its way and its consumers."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+import migrations
+from core.actor import SYSTEM
+from core.db import Pool, begin
+from hub.domains.events import service
+from hub.domains.events.schemas import OutboxEvent
+from hub.wiring import events
+from hub.wiring.channels import NAMESPACES, history_of
+from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError
+from hub.wiring.slices import CONSUMERS
+from tests.fixtures.postgres import Database
+from tests.fixtures.world import connect, create_user, create_world
+
+OWNER, SUBJECT = uuid4(), uuid4()
+
+
+@pytest_asyncio.fixture
+async def admin(database: Database) -> AsyncIterator[Any]:
+    connection = await connect(database)
+    yield connection
+    await connection.close()
+
+
+def event(**more: Any) -> OutboxEvent:
+    given: dict[str, Any] = {
+        "seq": 1,
+        "event_id": uuid4(),
+        "type": "conversation.opened",
+        "user_id": OWNER,
+        "subject_id": SUBJECT,
+        "payload": msgspec.Raw(msgspec.json.encode({"conversation_id": SUBJECT, "kind": "direct"})),
+        "occurred_at": datetime(2026, 1, 2, tzinfo=UTC),
+    }
+    return OutboxEvent(**given | more)
+
+
+def test_every_type_in_the_catalogue_has_a_route_and_a_payload() -> None:
+    catalogue = (Path(migrations.__file__).parent / "objects" / "events.sql").read_text()
+    types = set(re.findall(r"app\.emit_rows?\(\s*'([^']+)'", catalogue))
+    assert types
+    assert types == ROUTES.keys() == PAYLOADS.keys()
+
+
+def test_every_consumer_in_the_table_exists_and_is_used() -> None:
+    used = {name for route in ROUTES.values() for name in route.consumers}
+    assert used == {consumer.name for consumer in CONSUMERS}
+
+
+def test_every_channel_in_the_table_has_a_namespace_with_history() -> None:
+    for route in ROUTES.values():
+        for audience in route.channels:
+            assert history_of(audience).size == 1000
+            assert NAMESPACES[audience.partition(":")[0]].force_recovery
+
+
+def test_a_channel_without_a_namespace_is_a_fault() -> None:
+    with pytest.raises(LookupError):
+        history_of("elsewhere:1")
+
+
+def test_members_of_the_subject_receive_the_event() -> None:
+    first, second = uuid4(), uuid4()
+    delivery = events.deliver(event(), {SUBJECT: [first, second]})
+    assert delivery.channels == (f"messages:{first}", f"messages:{second}")
+    assert msgspec.json.decode(delivery.data) == {
+        "id": str(delivery.event_id),
+        "type": "conversation.opened",
+        "occurred_at": "2026-01-02T00:00:00Z",
+        "data": {"conversation_id": str(SUBJECT), "kind": "direct"},
+    }
+
+
+def test_only_conversations_need_their_members() -> None:
+    tapped = event(type="ring.tapped", subject_id=uuid4())
+    assert events.conversations_in([event(), tapped, event(type="unknown")]) == {SUBJECT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "nobody.knows"},
+        {"payload": msgspec.Raw(b'{"kind": "direct"}')},
+        {"payload": msgspec.Raw(b'{"conversation_id": 7, "kind": "direct"}')},
+        {"payload": msgspec.Raw(b"[]")},
+        {"payload": msgspec.Raw(b"{")},
+    ],
+)
+def test_an_event_nobody_could_read_is_undeliverable(change: dict[str, Any]) -> None:
+    with pytest.raises(UndeliverableError):
+        events.deliver(event(**change), {})
+
+
+async def test_what_every_trigger_writes_can_be_delivered(admin: Any, system_pool: Pool) -> None:
+    world = await create_world(admin)
+    grace = await create_user(admin, "Grace Hopper")
+    for change in (
+        "UPDATE rings SET status = 'unclaimed', user_id = NULL",
+        f"UPDATE rings SET status = 'active', user_id = '{world.user_id}'",
+        "UPDATE rings SET label = 'renamed'",
+        "UPDATE rings SET status = 'lost'",
+        "UPDATE gateways SET status = 'online'",
+        "UPDATE gateways SET status = 'offline'",
+        f"""
+        INSERT INTO ring_taps (user_id, ring_id, kind, source, boot, seq, verified)
+        VALUES ('{world.user_id}', '{world.ring_id}', 'button', 'ble', 1, 1, true)
+        """,
+    ):
+        await admin.execute(change)
+    conversation = await open_conversation(admin, world.user_id, grace)
+    await admin.execute(
+        "INSERT INTO messages (conversation_id, sender_id, body) VALUES ($1, $2, 'hello')",
+        conversation,
+        grace,
+    )
+    async with begin(system_pool, SYSTEM) as tx:
+        written = await service.take_outbox(tx, shards=16, shards_max=16, limit=100)
+        members = await service.members_of(tx, events.conversations_in(written))
+        deliveries = {item.type: events.deliver(item, members) for item in written}
+    assert deliveries.keys() == ROUTES.keys()
+    assert deliveries["ring.tapped"].channels == (f"taps:{world.user_id}",)
+    assert set(deliveries["message.sent"].channels) == {
+        f"messages:{world.user_id}",
+        f"messages:{grace}",
+        f"conversation:{conversation}",
+    }
+
+
+async def open_conversation(admin: Any, first: UUID, second: UUID) -> UUID:
+    async with admin.transaction():
+        await admin.execute("SELECT set_config('app.user_id', $1, true)", str(first))
+        return await admin.fetchval("SELECT id FROM app.open_direct_conversation($1)", second)
