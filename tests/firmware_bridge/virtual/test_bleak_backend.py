@@ -232,6 +232,28 @@ async def test_a_closed_adapter_ends_its_links_and_refuses_at_once(
     assert gateway.disconnections == 1
 
 
+async def test_a_client_can_pair_while_it_connects_and_forget_it(air: Air):
+    ring = await air.ring(encrypted=True, name="ada-1")
+    central = await air.central()
+    device = await find(central.scanner)
+    client = BleakClient(device, backend=central.client, pair=True)
+    assert (client.name, client.is_connected, client.mtu_size) == ("ada-1", False, 23)
+    async with client:
+        assert await client.read_gatt_char(gatt.IDENT) == ring.ring_id
+        await client.unpair()
+    assert await central.device.keystore.get_all() == []
+
+
+async def test_without_a_link_every_operation_is_refused(air: Air):
+    central = await air.central()
+    client = BleakClient(ABSENT, backend=central.client)
+    await client.disconnect()
+    with pytest.raises(BleakError):
+        await client.pair()
+    with pytest.raises(BleakError):
+        await client.read_gatt_char(gatt.STATUS)
+
+
 async def test_hostile_advertisements_do_not_stop_a_scan(air: Air):
     ring = await air.ring()
     noisy = await air.ring(2)
