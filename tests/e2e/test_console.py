@@ -5,6 +5,8 @@ import contextlib
 import json
 import re
 import statistics
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -392,6 +394,30 @@ def test_without_the_sdk_the_page_says_what_to_run(browser: Browser, stack: Stac
         page.route("**/console/sdk/centrifuge.js", lambda route: route.fulfill(status=404))
         page.goto(f"{stack.url}/console")
         expect(page.get_by_role("alert")).to_contain_text("make up")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("-m", "hub.embedded.node", "docs/examples/taps.mjs"), ("docs/examples/taps.py",)],
+    ids=["javascript", "python"],
+)
+def test_the_client_example_prints_taps_of_the_named_user(
+    stack: Stack, command: tuple[str, ...]
+) -> None:
+    client = subprocess.Popen(
+        [sys.executable, *command, stack.url, "Grace Hopper"], stdout=subprocess.PIPE, text=True
+    )
+    assert client.stdout is not None
+    try:
+        assert client.stdout.readline() == "Following the taps of Grace Hopper; Ctrl-C ends.\n"
+        # The subscription is part of connecting, so a tap from now on cannot be missed.
+        press_ring(stack, "ada-1")
+        press_ring(stack, "grace-1")
+        assert "tap_to_phone" in client.stdout.readline()
+    finally:
+        client.kill()
+        client.wait()
+        client.stdout.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
