@@ -94,5 +94,5 @@ CREATE TABLE rejected_taps (
   raw bytea,
   received_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX rejected_taps_gateway_id_idx ON rejected_taps (gateway_id);
+CREATE INDEX rejected_taps_gateway_id_idx ON rejected_taps (gateway_id, device_id);
 CREATE INDEX rejected_taps_received_at_idx ON rejected_taps (received_at);

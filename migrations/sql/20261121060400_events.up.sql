@@ -27,7 +27,8 @@ CREATE TABLE outbox (
   shard smallint NOT NULL CHECK (shard BETWEEN 0 AND 1023),
   attempts int NOT NULL DEFAULT 0,
   last_error text
-);
+-- A queue lives of its emptiness: it is vacuumed by the number of its dead rows.
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE consumer_tasks (
   event_id uuid NOT NULL,

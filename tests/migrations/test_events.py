@@ -1,0 +1,145 @@
+"""The event law: each trigger of the catalogue fires, and its payload decodes with its Struct."""
+
+import json
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest_asyncio
+
+from hub.wiring.events import PAYLOADS
+from tests.fixtures.postgres import Database
+
+
+@pytest_asyncio.fixture
+async def system(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database.system_url)
+    yield connection
+    await connection.close()
+
+
+async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
+    """Do everything that becomes an event, once; return the two users."""
+    ada, grace = [
+        await system.fetchval("INSERT INTO users (full_name) VALUES ($1) RETURNING id", name)
+        for name in ("Ada", "Grace")
+    ]
+    await system.execute(
+        "INSERT INTO rings (kind, device_id) VALUES ('ble', '\\x00000000000000a1')"
+    )
+    await system.execute("UPDATE rings SET user_id = $1, status = 'active', label = 'one'", ada)
+    await system.execute("UPDATE rings SET label = 'two'")
+    tap = {"device_id": "00000000000000a1", "kind": "button", "source": "ble", "rssi": -40}
+    taps = [{**tap, "boot": 1, "seq": 1, "raw": "00", "tapped_at": "2026-11-21T06:00:00Z"}]
+    await system.execute("SELECT app.record_taps($1)", json.dumps(taps))
+    await system.execute("UPDATE rings SET status = 'lost'")
+    await system.execute("INSERT INTO gateways (user_id, name) VALUES ($1, 'home')", ada)
+    for status in ("online", "online", "offline"):
+        await system.execute("UPDATE gateways SET status = $1, last_seen_at = now()", status)
+    async with system.transaction():
+        await system.execute("SELECT set_config('app.user_id', $1, true)", str(ada))
+        await system.execute("SELECT set_config('app.request_id', 'r-1', true)")
+        conversation = await system.fetchval(
+            "INSERT INTO conversations (kind) VALUES ('group') RETURNING id"
+        )
+        await system.execute(
+            "INSERT INTO messages (conversation_id, sender_id, body) VALUES ($1, $2, 'hello')",
+            conversation,
+            grace,
+        )
+    return ada, grace
+
+
+async def test_each_type_fires_once_and_decodes_with_its_struct(
+    system: asyncpg.Connection,
+) -> None:
+    ada, grace = await act(system)
+    rows = await system.fetch("SELECT * FROM events ORDER BY id")
+    assert [row["type"] for row in rows] == [
+        "ring.claimed",
+        "ring.renamed",
+        "ring.tapped",
+        "ring.lost",
+        "gateway.online",
+        "gateway.offline",
+        "conversation.opened",
+        "message.sent",
+    ]
+    assert {row["type"] for row in rows} == set(PAYLOADS)
+    for row in rows:
+        kind = PAYLOADS[row["type"]]
+        fields = msgspec.json.decode(row["payload"])
+        assert set(fields) == set(kind.__struct_fields__), row["type"]
+        msgspec.convert({"type": row["type"], **fields}, kind)
+    owners = {row["type"]: row["user_id"] for row in rows}
+    assert owners.pop("message.sent") == grace
+    assert set(owners.values()) == {ada}
+
+
+async def test_the_outbox_points_at_each_event_in_order(system: asyncpg.Connection) -> None:
+    await act(system)
+    pointers = await system.fetch(
+        """SELECT e.id, o.shard, e.subject_id FROM outbox AS o
+        JOIN events AS e ON (e.occurred_at, e.id) = (o.occurred_at, o.event_id) ORDER BY o.seq"""
+    )
+    events = await system.fetch("SELECT id FROM events ORDER BY id")
+    assert [row["id"] for row in pointers] == [row["id"] for row in events]
+    shards = {row["subject_id"]: set[int]() for row in pointers}
+    for row in pointers:
+        shards[row["subject_id"]].add(row["shard"])
+    assert all(len(found) == 1 for found in shards.values())
+
+
+async def test_events_carry_actor_and_request(system: asyncpg.Connection) -> None:
+    ada, _ = await act(system)
+    row = await system.fetchrow(
+        "SELECT actor_id, request_id, subject_type FROM events WHERE type = 'message.sent'"
+    )
+    assert row is not None
+    assert tuple(row.values()) == (ada, "r-1", "conversation")
+
+
+async def test_a_batch_emits_in_the_order_in_which_it_arrived(system: asyncpg.Connection) -> None:
+    ada = await system.fetchval("INSERT INTO users (full_name) VALUES ('Ada') RETURNING id")
+    await system.execute(
+        """INSERT INTO rings (kind, user_id, status, device_id)
+        VALUES ('ble', $1, 'active', '\\x00000000000000a1')""",
+        ada,
+    )
+    taps = [
+        {
+            "device_id": "00000000000000a1",
+            "kind": "button",
+            "source": "ble",
+            "boot": 1,
+            "seq": seq,
+            "raw": "00",
+        }
+        for seq in (5, 3, 9, 1, 7, 2)
+    ]
+    await system.execute("SELECT app.record_taps($1)", json.dumps(taps))
+    rows = await system.fetch(
+        """SELECT (e.payload ->> 'seq')::int AS seq FROM outbox AS o
+        JOIN events AS e ON e.id = o.event_id ORDER BY o.seq"""
+    )
+    assert [row["seq"] for row in rows] == [5, 3, 9, 1, 7, 2]
+
+
+async def test_what_is_rolled_back_leaves_no_event(system: asyncpg.Connection) -> None:
+    transaction = system.transaction()
+    await transaction.start()
+    await act(system)
+    await transaction.rollback()
+    assert await system.fetchval("SELECT count(*) FROM events") == 0
+    assert await system.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_changes_that_are_none_emit_nothing(system: asyncpg.Connection) -> None:
+    await act(system)
+    before = await system.fetchval("SELECT count(*) FROM events")
+    await system.execute("UPDATE rings SET label = label, status = status, user_id = user_id")
+    await system.execute("UPDATE gateways SET status = status")
+    await system.execute("INSERT INTO gateways (name) VALUES ('nobodys')")
+    await system.execute("UPDATE gateways SET status = 'online' WHERE user_id IS NULL")
+    assert await system.fetchval("SELECT count(*) FROM events") == before
