@@ -46,9 +46,21 @@ class Resources(msgspec.Struct, kw_only=True):
     is_draining: bool = False
 
 
+def require_settings(settings: config.Settings) -> None:
+    """Raise ConfigError now for what would be missed inside a starting server."""
+    config.require(settings.database.url, "database.url")
+    config.require(settings.database.system_url, "database.system_url")
+    config.require(settings.redis.url, "redis.url")
+    load_keys(settings.auth)
+    read_field_keys(settings)
+    read_index_key(settings)
+    read_sun_master_key(settings)
+
+
 @asynccontextmanager
 async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]:
     """Open what requests need; PostgreSQL and Redis may still be away."""
+    require_settings(settings)
     async with AsyncExitStack() as stack:
 
         async def pool(url: str, max_size: int, connect_seconds: float) -> Pool:
@@ -61,10 +73,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             stack.push_async_callback(opened.close)
             return opened
 
-        database = settings.database
-        api_url = config.require(database.url, "database.url")
-        system_url = config.require(database.system_url, "database.system_url")
-        redis_url = config.require(settings.redis.url, "redis.url")
+        database, redis_url = settings.database, settings.redis.url
         redis = Redis.from_url(
             redis_url,
             socket_timeout=_READINESS_SECONDS,
@@ -76,28 +85,18 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         stack.push_async_callback(limiter.close)
         yield Resources(
             settings=settings,
-            api=await pool(api_url, database.pool_max, database.connect_timeout_seconds),
+            api=await pool(database.url, database.pool_max, database.connect_timeout_seconds),
             system=await pool(
-                system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
+                database.system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
             ),
             # A pool of its own: a busy hub must not look like a hub without a database.
-            readiness=await pool(api_url, _READINESS_CONNECTIONS_MAX, _READINESS_SECONDS),
+            readiness=await pool(database.url, _READINESS_CONNECTIONS_MAX, _READINESS_SECONDS),
             redis=redis,
             limiter=limiter,
             token_keys=load_keys(settings.auth),
             cipher=crypto.FieldCipher(read_field_keys(settings)),
             index_key=read_index_key(settings),
         )
-
-
-def require_settings(settings: config.Settings) -> None:
-    """Raise ConfigError now for what `open_resources` would miss inside a starting server."""
-    config.require(settings.database.url, "database.url")
-    config.require(settings.database.system_url, "database.system_url")
-    config.require(settings.redis.url, "redis.url")
-    load_keys(settings.auth)
-    read_field_keys(settings)
-    read_index_key(settings)
 
 
 def read_field_keys(settings: config.Settings) -> crypto.KeyRing:

@@ -1,0 +1,95 @@
+"""`pinghub seed`: demo people, once however often it runs."""
+
+import json
+import stat
+
+import pytest
+
+from core import config
+from core.db import Pool
+from firmware_bridge import sun
+from hub.processes.seed import PEOPLE, seed
+from tests.fixtures.app import Running, count_rows
+
+TABLES = ("users", "profiles", "rings", "gateways", "events")
+
+
+async def counted(pool: Pool) -> dict[str, int]:
+    return {table: await count_rows(pool, table) for table in TABLES}
+
+
+async def test_a_second_run_changes_nothing(
+    app_settings: config.Settings, tmp_path, system_pool: Pool
+):
+    await seed(app_settings, tmp_path)
+    first, rings = await counted(system_pool), (tmp_path / "rings.json").read_bytes()
+    await seed(app_settings, tmp_path)
+    assert (
+        await counted(system_pool)
+        == first
+        == {
+            "users": 3,
+            "profiles": 3,
+            "rings": 3,
+            "gateways": 1,
+            "events": 3,  # one ring.claimed each
+        }
+    )
+    assert (tmp_path / "rings.json").read_bytes() == rings
+
+
+async def test_a_lost_rings_file_comes_back_with_the_same_keys(
+    app_settings: config.Settings, tmp_path, system_pool
+):
+    await seed(app_settings, tmp_path)
+    path = tmp_path / "rings.json"
+    before = path.read_bytes()
+    path.unlink()
+    await seed(app_settings, tmp_path)
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_run_that_died_before_a_claim_is_finished_by_the_next(
+    app_settings: config.Settings, tmp_path, system_pool: Pool, monkeypatch
+):
+    async def die(*_args):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("hub.domains.rings.service.claim_ring", die)
+    with pytest.raises(RuntimeError, match="killed"):
+        await seed(app_settings, tmp_path)
+    monkeypatch.undo()
+    assert await count_rows(system_pool, "rings") == 1
+    await seed(app_settings, tmp_path)
+    async with system_pool.connection() as connection:
+        unclaimed = await connection.fetchval("SELECT count(*) FROM rings WHERE user_id IS NULL")
+    assert unclaimed == 0
+    assert await count_rows(system_pool, "rings") == 3
+
+
+async def test_the_rings_file_opens_what_the_hub_stores(
+    app_settings: config.Settings, tmp_path, hub: Running, system_pool: Pool, anonymous
+):
+    await seed(app_settings, tmp_path)
+    entries = json.loads((tmp_path / "rings.json").read_text())
+    assert [entry["name"] for entry in entries] == [n for person in PEOPLE for n in person.rings]
+    async with system_pool.connection() as connection:
+        for entry in entries:
+            row = await connection.fetchrow(
+                "SELECT id, user_id, tap_key FROM rings WHERE device_id = $1",
+                bytes.fromhex(entry["device_id"]),
+            )
+            tap_key = hub.resources.cipher.open(
+                row["tap_key"], column="rings.tap_key", row=row["id"].bytes
+            )
+            assert tap_key.hex() == entry["tap_key"]
+            assert str(row["user_id"]) == entry["owner_id"]
+    url = sun.make_link(
+        "/t",
+        meta_key=bytes.fromhex(entries[0]["sun_meta_key"]),
+        file_key=bytes.fromhex(entries[0]["sun_file_key"]),
+        uid=bytes.fromhex(entries[0]["nfc_uid"]),
+        counter=1,
+    )
+    assert (await anonymous.get(url)).status_code == 200

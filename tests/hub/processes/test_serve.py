@@ -1,0 +1,192 @@
+"""`pinghub serve` as a process: it starts without its services, serves, and stops in order."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from core import config
+from tests.fixtures.app import with_server
+from tests.fixtures.ports import free_port
+from tests.fixtures.waiting import wait_until
+
+
+class Served:
+    """A running `pinghub serve`."""
+
+    def __init__(self, settings: config.Settings, folder: Path) -> None:
+        self.port = settings.server.port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "serve.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hub.cli", "serve"],
+                env=os.environ | environment(settings, folder),
+                stderr=log,
+                stdout=log,
+            )
+
+    def lines(self) -> list[dict]:
+        text = self.log.read_text()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def said(self, event: str) -> bool:
+        return any(line.get("event") == event for line in self.lines())
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: self.said("process_ready") or self.process.poll() is not None, "start")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+
+def environment(settings: config.Settings, folder: Path) -> dict[str, str]:
+    """Return the settings as `PINGHUB_SECTION__KEY`."""
+    variables = {"PINGHUB_HOME": str(folder), "PINGHUB_CONFIG": str(folder / "none.toml")}
+    plain = to_builtins(settings)
+    for section in ("server", "database", "redis", "auth", "keys", "realtime"):
+        for key, value in plain[section].items():
+            if value not in ("", (), [], None):
+                text = ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+                variables[f"PINGHUB_{section.upper()}__{key.upper()}"] = text
+    return variables
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[config.Settings], Served]]:
+    started: list[Served] = []
+
+    def start(settings: config.Settings) -> Served:
+        started.append(Served(settings, tmp_path))
+        return started[-1]
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.process.kill()
+            served.process.wait()
+
+
+@pytest.fixture
+def settings(app_settings: config.Settings) -> config.Settings:
+    port = free_port()
+    return with_server(app_settings, port=port, public_url=f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.req("PRD-01")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_stops_cleanly(serve, settings, number):
+    served = serve(settings)
+    served.wait_ready()
+    assert httpx.get(f"{served.url}/readyz").json()["status"] == "ready"
+    answer = httpx.get(f"{served.url}/nowhere")
+    assert answer.json()["code"] == "request.not_found"
+    assert "server" not in answer.headers
+    assert served.stop(number) == 0
+    assert served.said("process_stopped")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(served.url)
+
+
+def test_a_request_in_flight_is_answered_before_the_end(serve, settings):
+    served = serve(settings)
+    served.wait_ready()
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        body = b'{"refresh_token":"' + b"x" * 43 + b'"}'
+        head = (
+            "POST /v1/auth/refresh HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall(head.encode() + body[:10])
+        served_requests = f"{served.url}/metrics"
+        assert httpx.get(served_requests).status_code == 200
+        served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: served.said("drain_started"), "the drain")
+        client.sendall(body[10:])
+        client.settimeout(5)
+        answer = b""
+        while chunk := client.recv(4096):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 401"), answer
+    assert b"auth.token_invalid" in answer
+    assert served.process.wait(15) == 0
+
+
+async def test_sockets_are_sent_away_with_shutdown(serve, settings):
+    served = serve(settings)
+    served.wait_ready()
+    async with websockets.connect(f"ws://127.0.0.1:{served.port}/connection/websocket") as client:
+        served.process.send_signal(signal.SIGTERM)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            async with asyncio.timeout(10):
+                await client.recv()
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 3001
+    assert await asyncio.to_thread(served.process.wait, 15) == 0
+
+
+async def test_websockets_from_other_pages_are_refused(serve, settings):
+    served = serve(settings)
+    served.wait_ready()
+    url = f"ws://127.0.0.1:{served.port}/connection/websocket"
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.connect(url, origin="https://evil.example"):
+            pass
+    assert refused.value.response.status_code == 403
+    async with websockets.connect(url, origin=f"http://localhost:{served.port}"):
+        pass
+    assert served.stop() == 0
+
+
+def test_it_starts_and_stops_while_its_services_are_away(serve, settings):
+    away = {
+        "PINGHUB_DATABASE__URL": f"postgresql://x:x@127.0.0.1:{free_port()}/x",
+        "PINGHUB_DATABASE__SYSTEM_URL": f"postgresql://x:x@127.0.0.1:{free_port()}/x",
+        "PINGHUB_REDIS__URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    loaded = config.load(environment(settings, Path("/nonexistent")) | away)
+    served = serve(loaded)
+    served.wait_ready()
+    started = time.monotonic()
+    answer = httpx.get(f"{served.url}/readyz")
+    assert time.monotonic() - started < 2
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"postgres": "away", "redis": "away"}
+    assert served.stop() == 0
+
+
+def test_a_port_in_use_is_one_line(serve, settings):
+    with socket.create_server(("127.0.0.1", settings.server.port)):
+        served = serve(settings)
+        assert served.process.wait(15) == 2
+    (line,) = served.log.read_text().strip().splitlines()
+    assert f"127.0.0.1:{settings.server.port}" in line
+    assert "server.port" in line
+
+
+def test_a_missing_setting_is_one_line(serve, settings):
+    for lacking, named in (
+        (replace(settings, database=config.Database()), "database.url"),
+        (replace(settings, redis=config.Redis()), "redis.url"),
+        (replace(settings, auth=config.Auth()), "auth.signing_keys"),
+        (replace(settings, keys=replace(settings.keys, index_key="short")), "keys.index_key"),
+    ):
+        served = serve(lacking)
+        assert served.process.wait(15) == 2
+        (line,) = served.log.read_text().strip().splitlines()
+        assert named in line
+        assert "short" not in line
