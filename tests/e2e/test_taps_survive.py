@@ -1,0 +1,174 @@
+"""Every tap arrives once, whoever dies on the way; and each mechanism behind that is needed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
+from typing import Final
+
+import pytest
+from redis.asyncio import Redis
+
+from core import clock
+from firmware_bridge.cli import ask
+from tests.e2e.faults import planted
+from tests.e2e.journey import Journey, Report
+
+MORTALS: Final = (
+    "gateway",
+    "ingest",
+    "relay",
+    "worker",
+    "serve",
+    "redis",
+    "postgres",
+    "mqtt",
+)
+Scenario = Callable[[Journey], Awaitable[None]]
+
+
+async def chaos(journey: Journey, *, taps: int, mortals: Sequence[str]) -> Report:
+    """Press steadily while one process after the other is killed and comes back."""
+    every = taps // (len(mortals) + 1)
+    dying = iter(mortals)
+
+    async def kill_next() -> None:
+        if (name := next(dying, None)) is not None:
+            if journey.kills:
+                await journey.alive(journey.kills[-1])
+            journey.kill(name)
+
+    killing: list[asyncio.Task[None]] = []
+    for index in range(taps):
+        if index and index % every == 0:
+            killing.append(asyncio.create_task(kill_next()))
+        await journey.press(index)
+        await asyncio.sleep(0.04)  # the pace of the taps, not a wait for anything
+    await asyncio.gather(*killing)
+    assert sorted(journey.kills) == sorted(mortals)
+    for name in mortals:
+        await journey.alive(name)
+    return await journey.arrival(60)
+
+
+@pytest.mark.req("RNG-01", "RNG-02", "RNG-03", "RNG-05", "RTM-02", "PRD-02", "PRD-03")
+async def test_no_tap_is_lost_or_doubled_when_each_process_is_killed_once(journey: Journey):
+    report = await chaos(journey, taps=300, mortals=MORTALS)
+
+    assert report.problems == {}
+    assert len(journey.pressed) == len(set(journey.pressed)) == 300
+    assert all(phone.connects >= 2 and phone.recovered for phone in journey.phones)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_no_tap_is_lost_or_doubled_when_each_process_is_killed_twice(journey: Journey):
+    mortals = list(chain(MORTALS, reversed(MORTALS)))
+
+    report = await chaos(journey, taps=1000, mortals=mortals)
+
+    assert report.problems == {}
+    assert len(set(journey.pressed)) == 1000
+
+
+async def press_ten(journey: Journey) -> None:
+    for index in range(10):
+        await journey.press(index)
+
+
+def signal_to(journey: Journey, name: str, number: signal.Signals) -> None:
+    os.killpg(journey.system.supervisor.pid(name), number)
+
+
+async def handed_over(journey: Journey) -> None:
+    """Wait until the rings have nothing left that the gateway has not acknowledged."""
+
+    def pending() -> int:
+        rings = ask(journey.rings_address, {"list": True})["rings"]
+        return sum(ring["pending"] for ring in rings)
+
+    await journey.until(lambda: pending() == 0, "the rings' taps to be spooled", 20)
+
+
+async def the_gateway_dies_while_the_mqtt_broker_is_away(journey: Journey) -> None:
+    signal_to(journey, "mqtt", signal.SIGSTOP)
+    await press_ten(journey)
+    await handed_over(journey)
+    journey.kill("gateway")
+    journey.kill("mqtt")
+    for name in ("gateway", "mqtt"):
+        await journey.alive(name)
+
+
+async def the_mqtt_broker_dies_with_what_it_had_accepted(journey: Journey) -> None:
+    signal_to(journey, "ingest", signal.SIGSTOP)
+    await press_ten(journey)
+    await handed_over(journey)
+    pressed_ms = clock.unix_ms()
+
+    def sent() -> bool:
+        status = journey.gateway_status()
+        return status["t"] > pressed_ms and status["spool"]["pending"] == 0
+
+    await journey.until(sent, "the gateway to have sent everything", 20)
+    await asyncio.sleep(0.3)  # for the PUBACKs, which nothing outside the gateway shows
+    journey.kill("mqtt")
+    journey.kill("ingest")
+    for name in ("mqtt", "ingest"):
+        await journey.alive(name)
+
+
+async def ingest_answers_so_late_that_the_gateway_sends_again(journey: Journey) -> None:
+    before = journey.gateway_status()["resends"]
+    signal_to(journey, "ingest", signal.SIGSTOP)
+    await press_ten(journey)
+    await journey.until(lambda: journey.gateway_status()["resends"] >= before + 10, "resends", 30)
+    signal_to(journey, "ingest", signal.SIGCONT)
+
+
+async def redis_forgets_the_queue(journey: Journey) -> None:
+    signal_to(journey, "worker", signal.SIGSTOP)
+    await press_ten(journey)
+    async with Redis.from_url(journey.redis_url) as redis:
+        await journey.until_async(
+            lambda: redis.xlen(journey.queue_name), "calls to the workers", 20
+        )
+        await journey.relayed()
+        await redis.delete(journey.queue_name)
+    journey.kill("worker")
+    await journey.alive("worker")
+
+
+async def the_hub_dies_while_taps_arrive(journey: Journey) -> None:
+    journey.kill("serve")
+    await press_ten(journey)
+    await journey.relayed()
+    await journey.alive("serve")
+
+
+NEEDED: Final[dict[str, Scenario]] = {
+    "spool": the_gateway_dies_while_the_mqtt_broker_is_away,
+    "hub ack": the_mqtt_broker_dies_with_what_it_had_accepted,
+    "dedupe": ingest_answers_so_late_that_the_gateway_sends_again,
+    "outbox": press_ten,
+    "consumer tasks": press_ten,
+    "sweeper": redis_forgets_the_queue,
+    "recovery": the_hub_dies_while_taps_arrive,
+}
+
+
+@pytest.mark.req("RNG-05")
+@pytest.mark.parametrize("mechanism", NEEDED)
+async def test_taps_survive_because_of_this_mechanism(journey: Journey, mechanism: str):
+    scenario = NEEDED[mechanism]
+
+    await scenario(journey)
+    with_it = await journey.arrival(40)
+    await journey.renew()
+    async with planted(journey, mechanism):
+        await scenario(journey)
+        without_it = await journey.arrival(6)
+
+    assert with_it.problems == {}
+    assert without_it.problems != {}, f"without {mechanism} nothing was missed"
