@@ -40,7 +40,7 @@ async def chaos(journey: Journey, *, taps: int, mortals: Sequence[str]) -> Repor
             journey.kill(name)
 
     killing: list[asyncio.Task[None]] = []
-    for index in range(taps):
+    for index in range(taps - 3):
         if index and index % every == 0:
             killing.append(asyncio.create_task(kill_next()))
         await journey.press(index)
@@ -49,6 +49,9 @@ async def chaos(journey: Journey, *, taps: int, mortals: Sequence[str]) -> Repor
     assert sorted(journey.kills) == sorted(mortals)
     for name in mortals:
         await journey.alive(name)
+    # One more of each ring, behind everything that was sent twice.
+    for index in range(3):
+        await journey.press(index)
     return await journey.arrival(60)
 
 
@@ -125,6 +128,8 @@ async def ingest_answers_so_late_that_the_gateway_sends_again(journey: Journey) 
     await press_ten(journey)
     await journey.until(lambda: journey.gateway_status()["resends"] >= before + 10, "resends", 30)
     signal_to(journey, "ingest", signal.SIGCONT)
+    # MQTT keeps their order: when this one is there, so is everything that was sent twice.
+    await journey.press(0)
 
 
 async def redis_forgets_the_queue(journey: Journey) -> None:
