@@ -140,11 +140,15 @@ class Socket:
         await self.connection.send("\n".join(json.dumps(item) for item in commands))
 
     async def receive(self) -> Any:
-        """Return the next message; several may have come in one frame."""
-        if not self._read:
-            frame = await asyncio.wait_for(self.connection.recv(), 10)
-            self._read = [json.loads(line) for line in frame.splitlines()]
-        return self._read.pop(0)
+        """Return the next message, answering pings; several may have come in one frame."""
+        while True:
+            while not self._read:
+                frame = await asyncio.wait_for(self.connection.recv(), 10)
+                self._read = [json.loads(line) for line in frame.splitlines()]
+            message = self._read.pop(0)
+            if message:
+                return message
+            await self.connection.send("{}")
 
     async def closed(self) -> tuple[int, str]:
         """Read to the end; return code and reason of the close frame."""

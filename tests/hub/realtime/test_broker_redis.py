@@ -98,7 +98,7 @@ async def test_killed_client_connections_are_replaced_and_the_gap_is_told(
     server: RestartableRedis, broker: RedisBroker, gaps: list[float]
 ):
     received: list[int] = []
-    broker._on_publication = lambda _channel, publication, _epoch: received.append(  # noqa: SLF001
+    broker._on_publication = lambda _channel, publication, _epoch: received.append(
         publication.offset
     )
     await broker.subscribe("room:a")

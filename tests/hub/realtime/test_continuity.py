@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from core import config
 from hub.realtime.broker import (
     Broker,
     BrokerUnavailableError,
     History,
-    HistoryOptions,
     Publication,
     PublishRequest,
     StreamPosition,
@@ -301,11 +301,11 @@ async def test_redis_that_comes_back_empty_recovers_nobody_falsely(
         for number in (2, 3):
             await publish_until_it_is_done(relay, "room:a", number)
             await publish_until_it_is_done(relay, "taps:bob", number)
-        async with socket(house) as client:
+        async with socket(house) as back:
             known = {"taps:bob": {"recover": True, "offset": 1, "epoch": epoch_of_taps}}
-            await client.send({"id": 1, "connect": {"token": "bob", "subs": known}})
-            connected = (await client.receive())["connect"]["subs"]["taps:bob"]
-            again = await subscribe(client, "room:a", recover=True, offset=1, epoch=epoch)
+            await back.send({"id": 1, "connect": {"token": "bob", "subs": known}})
+            connected = (await back.receive())["connect"]["subs"]["taps:bob"]
+            again = await subscribe(back, "room:a", recover=True, offset=1, epoch=epoch)
         for reply, old in ((connected, epoch_of_taps), (again["subscribe"], epoch)):
             assert "recovered" not in reply
             assert "publications" not in reply
@@ -315,8 +315,6 @@ async def test_redis_that_comes_back_empty_recovers_nobody_falsely(
 
 
 async def test_cut_redis_connections_lose_nothing(start_redis: Callable[[], RestartableRedis]):
-    import redis.asyncio
-
     server = start_redis()
     async with beside(server) as (house, relay), socket(house, "ann") as client:
         await subscribe(client, "room:a")
@@ -331,8 +329,6 @@ async def test_cut_redis_connections_lose_nothing(start_redis: Callable[[], Rest
 
 
 async def test_one_process_subscribes_each_channel_once(redis_url: str, redis_prefix: str):
-    import redis.asyncio
-
     settings = config.Redis(url=redis_url, key_prefix=redis_prefix)
     direct = redis.asyncio.Redis.from_url(redis_url)
     name = f"{redis_prefix}:channel:room:a"

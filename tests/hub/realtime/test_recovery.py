@@ -84,7 +84,7 @@ def test_an_unrecoverable_position_gets_the_top_and_no_publications():
     limit=st.integers(1, 20),
 )
 def test_no_subscriber_ever_sees_a_hole_or_a_double(
-    top: int, kept: int, since: int, live_from: int, live_count: int, limit: int
+    *, top: int, kept: int, since: int, live_from: int, live_count: int, limit: int
 ):
     kept_offsets = range(max(1, top - kept + 1), top + 1)
     stream = history(top, *[item for item in kept_offsets if item > since][: limit + 1])

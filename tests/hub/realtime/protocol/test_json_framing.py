@@ -104,8 +104,10 @@ def test_one_frame_carries_several_commands_in_order():
                     was_recovering=True,
                 ),
             ),
-            '{"id":7,"subscribe":{"recoverable":true,"epoch":"aBilBsfx","offset":2,'
-            '"positioned":true,"was_recovering":true}}',
+            (
+                '{"id":7,"subscribe":{"recoverable":true,"epoch":"aBilBsfx","offset":2,'
+                '"positioned":true,"was_recovering":true}}'
+            ),
         ),
         (
             Reply(
@@ -122,9 +124,11 @@ def test_one_frame_carries_several_commands_in_order():
                     was_recovering=True,
                 ),
             ),
-            '{"id":9,"subscribe":{"recoverable":true,"epoch":"aBilBsfx","publications":'
-            '[{"data":{"n": 1},"offset":1},{"data":{"n":2},"offset":2}],"recovered":true,'
-            '"positioned":true,"was_recovering":true}}',
+            (
+                '{"id":9,"subscribe":{"recoverable":true,"epoch":"aBilBsfx","publications":'
+                '[{"data":{"n": 1},"offset":1},{"data":{"n":2},"offset":2}],"recovered":true,'
+                '"positioned":true,"was_recovering":true}}'
+            ),
         ),
         (
             Reply(
@@ -139,8 +143,10 @@ def test_one_frame_carries_several_commands_in_order():
                     offset=2,
                 ),
             ),
-            '{"id":5,"history":{"publications":[{"data":{"n":2},"info":{"user":"","client":"f"},'
-            '"offset":2}],"epoch":"aBilBsfx","offset":2}}',
+            (
+                '{"id":5,"history":{"publications":[{"data":{"n":2},"info":{"user":"","client":"f"},'
+                '"offset":2}],"epoch":"aBilBsfx","offset":2}}'
+            ),
         ),
     ],
 )
