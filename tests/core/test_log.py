@@ -1,0 +1,69 @@
+"""The log is one JSON object a line and keeps no secret."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import log
+
+PROGRAM = """
+import core.log as log
+log.configure({level!r}, "json")
+log.request_id.set("r-1")
+{body}
+"""
+
+
+def lines(body: str, level: str = "INFO") -> list[dict[str, object]]:
+    """Run a program of its own, since the log is configured once per process."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(level=level, body=body)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stdout
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_line_carries_event_fields_level_time_and_request() -> None:
+    (line,) = lines('log.get("core.test").info("tap_accepted", ring_id="x", count=2)')
+    assert (line["event"], line["ring_id"], line["count"]) == ("tap_accepted", "x", 2)
+    assert (line["level"], line["request_id"]) == ("info", "r-1")
+    assert str(line["timestamp"]).endswith("Z")
+    assert "core.test" in line.values()
+
+
+def test_lower_levels_are_left_out() -> None:
+    body = 'log.get("x").info("quiet"); log.get("x").warning("loud")'
+    assert [line["event"] for line in lines(body, "WARNING")] == ["loud"]
+
+
+def test_an_exception_stays_one_line() -> None:
+    body = """
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.get("x").exception("failed")
+"""
+    (line,) = lines(body)
+    assert "ZeroDivisionError" in str(line["exception"])
+
+
+@pytest.mark.req("SEC-08")
+@given(
+    st.sampled_from(log._SECRET_WORDS),
+    st.text("abcdefgh_", max_size=5),
+    st.text("abcdefgh_", max_size=5),
+    st.booleans(),
+)
+def test_fields_that_promise_a_secret_are_redacted(
+    word: str, before: str, after: str, upper: bool
+) -> None:
+    name = f"{before}{word.upper() if upper else word}{after}"
+    fields = log.redact(None, "info", {name: "c4n4ry", "ring_id": "x", "event": "tapped"})
+    assert fields == {name: "[redacted]", "ring_id": "x", "event": "tapped"}
