@@ -13,7 +13,7 @@ open_direct = query(
 find_conversation = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id, c.last_message_at, c.created_at
+    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
     FROM conversations AS c
     LEFT JOIN conversation_members AS partner
         ON partner.conversation_id = c.id
@@ -27,7 +27,7 @@ find_conversation = query(
 list_conversations = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id, c.last_message_at, c.created_at
+    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
     FROM conversation_members AS me
     JOIN conversations AS c ON c.id = me.conversation_id
     LEFT JOIN conversation_members AS partner

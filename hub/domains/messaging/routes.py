@@ -4,6 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from core.db import Tx
@@ -20,7 +21,10 @@ _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotenc
 @post(
     "/conversations",
     tags=["messaging"],
-    responses=documented("conversation.partner_invalid", *_KEYED),
+    responses={
+        200: ResponseSpec(Conversation, description="The conversation existed already"),
+        **documented("conversation.partner_invalid", *_KEYED),
+    },
 )
 async def open_conversation(
     request: Request[Any, Any, Any],
@@ -78,7 +82,10 @@ async def list_messages(
 @post(
     "/conversations/{conversation_id:uuid}/messages",
     tags=["messaging"],
-    responses=documented("conversation.not_found", "request.conflict", *_KEYED),
+    responses={
+        200: ResponseSpec(Message, description="The `client_key` was used for this message before"),
+        **documented("conversation.not_found", "request.conflict", *_KEYED),
+    },
 )
 async def send_message(
     request: Request[Any, Any, Any],

@@ -139,6 +139,18 @@ async def test_sockets_are_sent_away_with_shutdown(serve, settings):
     assert await asyncio.to_thread(served.process.wait, 15) == 0
 
 
+def test_only_a_trusted_proxy_says_who_the_client_is(serve, settings):
+    forwarded = {"X-Forwarded-For": "203.0.113.9"}
+    for proxies, status in (((), 200), (("127.0.0.1",), 403)):
+        port = free_port()
+        served = serve(with_server(settings, port=port, trusted_proxies=proxies))
+        served.wait_ready()
+        users = f"{served.url}/v1/auth/development/users"
+        assert httpx.get(users, headers=forwarded).status_code == status
+        assert httpx.get(users).status_code == 200
+        assert served.stop() == 0
+
+
 async def test_websockets_from_other_pages_are_refused(serve, settings):
     served = serve(settings)
     served.wait_ready()
