@@ -1,7 +1,10 @@
 """`make docs`: write the documents that are made from the code. A test keeps them fresh."""
 
+import inspect
 import json
 from pathlib import Path
+
+import msgspec
 
 from core.config import Settings
 from core.errors import CATALOGUE
@@ -35,7 +38,30 @@ def openapi() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-GENERATED = {"errors.md": errors, "openapi.json": openapi}
+def settings() -> str:
+    """Return docs/pinghub.example.toml: every setting with its default."""
+    lines = [
+        "# Written by `make docs` from `core/config.py`: every setting with its default.",
+        "# Copy what you change to pinghub.toml, or set PINGHUB_SECTION__KEY in the environment.",
+        "",
+    ]
+    for section in msgspec.structs.fields(Settings):
+        values = getattr(Settings(), section.name)
+        # The second paragraph of a docstring explains single settings.
+        lines += [
+            f"# {line.strip()}" for line in inspect.cleandoc(values.__doc__).splitlines() if line
+        ]
+        lines.append(f"[{section.name}]")
+        for item in msgspec.structs.fields(values):
+            default = getattr(values, item.name)
+            # TOML has no null: what is unset by default is shown without a value.
+            shown = "" if default is None else json.dumps(default)
+            lines.append(f"# {item.name} = {shown}".rstrip())
+        lines.append("")
+    return "\n".join(lines)
+
+
+GENERATED = {"errors.md": errors, "openapi.json": openapi, "pinghub.example.toml": settings}
 
 
 def main() -> None:

@@ -51,9 +51,14 @@ def runs(program: Path) -> bool:
 
 def command(program: Path, folder: Path, port: int) -> list[str]:
     """Write the configuration into `folder` and return the command line of the broker."""
-    child.write_private(folder / "acl", _ACL)
-    child.write_private(folder / "mosquitto.conf", _configuration(folder, port))
+    write_configuration(folder, port)
     return [str(program), "-c", str(folder / "mosquitto.conf")]
+
+
+def write_configuration(folder: Path, port: int, *, bind: str = "127.0.0.1") -> None:
+    """Write mosquitto.conf and the fences; the logins come from `mqtt.add_login`."""
+    child.write_private(folder / "acl", _ACL)
+    child.write_private(folder / "mosquitto.conf", _configuration(folder, port, bind))
 
 
 def environment(program: Path) -> dict[str, str] | None:
@@ -155,9 +160,9 @@ def _run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def _configuration(folder: Path, port: int) -> str:
+def _configuration(folder: Path, port: int, bind: str) -> str:
     lines = [
-        f"listener {port} 127.0.0.1",
+        f"listener {port} {bind}",
         "allow_anonymous false",
         f"password_file {folder / 'passwords'}",
         f"acl_file {folder / 'acl'}",

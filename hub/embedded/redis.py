@@ -27,9 +27,9 @@ def start(home: Path, port: int) -> child.Child:
     """
     program = find_program()
     folder = child.owned_folder(home / "redis")
-    password = _password(folder / "password")
+    password = password_in(folder)
     # A file, because a command line is readable by everyone on the machine.
-    child.write_private(folder / "redis.conf", _configuration(folder, port, password))
+    child.write_private(folder / "redis.conf", configuration(folder, port, password))
     process, log_path = child.start_service(
         "Redis",
         [str(program), str(folder / "redis.conf")],
@@ -73,25 +73,26 @@ def version(program: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _configuration(folder: Path, port: int, password: str) -> str:
-    return "\n".join(
-        (
-            "bind 127.0.0.1",
-            f"port {port}",
-            f"requirepass {password}",
-            f'dir "{folder}"',
-            "daemonize no",
-            "appendonly yes",
-            "appendfsync everysec",
-            'save ""',
-            # Streams, locks and history must never vanish silently to make room.
-            "maxmemory-policy noeviction",
-            "",
-        )
+def configuration(folder: Path, port: int, password: str, *, bind: str = "127.0.0.1") -> str:
+    """Return redis.conf: everything in `folder`, nothing without the password."""
+    lines = (
+        f"bind {bind}",
+        f"port {port}",
+        f"requirepass {password}",
+        f'dir "{folder}"',
+        "daemonize no",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        # Streams, locks and history must never vanish silently to make room.
+        "maxmemory-policy noeviction",
     )
+    return "\n".join((*lines, ""))
 
 
-def _password(path: Path) -> str:
+def password_in(folder: Path) -> str:
+    """Return the password that is kept in the folder; it is generated on first use."""
+    path = folder / "password"
     if not path.exists():
         child.write_private(path, secrets.token_urlsafe(24))
     return path.read_text().strip()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core import config
 from core.errors import CATALOGUE
 from hub.cli import app
 from tests import documents
@@ -30,6 +31,14 @@ def commands(program: str) -> set[str]:
 def test_a_generated_document_is_fresh(name: str):
     written = (PROJECT / "docs" / name).read_text()
     assert written == documents.GENERATED[name](), f"run `make docs` and commit docs/{name}"
+
+
+def test_the_example_settings_are_the_defaults(tmp_path: Path):
+    example = (PROJECT / "docs" / "pinghub.example.toml").read_text()
+    path = tmp_path / "pinghub.toml"
+    path.write_text(re.sub(r"^# (\w+ = .)", r"\1", example, flags=re.MULTILINE))
+    environment = {"PINGHUB_HOME": str(tmp_path / "none"), "PINGHUB_CONFIG": str(path)}
+    assert config.load(environment) == config.Settings()
 
 
 def test_every_error_code_is_documented():

@@ -1,0 +1,67 @@
+"""`python -m hub.embedded.containers`: what the containers of compose.yaml share.
+
+Secrets are generated once, into the folder that all of them mount; every hub process finds its
+settings there, and PostgreSQL, Redis and mosquitto find their passwords.
+"""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from core import config
+from core.ids import new_token
+from hub.embedded import child, generated, mosquitto, mqtt, redis
+
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # inside the containers' own network
+REDIS_PORT: Final = 6379
+MQTT_PORT: Final = 1883
+HUB_PORT: Final = 8000
+RINGS_CONTROL: Final = "rings:7001"
+RINGS_HCI: Final = "rings:7002"
+
+
+def write(home: Path) -> None:
+    """Write settings and the services' own configuration; again is harmless."""
+    child.owned_folder(home)
+    secrets = generated.secrets(home)
+    gateway = secrets["gateway"]["id"]
+    superuser_password = _password(home / "postgres.password")
+    redis_folder = child.owned_folder(home / "redis")
+    redis_password = redis.password_in(redis_folder)
+    child.write_private(
+        redis_folder / "redis.conf",
+        redis.configuration(redis_folder, REDIS_PORT, redis_password, bind=EVERYWHERE),
+    )
+    mqtt_folder = child.owned_folder(home / "mqtt")
+    hub_password, gateway_password = (
+        mqtt.add_login(home, name) for name in (mqtt.HUB_LOGIN, gateway)
+    )
+    mosquitto.write_configuration(mqtt_folder, MQTT_PORT, bind=EVERYWHERE)
+    superuser_url = f"postgresql://postgres:{quote(superuser_password)}@postgres:5432/postgres"
+    generated.write_settings(
+        home,
+        {
+            "server": {"mode": "development", "host": EVERYWHERE, "port": HUB_PORT},
+            "database": generated.database_urls(superuser_url, secrets["logins"]),
+            "redis": {"url": f"redis://:{redis_password}@redis:{REDIS_PORT}/0"},
+            "mqtt": {"url": f"mqtt://{mqtt.HUB_LOGIN}:{hub_password}@mosquitto:{MQTT_PORT}"},
+            "auth": secrets["auth"],
+            "keys": secrets["keys"],
+            "gateway": {
+                "id": gateway,
+                "mqtt_url": f"mqtt://{gateway}:{gateway_password}@mosquitto:{MQTT_PORT}",
+                "ble_backend": f"bumble:tcp-client:{RINGS_HCI}",
+            },
+            "development": {"rings_address": RINGS_CONTROL},
+        },
+    )
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        child.write_private(path, new_token(24))
+    return path.read_text().strip()
+
+
+if __name__ == "__main__":
+    write(config.home())
