@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any, Final
 
 import msgspec
@@ -26,13 +27,18 @@ class Adapter(msgspec.Struct, frozen=True):
 
 
 def check_backend(backend: str) -> None:
-    """Raise ConfigError unless the setting `gateway.ble_backend` can be understood."""
-    if backend == "auto" or backend.removeprefix(BUMBLE_PREFIX) not in ("", backend):
+    """Raise ConfigError unless the setting `gateway.ble_backend` can be served."""
+    if backend == "auto":
         return
-    raise ConfigError(
-        f'gateway.ble_backend {backend!r}: use "auto" or "bumble:<transport>",'
-        " for example bumble:usb:0"
-    )
+    if backend.removeprefix(BUMBLE_PREFIX) in ("", backend):
+        raise ConfigError(
+            f'gateway.ble_backend {backend!r}: use "auto" or "bumble:<transport>",'
+            " for example bumble:usb:0"
+        )
+    if find_spec("bumble") is None:
+        raise ConfigError(
+            f"gateway.ble_backend {backend!r} needs Bumble: pip install 'pinghub[edge]'"
+        )
 
 
 @asynccontextmanager
@@ -42,13 +48,9 @@ async def open_adapter(backend: str) -> AsyncGenerator[Adapter]:
         # bleak opens the machine's adapter with each scanner; its loss shows as a failing scan.
         yield Adapter(None, None, asyncio.Event().wait)  # pyright: ignore[reportArgumentType]  # never set
         return
-    try:
-        # Imported late: Bumble is an extra that a gateway with BlueZ does without.
-        from firmware_bridge.virtual import bleak_backend  # noqa: PLC0415
-    except ImportError:
-        raise ConfigError(
-            f"gateway.ble_backend {backend!r} needs Bumble: pip install 'pinghub[edge]'"
-        ) from None
+    # Imported late: Bumble is an extra that a gateway with BlueZ does without.
+    from firmware_bridge.virtual import bleak_backend  # noqa: PLC0415
+
     try:
         opened = await bleak_backend.open_adapter(backend)
     except BleakError as error:

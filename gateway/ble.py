@@ -7,7 +7,6 @@ from typing import Final
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import BleakError
 
 from core import clock, log
 from firmware_bridge import gatt
@@ -17,6 +16,7 @@ from gateway.watchdog import Watchdog
 
 REOPEN_BASE_SECONDS: Final = 0.25
 REOPEN_MAX_SECONDS: Final = 15.0
+WORKED_SECONDS: Final = 2.0  # an adapter that held so long is opened again at once
 CHECK_SECONDS: Final = 5.0
 
 _log = log.get("gateway.ble")
@@ -46,13 +46,13 @@ class Radio:
                 async with open_adapter(self._backend) as adapter:
                     self.openings += 1
                     await self._use(adapter)
-            except (AdapterLostError, BleakError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  # adapters fail in many ways; all end in reopening
                 self.problem = str(error) or type(error).__name__
                 _log.warning("adapter_lost", reason=self.problem)
             finally:
                 self.is_scanning = False
                 await self._close_connections()
-            long_enough = clock.monotonic_seconds() - began > REOPEN_MAX_SECONDS
+            long_enough = clock.monotonic_seconds() - began > WORKED_SECONDS
             failures = 0 if long_enough else failures + 1
             ceiling = min(REOPEN_MAX_SECONDS, REOPEN_BASE_SECONDS * 2.0 ** min(failures, 10))
             await asyncio.sleep(self._random() * ceiling)

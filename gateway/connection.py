@@ -209,7 +209,8 @@ class RingConnection:
 
     async def _clear_away(self) -> None:
         await self._end_talk()
-        self.feed(link.Disconnected())
+        if self._talk is None:  # else clearing away took so long that a new one has begun
+            self.feed(link.Disconnected())
 
     async def _end_talk(self) -> None:
         talk, client = self._talk, self._client

@@ -16,7 +16,7 @@ STATUS_SECONDS: Final = 1.0
 STATUS_STALE_MS: Final = 10_000
 
 
-class RingHealth(Payload, frozen=True, kw_only=True):
+class RingHealth(Payload, frozen=True, kw_only=True, omit_defaults=False):
     """One ring in reach; `ring` is empty until it was identified."""
 
     ring: str
@@ -25,7 +25,7 @@ class RingHealth(Payload, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Health(Payload, frozen=True, kw_only=True):
+class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     """A gateway about itself; figures and ids only."""
 
     gateway: str

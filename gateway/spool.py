@@ -9,6 +9,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -88,8 +89,9 @@ class Spool:
         self.generation = 0
         """Changes when the file was replaced; row ids of different generations do not compare."""
         self._failing = ""
-        self._rows_change = 0
-        self._rows = 0
+        # Counted here: with a long backlog SQLite would take a while, each time.
+        self._counts: Counter[str] = Counter()
+        self._changes: Counter[str] = Counter()
         self._db: sqlite3.Connection | None = None
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
@@ -112,7 +114,7 @@ class Spool:
     def mark_sent(self, row_ids: Sequence[int]) -> None:
         """Note soon that rows went to the broker; only such rows can be acknowledged."""
         ids = list(row_ids)
-        self._queue.put(_Operation(lambda db: _mark_sent(db, ids), False, None, None))
+        self._queue.put(_Operation(lambda db: self._mark_sent(db, ids), False, None, None))
 
     async def acknowledge(self, ring: bytes, boot: int, ranges: Sequence[tuple[int, int]]) -> int:
         """Forget sent taps that the hub has committed; return how many."""
@@ -172,7 +174,8 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         db = spool_file.open_or_replace(self.path, max_bytes=self._max_bytes)
-        (self._rows,) = db.execute("SELECT count(*) FROM taps").fetchone()
+        by_state = db.execute("SELECT state, count(*) FROM taps GROUP BY state")
+        self._counts = Counter(dict(by_state.fetchall()))
         return db
 
     def _next_batch(self) -> list[_Operation | None]:
@@ -193,7 +196,7 @@ class Spool:
     def _commit(self, batch: list[_Operation]) -> None:
         if not batch:
             return
-        self._rows_change = 0
+        self._changes.clear()
         try:
             if self._db is None:
                 self._db = self._open()
@@ -207,7 +210,7 @@ class Spool:
             self._recover(error)
             _resolve(batch, [SpoolUnavailableError(str(error))] * len(batch))
             return
-        self._rows += self._rows_change
+        self._counts.update(self._changes)
         self._failing = ""
         _resolve(batch, results)
 
@@ -237,43 +240,53 @@ class Spool:
             # the ring until the hub has judged the first.
             return "conflict"
         if known:
-            self._delete(db, "ring = ? AND boot = ? AND seq = ?", entry.ring, entry.boot, entry.seq)
-        if self._rows + self._rows_change >= self._max_rows and not self._drop_quarantined(db, 1):
+            self._delete_quarantined(
+                db, "ring = ? AND boot = ? AND seq = ?", entry.ring, entry.boot, entry.seq
+            )
+        rows = self._counts.total() + self._changes.total()
+        if rows >= self._max_rows and not self._drop_quarantined(db, 1):
             return "full"
         db.execute(
             "INSERT INTO taps (ring, boot, seq, raw, payload, received_ms, state)"
             " VALUES (?, ?, ?, ?, ?, ?, 'pending')",
             (entry.ring, entry.boot, entry.seq, entry.raw, entry.payload, entry.received_ms),
         )
-        self._rows_change += 1
+        self._changes["pending"] += 1
         return "stored"
 
     def _acknowledge(
         self, db: sqlite3.Connection, ring: bytes, boot: int, ranges: Sequence[tuple[int, int]]
     ) -> int:
-        return sum(
-            self._delete(
-                db,
-                "ring = ? AND boot = ? AND seq BETWEEN ? AND ? AND state = 'sent'",
-                ring,
-                boot,
-                first,
-                last,
-            )
+        deleted = sum(
+            db.execute(
+                "DELETE FROM taps"
+                " WHERE ring = ? AND boot = ? AND seq BETWEEN ? AND ? AND state = 'sent'",
+                (ring, boot, first, last),
+            ).rowcount
             for first, last in ranges
         )
+        self._changes["sent"] -= deleted
+        return deleted
+
+    def _mark_sent(self, db: sqlite3.Connection, row_ids: Sequence[int]) -> None:
+        marked = db.executemany(
+            "UPDATE taps SET state = 'sent' WHERE id = ? AND state = 'pending'",
+            [(row_id,) for row_id in row_ids],
+        ).rowcount
+        self._changes["pending"] -= marked
+        self._changes["sent"] += marked
 
     def _quarantine(
         self, db: sqlite3.Connection, ring: bytes, boot: int, refused: Sequence[tuple[int, str]]
     ) -> int:
-        moved = 0
-        for seq, reason in refused:
-            moved += db.execute(
-                "UPDATE taps SET state = 'quarantined', reason = ?"
-                " WHERE ring = ? AND boot = ? AND seq = ? AND state = 'sent'",
-                (reason, ring, boot, seq),
-            ).rowcount
-        (kept,) = db.execute("SELECT count(*) FROM taps WHERE state = 'quarantined'").fetchone()
+        moved = db.executemany(
+            "UPDATE taps SET state = 'quarantined', reason = ?"
+            " WHERE ring = ? AND boot = ? AND seq = ? AND state = 'sent'",
+            [(reason, ring, boot, seq) for seq, reason in refused],
+        ).rowcount
+        self._changes["sent"] -= moved
+        self._changes["quarantined"] += moved
+        kept = self._counts["quarantined"] + self._changes["quarantined"]
         self._drop_quarantined(db, kept - QUARANTINED_MAX)
         return moved
 
@@ -281,7 +294,7 @@ class Spool:
         """Make room at the cost of refused taps, the only ones that nobody waits for."""
         if count <= 0:
             return 0
-        dropped = self._delete(
+        dropped = self._delete_quarantined(
             db,
             "id IN (SELECT id FROM taps WHERE state = 'quarantined' ORDER BY id LIMIT ?)",
             count,
@@ -289,15 +302,15 @@ class Spool:
         db.execute("UPDATE counters SET value = value + ? WHERE name = 'dropped'", (dropped,))
         return dropped
 
-    def _delete(self, db: sqlite3.Connection, condition: LiteralString, *values: object) -> int:
-        deleted = db.execute("DELETE FROM taps WHERE " + condition, values).rowcount  # noqa: S608  # conditions are literals of this module
-        self._rows_change -= deleted
+    def _delete_quarantined(
+        self, db: sqlite3.Connection, condition: LiteralString, *values: object
+    ) -> int:
+        statement = "DELETE FROM taps WHERE state = 'quarantined' AND " + condition  # noqa: S608  # conditions are literals of this module
+        deleted = db.execute(statement, values).rowcount
+        self._changes["quarantined"] -= deleted
         return deleted
 
     def _stats(self, db: sqlite3.Connection) -> Stats:
-        by_state: dict[str, int] = dict(
-            db.execute("SELECT state, count(*) FROM taps GROUP BY state").fetchall()
-        )
         oldest = db.execute(
             "SELECT received_ms FROM taps WHERE state <> 'quarantined' ORDER BY id LIMIT 1"
         ).fetchone()
@@ -306,9 +319,9 @@ class Spool:
             "SELECT reason, count(*) FROM taps WHERE state = 'quarantined' GROUP BY reason"
         )
         return Stats(
-            pending=by_state.get("pending", 0),
-            sent=by_state.get("sent", 0),
-            quarantined=by_state.get("quarantined", 0),
+            pending=self._counts["pending"] + self._changes["pending"],
+            sent=self._counts["sent"] + self._changes["sent"],
+            quarantined=self._counts["quarantined"] + self._changes["quarantined"],
             oldest_ms=oldest[0] if oldest else None,
             dropped=counters["dropped"],
             corruptions=counters["corruptions"],
@@ -327,13 +340,6 @@ def _after(db: sqlite3.Connection, row_id: int, limit: int) -> list[Row]:
         (row_id, limit),
     )
     return [Row(*columns) for columns in found]
-
-
-def _mark_sent(db: sqlite3.Connection, row_ids: Sequence[int]) -> None:
-    db.executemany(
-        "UPDATE taps SET state = 'sent' WHERE id = ? AND state = 'pending'",
-        [(row_id,) for row_id in row_ids],
-    )
 
 
 def _remember(db: sqlite3.Connection, ring: bytes, state: bytes) -> None:

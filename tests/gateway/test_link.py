@@ -367,7 +367,7 @@ class LinkMachine(RuleBasedStateMachine):
 
 TestLinkMachine = pytest.mark.req("RNG-05")(LinkMachine.TestCase)
 TestLinkMachine.settings = settings(
-    max_examples=200,
+    max_examples=120,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
