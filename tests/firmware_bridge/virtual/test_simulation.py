@@ -100,10 +100,15 @@ async def test_a_killed_central_frees_its_rings_for_the_next_one(start_rings: St
         target=_hold_a_connection, args=(rings.ble_backend,)
     )
     victim.start()
-    await eventually(lambda: rings.ask({"list": True})["rings"][0]["connected"], "its link", 20)
+
+    def connected() -> bool:
+        return rings.ask({"list": True})["rings"][0]["connected"]
+
+    await eventually(connected, "its link", 20)
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
     victim.join()
+    await eventually(lambda: not connected(), "the end of the link")
     rings.press()
     async with attached(rings) as adapter, listening(adapter) as gateway:
         assert await gateway.replay() == 1
