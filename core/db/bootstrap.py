@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from core.db.failure import translated
+from core.db.failure import Conflict, translated
 
 LOGINS: Final = ("ping_owner", "ping_api", "ping_worker", "ping_system", "ping_reader")
 GROUPS: Final = ("ping_definer", "ping_admin")
@@ -60,8 +60,15 @@ async def bootstrap(superuser_url: str, database: str, passwords: Mapping[str, s
 
 
 async def prepare_restore(owner_url: str) -> None:
-    """Make an empty database ready for a dump, whose functions go to their owner before grants."""
-    await _run(owner_url, "CREATE SCHEMA app", "GRANT CREATE, USAGE ON SCHEMA app TO ping_definer")
+    """Make an empty database ready for a dump, whose functions go to their owner before grants.
+
+    Raises Conflict when it is not empty.
+    """
+    grant = "GRANT CREATE, USAGE ON SCHEMA app TO ping_definer"
+    try:
+        await _run(owner_url, "CREATE SCHEMA app", grant)
+    except asyncpg.DuplicateSchemaError as error:
+        raise Conflict("app") from error
 
 
 async def forget_objects(owner_url: str) -> None:

@@ -22,6 +22,9 @@ _LOST: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
+    # Before bootstrap there is no login or no database; a process waits for them as for a server.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 # The server could not store the value that the caller sent, such as text with a NUL.
 _UNSTORABLE: Final = (

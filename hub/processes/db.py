@@ -5,9 +5,9 @@ import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import alembic.command
@@ -18,9 +18,10 @@ from cyclopts import App
 
 import migrations
 from core import config
+from core.db import Conflict
 from core.db.bootstrap import LOGINS, forget_objects, prepare_restore
 from core.db.bootstrap import bootstrap as bootstrap_database
-from core.errors import ConfigError
+from core.errors import ConfigError, DomainError
 from hub.embedded import postgres
 
 app = App(name="db", help="Bootstrap and migrate the database; dump and restore it.")
@@ -42,7 +43,7 @@ def bootstrap() -> None:
     settings = config.load().database
     superuser_url = config.require(settings.superuser_url, "database.superuser_url")
     owner_url = config.require(settings.owner_url, "database.owner_url")
-    asyncio.run(bootstrap_database(superuser_url, database_name(owner_url), passwords(settings)))
+    _wait(bootstrap_database(superuser_url, database_name(owner_url), passwords(settings)))
 
 
 @app.command
@@ -112,7 +113,13 @@ def dump_to(owner_url: str, path: Path) -> None:
 
 def restore_from(owner_url: str, path: Path) -> None:
     """Restore a dump and bring it to the newest schema."""
-    asyncio.run(prepare_restore(owner_url))
+    try:
+        _wait(prepare_restore(owner_url))
+    except Conflict:
+        raise ConfigError(
+            f"the database {database_name(owner_url)} is not empty: restore into a new one,"
+            " made by `pinghub db bootstrap`"
+        ) from None
     listing = run_program(owner_url, "pg_restore", "--list", str(path), connects=False)
     # `prepare_restore` made the schema: its rights are needed before the dump would grant them.
     wanted = [line for line in listing.splitlines() if " SCHEMA - app " not in line]
@@ -126,7 +133,7 @@ def restore_from(owner_url: str, path: Path) -> None:
             *(f"--use-list={contents.name}", f"--dbname={database_name(owner_url)}", str(path)),
         )
     # The owner cannot restore rights on the functions of ping_definer: they are applied anew.
-    asyncio.run(forget_objects(owner_url))
+    _wait(forget_objects(owner_url))
     upgrade(owner_url)
 
 
@@ -137,6 +144,14 @@ def is_current(owner_url: str) -> bool:
     except alembic.util.exc.DatabaseNotAtHead:
         return False
     return True
+
+
+def _wait(work: Coroutine[Any, Any, None]) -> None:
+    """Run database work of a command; here the reason matters more than the code."""
+    try:
+        asyncio.run(work)
+    except DomainError as error:
+        raise ConfigError(f"PostgreSQL refuses: {error.__cause__ or error}") from error
 
 
 def _alembic(owner_url: str, run: Callable[[alembic.config.Config], None]) -> None:

@@ -303,6 +303,8 @@ async def test_a_closed_pool_is_unavailable(server: Server) -> None:
         asyncpg.DiskFullError("full"),
         asyncpg.DeadlockDetectedError("deadlock"),
         asyncpg.SerializationError("again"),
+        asyncpg.InvalidPasswordError("wrong"),
+        asyncpg.InvalidCatalogNameError("no such database"),
         asyncpg.InternalClientError("cannot switch to state 12"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InterfaceError("the underlying connection is closed"),
