@@ -26,7 +26,6 @@ export class Problem extends Error {
 export class Session {
   #access = "";
   #refreshing = null;
-  #refreshedAt = 0;
   #onEnd;
 
   /** `onEnd(problem)` is called when the hub no longer accepts this session. */
@@ -68,9 +67,9 @@ export class Session {
     sessionStorage.removeItem(STORED);
   }
 
-  /** Return a token for the websocket: a new one, unless it was renewed a moment ago. */
-  async freshToken() {
-    if (Date.now() - this.#refreshedAt > 10_000 || !this.#access) await this.refresh();
+  /** Return another token than `used`, which no longer serves: REST may have renewed it already. */
+  async tokenAfter(used) {
+    if (this.#access === used || !this.#access) await this.refresh();
     return this.#access;
   }
 
@@ -95,7 +94,6 @@ export class Session {
 
   #keep(answer) {
     this.#access = answer.access_token;
-    this.#refreshedAt = Date.now();
     sessionStorage.setItem(STORED, answer.refresh_token);
   }
 

@@ -10,16 +10,20 @@ const TOKEN_INVALID = 3500;
  * - onStart(): the channels are followed, now is the moment to load the lists;
  * - onReturn({ missed, lost }): connected again; `missed` events were new, `lost` tells of a gap.
  */
-export function follow({ token, getToken, onState, onPublication, onStart, onReturn }) {
+export function follow({ token, tokenAfter, onState, onPublication, onStart, onReturn }) {
   const { Centrifuge } = globalThis;
   const url = new URL("/connection/websocket", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const getToken = async () => {
+    try {
+      return (token = await tokenAfter(token));
+    } catch (problem) {
+      throw problem.status === 401 ? new Centrifuge.UnauthorizedError(problem.title) : problem;
+    }
+  };
   const client = new Centrifuge(url.href, {
     token,
-    getToken: () =>
-      getToken().catch((problem) => {
-        throw problem.status === 401 ? new Centrifuge.UnauthorizedError(problem.title) : problem;
-      }),
+    getToken,
     name: "console",
     minReconnectDelay: 500,
     maxReconnectDelay: 5_000,

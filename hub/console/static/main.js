@@ -136,7 +136,7 @@ async function openDesk(me) {
 
   const live = follow({
     token: session.token,
-    getToken: () => session.freshToken(),
+    tokenAfter: (used) => session.tokenAfter(used),
     onState: (state) => !stopped && connection(state),
     onPublication: (_channel, event) => {
       switch (event.type) {
