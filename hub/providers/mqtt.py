@@ -6,6 +6,7 @@ broker's memory, because gateways send again whatever was not acknowledged end t
 
 import asyncio
 import random
+import socket
 import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -116,6 +117,7 @@ class MqttLink:
             client.username_pw_set(unquote(username), unquote(password or ""))
         client.max_inflight_messages = _OUTGOING_MAX
         client.max_queued_messages_set(_OUTGOING_MAX)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -197,3 +199,8 @@ class MqttLink:
     def _hand_over(self, function: Any, *args: Any) -> None:  # noqa: ANN401  # call_soon's own types
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *args)
+
+
+def _send_at_once(_client: Client, _data: object, connection: Any) -> None:
+    # Small answers must not wait 40 ms for the acknowledgement of the segment before.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

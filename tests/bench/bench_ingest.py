@@ -1,0 +1,107 @@
+"""How many verified taps a second one ingest process commits, and how long a lone tap takes."""
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from core.crypto import FieldCipher, KeyRing
+from core.db import Pool
+from hub.domains.taps.service import RingKeys
+from hub.processes import ingest
+from tests.fixtures.hub_process import HubProcess, environment
+from tests.fixtures.mqtt_gateway import MqttGateway
+from tests.fixtures.postgres import Database
+from tests.fixtures.world import FIELD_KEYS, connect, create_world
+
+TAPS = 10_000
+BATCH = 256
+WINDOW = 600
+TARGET_PER_SECOND = 3_000
+
+
+@pytest.mark.bench
+async def test_batches_are_verified_and_committed(database: Database) -> None:
+    admin = await connect(database)
+    worlds = [await create_world(admin, f"user {number}") for number in range(20)]
+    taps = [worlds[n % 20].message(n // 20 + 1) for n in range(TAPS)]
+    pool = await Pool.open(database.system_url)
+    keys = RingKeys(FieldCipher(KeyRing.parse(FIELD_KEYS)), 30.0)
+    started = time.perf_counter()
+    for first in range(0, TAPS, BATCH):
+        await ingest.ingest_batch(pool, keys, taps[first : first + BATCH])
+    per_second = TAPS / (time.perf_counter() - started)
+    floor = await _floor(admin)
+    print(f"\nverify and commit, {BATCH} a batch      {per_second:10,.0f} taps/s")
+    print(f"floor: INSERT … unnest without triggers {floor:10,.0f} rows/s")
+    assert await admin.fetchval("SELECT count(*) FROM ring_taps") == TAPS
+    await pool.close()
+    await admin.close()
+    assert per_second >= TARGET_PER_SECOND
+
+
+@pytest.mark.bench
+async def test_taps_from_the_broker_to_the_row_and_back(
+    database: Database, mqtt_server: Any, tmp_path: Path
+) -> None:
+    admin = await connect(database)
+    world = await create_world(admin)
+    settings = environment(tmp_path, database, mqtt_url=mqtt_server.url)
+    with (
+        HubProcess("ingest", settings, tmp_path / "ingest.log") as process,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+    ):
+        process.ready()
+        waits = [_tap_and_wait(gateway, world.message(seq)) for seq in range(1, 201)]
+        started = time.perf_counter()
+        _send_windowed(gateway, [world.message(seq) for seq in range(201, 201 + TAPS)])
+        per_second = TAPS / (time.perf_counter() - started)
+    cuts = statistics.quantiles(waits, n=100)
+    print(f"\nMQTT to commit to acknowledgement       {per_second:10,.0f} taps/s")
+    print(f"one tap at a time: p50 {cuts[49]:.1f} p95 {cuts[94]:.1f} p99 {cuts[98]:.1f} ms")
+    await admin.close()
+
+
+def _tap_and_wait(gateway: MqttGateway, message: Any) -> float:
+    started = time.perf_counter()
+    seen = len(gateway.acks)
+    gateway.send(message)
+    while len(gateway.acks) == seen:
+        time.sleep(0.0002)
+    return (time.perf_counter() - started) * 1000
+
+
+def _send_windowed(gateway: MqttGateway, messages: list[Any]) -> None:
+    """Send with a window, as gateways do: a broker drops what it cannot queue."""
+    gateway.acks.clear()
+    sent = 0
+    deadline = time.monotonic() + 120
+    while (committed := gateway.count_committed()) < len(messages):
+        room = WINDOW - (sent - committed)
+        gateway.send(*messages[sent : sent + room])
+        sent = min(len(messages), sent + room)
+        time.sleep(0.001)
+        assert time.monotonic() < deadline, f"{committed} of {len(messages)} acknowledged"
+
+
+async def _floor(admin: Any) -> float:
+    await admin.execute(
+        "CREATE TEMPORARY TABLE floor (id uuid, boot bigint, seq bigint, raw bytea)"
+    )
+    started = time.perf_counter()
+    for first in range(0, TAPS, BATCH):
+        numbers = range(first, first + BATCH)
+        await admin.execute(
+            """
+            INSERT INTO floor (id, boot, seq, raw)
+            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[])
+            """,
+            [uuid4() for _ in numbers],
+            [1 for _ in numbers],
+            list(numbers),
+            [bytes(43) for _ in numbers],
+        )
+    return TAPS / (time.perf_counter() - started)
