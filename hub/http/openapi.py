@@ -81,7 +81,8 @@ class ScalarPage(ScalarRenderPlugin):
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ping Hub</title>'
             '<meta name="viewport" content="width=device-width,initial-scale=1"></head><body>'
             '<noscript>Read <a href="/schema/openapi.json">the document</a>.</noscript>'
-            '<script id="api-reference" data-url="/schema/openapi.json"></script>'
+            '<script id="api-reference" data-url="/schema/openapi.json"'
+            ' data-configuration=\'{"withDefaultFonts":false,"telemetry":false}\'></script>'
             f"<script {source}></script></body></html>"
         ).encode()
 

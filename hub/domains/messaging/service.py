@@ -39,10 +39,12 @@ async def list_messages(
 ) -> page.Page[Message]:
     """Return the messages of one of the actor's conversations, newest first."""
     before = page.decode_cursor(cursor, MESSAGES_LISTING, tuple[UUID])
-    await get_conversation(tx, conversation_id)
     rows = await queries.list_messages.all(
         tx, conversation_id, before[0] if before else None, limit + 1
     )
+    if not rows:
+        # Only now the empty and the foreign conversation need to be told apart.
+        await get_conversation(tx, conversation_id)
     return page.paginate(rows, limit, MESSAGES_LISTING, lambda message: (message.id,))
 
 

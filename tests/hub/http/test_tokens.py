@@ -117,6 +117,14 @@ def test_an_expired_token_is_told_apart(keys: TokenKeys, pem: str):
     assert refusal(keys, expired) == "auth.token_expired"
 
 
+def test_a_token_expires_also_when_it_was_good_a_moment_ago(keys, monkeypatch):
+    token = keys.issue(USER, SESSION, "user")
+    assert keys.verify(token).sub == USER
+    later = clock.unix_seconds() + keys.lifetime_seconds
+    monkeypatch.setattr(clock, "unix_seconds", lambda: later)
+    assert refusal(keys, token) == "auth.token_expired"
+
+
 @pytest.mark.parametrize(
     "header", [{"typ": "JWT"}, {"typ": None}, {"kid": "other"}, {"kid": "../../etc/passwd"}]
 )
