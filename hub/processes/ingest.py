@@ -113,10 +113,17 @@ async def _ingest_for_ever(
         try:
             return await ingest_batch(pool, keys, messages)
         except DomainError as error:
+            if error.code != "service.unavailable":
+                _log.exception("batch_dropped")
+                return []
             failures += 1
             if failures == 1 or failures % 20 == 0:
                 _log.warning("ingest_waits", code=error.code, failures=failures)
             await asyncio.sleep(pause_seconds(failures))
+        except Exception:  # noqa: BLE001  # logged; never a reason to stop
+            # Unanswered, the taps come again; a loop of crashes would stop everybody's.
+            _log.exception("batch_dropped")
+            return []
 
 
 async def _report_ready(link: MqttLink) -> None:

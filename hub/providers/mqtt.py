@@ -201,6 +201,6 @@ class MqttLink:
             self._loop.call_soon_threadsafe(function, *args)
 
 
-def _send_at_once(_client: Client, _data: object, connection: Any) -> None:
+def _send_at_once(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401  # a socket of any kind
     # Small answers must not wait 40 ms for the acknowledgement of the segment before.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from core import log
 from core.actor import SYSTEM
 from core.db import Pool, Tx, begin
@@ -19,6 +21,8 @@ RELAY_CONSUMER: Final = "relay"
 _LOOK_AHEAD: Final = 4
 
 _log = log.get("events")
+_done = Counter("consumer_tasks_done_total", "Consumer tasks finished", ["consumer"])
+_failed = Counter("consumer_tasks_failed_total", "Failed attempts of consumer tasks", ["consumer"])
 
 
 async def take_outbox(tx: Tx, *, shards: int, shards_max: int, limit: int) -> list[OutboxEvent]:
@@ -95,11 +99,13 @@ async def consume(pool: Pool, consumer: Consumer, event_id: UUID) -> bool:
     except Exception as error:  # noqa: BLE001  # whatever a reaction raises is retried, then seen
         await _record_failure(pool, consumer, event_id, error)
     else:
+        _done.labels(consumer.name).inc()
         return True
     return False
 
 
 async def _record_failure(pool: Pool, consumer: Consumer, event_id: UUID, error: Exception) -> None:
+    _failed.labels(consumer.name).inc()
     async with begin(pool, SYSTEM) as tx:
         attempts = await queries.count_failure.first(tx, event_id, consumer.name, _summary(error))
         if attempts is None:

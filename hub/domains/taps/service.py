@@ -84,14 +84,13 @@ async def record(
     """
     try:
         return await _record(pool, keys, arrivals)
-    except (Conflict, DomainError) as error:
-        if isinstance(error, DomainError) and error.code == "service.unavailable":
+    except Exception as error:  # sorted below: outage, bad value, fault of ours
+        if _is_code(error, "service.unavailable"):
             raise
         if len(arrivals) == 1:
-            return await _refuse_unstorable(pool, arrivals[0])
-    except Exception:  # noqa: BLE001  # logged below, when it is known whose it is
-        # A fault of ours, not of the tap: nothing final may come of it.
-        if len(arrivals) == 1:
+            if isinstance(error, Conflict) or _is_code(error, "request.invalid"):
+                return await _refuse_unstorable(pool, arrivals[0])
+            # A fault of ours, not of the tap: nothing final may come of it.
             _log.exception("tap_deferred")
             return _answers(arrivals, {0: "deferred"})
     middle = len(arrivals) // 2
@@ -190,9 +189,16 @@ def _verdict(outcome: str) -> Verdict:
 
 async def _refuse_unstorable(pool: Pool, item: Arrival | Refusal) -> list[Answered]:
     refusal = refuse(item, "malformed") if isinstance(item, Arrival) else item
-    async with begin(pool, SYSTEM) as tx:
-        await _keep(tx, refusal)
+    try:
+        async with begin(pool, SYSTEM) as tx:
+            await _keep(tx, refusal)
+    except Conflict as error:  # its gateway was deleted just now: nobody waits for an answer
+        _log.warning("refusal_not_kept", constraint=error.constraint_name)
     return _answers([item], {0: refusal.reason})
+
+
+def _is_code(error: Exception, code: str) -> bool:
+    return isinstance(error, DomainError) and error.code == code
 
 
 async def _keep(tx: Tx, item: Refusal) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from redis import Redis
 
@@ -48,10 +49,17 @@ async def admin(database: Database) -> AsyncIterator[Any]:
     await connection.close()
 
 
+@pytest.fixture
+def settings(
+    tmp_path: Path, database: Database, redis_url: str, redis_prefix: str
+) -> dict[str, str]:
+    """The environment of processes on the session's services."""
+    return environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
+
+
 async def test_a_tap_marks_its_owner_active(
-    admin: Any, database: Database, redis_url: str, redis_prefix: str, tmp_path: Path
+    admin: Any, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    settings = environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
     world = await create_world(admin)
     with (
         HubProcess("relay", settings, tmp_path / "relay.log") as relay,
@@ -67,9 +75,8 @@ async def test_a_tap_marks_its_owner_active(
 
 
 async def test_the_tasks_of_a_killed_worker_are_taken_over_on_an_idle_queue(
-    admin: Any, database: Database, redis_url: str, redis_prefix: str, tmp_path: Path
+    admin: Any, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    settings = environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
     world = await create_world(admin)
     await tap(admin, world, 1)
     # A relay that only kicks once: what follows is the queue's own doing.
@@ -110,9 +117,8 @@ async def test_tasks_finish_although_redis_came_back_empty(
 
 
 async def test_periodic_tasks_run_when_the_scheduler_starts(
-    admin: Any, database: Database, redis_url: str, redis_prefix: str, tmp_path: Path
+    admin: Any, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    settings = environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
     await admin.execute(
         """
         INSERT INTO rejected_taps (reason, received_at)
@@ -164,3 +170,40 @@ async def until(admin: Any, query: str, seconds: float = 20.0) -> None:
     while not await admin.fetchval(query):
         assert time.monotonic() < deadline, query
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("name", ["worker", "scheduler"])
+async def test_a_process_starts_while_everything_is_down_and_stops_at_once(
+    tmp_path: Path, name: str
+) -> None:
+    nowhere = {
+        "PINGHUB_HOME": str(tmp_path),
+        "DATABASE_SYSTEM_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "REDIS_URL": "redis://127.0.0.1:1",
+    }
+    with HubProcess(name, nowhere, tmp_path / "process.log") as process:
+        process.ready()
+        assert process.stop(5) == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["worker", "hub.queue:create_broker"], ["scheduler", "hub.queue:create_scheduler"]]
+)
+async def test_taskiqs_own_command_line_works_as_it_is(
+    admin: Any,
+    settings: dict[str, str],
+    tmp_path: Path,
+    command: list[str],
+) -> None:
+    script = f"from taskiq.__main__ import main; import sys; sys.argv[1:] = {command}; main()"
+    other = "scheduler" if command[0] == "worker" else "worker"
+    await admin.execute(
+        "INSERT INTO rejected_taps (reason, received_at) VALUES ('bad_tag', now() - interval '1 y')"
+    )
+    with (
+        HubProcess("taskiq", settings, tmp_path / "taskiq.log", script=script) as taskiq,
+        HubProcess(other, settings, tmp_path / "other.log") as process,
+    ):
+        process.ready()
+        await until(admin, "SELECT count(*) = 0 FROM rejected_taps")
+        taskiq.stop()

@@ -257,3 +257,11 @@ def at_gateway(message: Message, gateway: UUID) -> Message:
     """Return the same tap as another gateway sends it."""
     device_id = bytes.fromhex(message.topic.split("/")[5])
     return Message(edge.tap_topic(gateway, device_id), message.payload, message.received_ms)
+
+
+async def test_missing_rights_are_a_fault_of_ours_and_refuse_nothing(
+    admin: Any, system_pool: Pool, keys: RingKeys, world: World
+) -> None:
+    await admin.execute("REVOKE EXECUTE ON FUNCTION app.record_taps FROM ping_system")
+    assert await record(system_pool, keys, world.message(1)) == ["deferred"]
+    assert await count(admin, "rejected_taps") == 0
