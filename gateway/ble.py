@@ -15,7 +15,7 @@ from gateway.connection import RingConnection, Sink
 from gateway.watchdog import Watchdog
 
 REOPEN_BASE_SECONDS: Final = 0.25
-REOPEN_MAX_SECONDS: Final = 15.0
+REOPEN_MAX_SECONDS: Final = 5.0
 WORKED_SECONDS: Final = 2.0  # an adapter that held so long is opened again at once
 CHECK_SECONDS: Final = 5.0
 

@@ -7,6 +7,7 @@ import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core import clock, config, log
 from gateway.health import Health, read_status
@@ -52,37 +53,35 @@ def diagnose(*, as_json: Json = False) -> None:
     else:
         table = Table("", "check", "found", "what to do", box=None, pad_edge=False)
         for finding in findings:
-            mark = "[green]ok[/]" if finding.ok else "[red]FAIL[/]"
-            table.add_row(mark, finding.check, finding.detail, "" if finding.ok else finding.remedy)
+            # As Text: an error such as "[Errno 2]" is no markup.
+            mark = Text("ok", "green") if finding.ok else Text("FAIL", "red")
+            remedy = "" if finding.ok else finding.remedy
+            table.add_row(mark, Text(finding.check), Text(finding.detail), Text(remedy))
         Console().print(table)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 def _show(health: Health) -> None:
-    console = Console()
     spool = health.spool
-    oldest = (
-        f", oldest {max(0, clock.unix_ms() - spool.oldest_ms) // 1000} s" if spool.oldest_ms else ""
-    )
-    console.print(f"gateway {health.gateway}, pid {health.pid}, up {health.uptime_s} s")
+    age = f", oldest {(clock.unix_ms() - spool.oldest_ms) // 1000} s" if spool.oldest_ms else ""
+    uplink = "up" if health.mqtt_up else f"DOWN: {health.mqtt_problem}"
+    radio = "scanning" if health.scanning else f"DOWN: {health.adapter_problem}"
+    failing = f", FAILING: {spool.failing}" if spool.failing else ""
+    alarm = f", ALARM: {health.delivery_alarm}" if health.delivery_alarm else ""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"gateway  {health.gateway}, pid {health.pid}, up {health.uptime_s} s")
+    console.print(f"mqtt     {uplink}, connected {health.mqtt_connects} times")
     console.print(
-        f"mqtt     {'up' if health.mqtt_up else 'DOWN: ' + health.mqtt_problem},"
-        f" connected {health.mqtt_connects} times"
-    )
-    console.print(
-        f"spool    {spool.pending} pending, {spool.sent} sent{oldest},"
-        f" {spool.quarantined} quarantined, {spool.dropped} dropped"
-        + (f", FAILING: {spool.failing}" if spool.failing else "")
+        f"spool    {spool.pending} pending, {spool.sent} sent{age},"
+        f" {spool.quarantined} quarantined, {spool.dropped} dropped{failing}"
     )
     console.print(
         f"delivery {health.acknowledged} acknowledged, {health.window} waiting,"
-        f" {health.resends} resent, {health.held} held"
-        + (f", ALARM: {health.delivery_alarm}" if health.delivery_alarm else "")
+        f" {health.resends} resent, {health.held} held{alarm}"
     )
-    radio = "scanning" if health.scanning else f"DOWN: {health.adapter_problem}"
     console.print(f"radio    {radio}, {health.malformed} malformed records")
     table = Table("ring", "link", "rssi", "last problem", box=None, pad_edge=False)
     for ring in health.rings:
         strength = "" if ring.rssi is None else str(ring.rssi)
-        table.add_row(ring.ring or "?", ring.state, strength, ring.reason)
+        table.add_row(ring.ring or "?", ring.state, strength, Text(ring.reason))
     console.print(table)

@@ -14,7 +14,7 @@ from core import clock, log
 from firmware_bridge import gatt, tap
 from gateway import link
 
-DISCONNECT_SECONDS: Final = 5.0
+DISCONNECT_SECONDS: Final = 1.0
 _ATT_HEADER_BYTES: Final = 3
 
 _log = log.get("gateway.ble")

@@ -28,7 +28,8 @@ WILL_DELAY_SECONDS: Final = 15
 """A gateway that is back so soon was never reported lost."""
 RECEIVE_MAXIMUM: Final = 200
 BACKOFF_BASE_SECONDS: Final = 0.5
-BACKOFF_MAX_SECONDS: Final = 30.0
+BACKOFF_MAX_SECONDS: Final = 8.0
+"""Short: an outage is over for users only when this wait is."""
 
 _log = log.get("gateway.uplink")
 
@@ -140,7 +141,7 @@ class Uplink:
         """Tell the gateway's presence."""
         return self.publish(edge.state_topic(self._gateway), self._state(state), retain=True)
 
-    async def stop(self, *, grace_seconds: float = 2.0) -> None:
+    async def stop(self, *, grace_seconds: float = 1.0) -> None:
         """Say goodbye and end; waits for the broker's answer only so long."""
         self._farewell = self.publish_state("stopping")
         if self._farewell is not None:

@@ -1,0 +1,129 @@
+"""`pinghub gateway`: what it shows of a gateway that runs, and of one that does not."""
+
+import json
+import os
+from typing import get_args
+
+import pytest
+
+from core import clock, edge
+from core.errors import ConfigError
+from gateway import health
+from gateway.adapter import check_backend
+from gateway.cli import app
+from gateway.diagnose import REFUSED_REMEDIES
+from gateway.spool import Stats
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PINGHUB_HOME", str(tmp_path))
+    monkeypatch.setenv("PINGHUB_CONFIG", str(tmp_path / "none.toml"))
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    return folder
+
+
+def a_health(**changes) -> health.Health:
+    fields = {
+        "gateway": "gw-1",
+        "session": "s",
+        "pid": os.getpid(),
+        "t": clock.unix_ms(),
+        "uptime_s": 5,
+        "rss_kib": 1,
+        "state": "online",
+        "mqtt_up": False,
+        "mqtt_connects": 1,
+        "mqtt_problem": "unreachable",
+        "scanning": True,
+        "adapter_openings": 1,
+        "rings": (health.RingHealth(ring="00" * 8, state="live", rssi=-50),),
+        "spool": Stats(3, 2, 1, clock.unix_ms() - 9000, 4, 0, "disk is full", {"bad_tag": 1}),
+        "window": 2,
+        "resends": 0,
+        "held": 7,
+        "delivery_alarm": "no_subscribers",
+    }
+    return health.Health(**(fields | changes))
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        app(arguments)
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def test_without_a_running_gateway_status_says_so_and_fails(home, capsys):
+    assert run("status") == 1
+    assert "pinghub gateway run" in capsys.readouterr().out
+    assert run("status", "--json") == 1
+    assert json.loads(capsys.readouterr().out) is None
+
+
+def test_status_shows_what_is_wrong(home, capsys):
+    health.write_status(home / "status.json", a_health())
+    assert run("status") == 0
+    shown = capsys.readouterr().out
+    for word in ("DOWN: unreachable", "3 pending, 2 sent", "disk is full", "no_subscribers"):
+        assert word in shown
+    assert run("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["spool"]["refused"] == {"bad_tag": 1}
+
+
+@pytest.mark.parametrize("changes", [{"t": 0}, {"pid": 2**22 - 1}])
+def test_what_a_dead_gateway_has_left_is_no_status(home, changes):
+    health.write_status(home / "status.json", a_health(**changes))
+    assert health.read_status(home / "status.json") is None
+
+
+def test_half_a_status_file_is_no_status(home):
+    (home / "status.json").write_text('{"gateway": "gw')
+    assert health.read_status(home / "status.json") is None
+
+
+def test_the_status_file_is_private(home):
+    health.write_status(home / "status.json", a_health())
+    assert (home / "status.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_diagnose_asks_a_running_gateway_and_names_a_remedy_for_each_fault(home, capsys):
+    health.write_status(home / "status.json", a_health())
+    assert run("diagnose", "--json") == 1
+    findings = {item["check"]: item for item in json.loads(capsys.readouterr().out)}
+    for check in ("settings", "spool", "mqtt", "delivery", "refused: bad_tag"):
+        assert not findings[check]["ok"]
+        assert findings[check]["remedy"]
+    assert findings["bluetooth"]["ok"]
+
+
+def test_diagnose_alone_looks_at_spool_broker_and_adapter(home, capsys, monkeypatch):
+    monkeypatch.setenv("PINGHUB_GATEWAY__ID", "gw-1")
+    monkeypatch.setenv("PINGHUB_GATEWAY__MQTT_URL", "mqtt://127.0.0.1:9")
+    monkeypatch.setenv("PINGHUB_GATEWAY__BLE_BACKEND", "bumble:tcp-client:127.0.0.1:9")
+    (home / "spool.db").write_text("no database")
+    assert run("diagnose", "--json") == 1
+    findings = {item["check"]: item for item in json.loads(capsys.readouterr().out)}
+    assert findings["settings"]["ok"]
+    assert {name for name, item in findings.items() if not item["ok"]} == {
+        "spool",
+        "mqtt",
+        "bluetooth",
+    }
+    assert (home / "spool.db").read_text() == "no database"
+
+
+def test_every_reason_of_the_contract_has_a_remedy():
+    assert set(REFUSED_REMEDIES) == set(get_args(edge.RejectCode))
+
+
+@pytest.mark.parametrize("backend", ["", "bumble", "bumble:", "hci0", "usb:0"])
+def test_a_backend_that_cannot_be_understood_is_refused(backend):
+    with pytest.raises(ConfigError, match=r"gateway\.ble_backend"):
+        check_backend(backend)
+
+
+@pytest.mark.parametrize("backend", ["auto", "bumble:usb:0", "bumble:tcp-client:127.0.0.1:9544"])
+def test_a_backend_of_either_kind_is_taken(backend):
+    check_backend(backend)
