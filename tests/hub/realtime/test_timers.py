@@ -1,0 +1,57 @@
+"""One timer serves all deadlines, also those that move."""
+
+import asyncio
+
+from hub.realtime.timers import Timers
+from tests.hub.realtime.house import until
+
+
+class Alarm:
+    """A member that notes when it was called and sets its next deadline."""
+
+    def __init__(self, deadline: float, step_seconds: float = 1000.0) -> None:
+        self.deadline = deadline
+        self.scheduled_at = 0.0
+        self.calls: list[float] = []
+        self._step_seconds = step_seconds
+
+    def on_time(self, now: float) -> None:
+        self.calls.append(now)
+        self.deadline = now + self._step_seconds
+
+
+async def test_each_is_called_at_its_deadline_and_again_at_the_next():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    late, soon = Alarm(now() + 0.06), Alarm(now() + 0.02, step_seconds=0.02)
+    timers.add(late)
+    timers.add(soon)
+    await until(lambda: late.calls and len(soon.calls) >= 3)
+    assert soon.calls[0] < late.calls[0]
+    timers.close()
+
+
+async def test_a_deadline_that_moves_forward_is_met_and_one_that_moves_away_waits():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    first, second = Alarm(now() + 1000), Alarm(now() + 0.02)
+    timers.add(first)
+    timers.add(second)
+    second.deadline = now() + 1000
+    first.deadline = now() + 0.05
+    timers.update(first)
+    await until(lambda: first.calls)
+    assert second.calls == []
+    timers.close()
+
+
+async def test_who_was_removed_is_not_called():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    gone, there = Alarm(now() + 0.01), Alarm(now() + 0.03)
+    timers.add(gone)
+    timers.add(there)
+    timers.remove(gone)
+    await until(lambda: there.calls)
+    assert gone.calls == []
+    timers.close()
