@@ -1,5 +1,7 @@
 """The tables of codes agree with the published protocol and with what SDKs do on each range."""
 
+from pathlib import Path
+
 import pytest
 
 from hub.realtime import codes
@@ -34,3 +36,24 @@ def test_temporary_errors_are_those_that_a_repetition_may_cure():
 
 def test_a_close_reason_fits_into_a_close_frame():
     assert all(len(item.reason.encode()) <= 123 for item in codes.DISCONNECTS)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [*codes.ERRORS, *codes.DISCONNECTS, *codes.UNSUBSCRIBES],
+    ids=lambda item: str(item.code),
+)
+def test_every_code_is_in_the_documentation(
+    item: codes.Error | codes.Disconnect | codes.Unsubscribe,
+):
+    text = Path("docs/realtime.md").read_text()
+    message = item.message if isinstance(item, codes.Error) else item.reason
+    row = next(
+        line for line in text.splitlines() if line.startswith(f"| {item.code} | {message} |")
+    )
+    if isinstance(item, codes.Disconnect):
+        assert f"| {'yes' if item.reconnects else 'no'} |" in row
+    if isinstance(item, codes.Unsubscribe):
+        assert ("| yes" in row) == item.resubscribes
+    if isinstance(item, codes.Error):
+        assert ("temporary" in row) == item.temporary
