@@ -209,3 +209,82 @@ async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
         ) LIKE '%app.user_id()%'""",
     )
     assert not bare
+
+
+CHANGEABLE = {
+    "users": {"full_name", "timezone", "locale", "onboarding_completed_at", "last_login_at"},
+    "sessions": {"revoked_at"},
+    "profiles": {
+        "username",
+        "display_name",
+        "bio",
+        "visibility",
+        "privacy_settings",
+        "last_active_at",
+    },
+    "rings": {"label", "status"},
+    "gateways": {"name"},
+    "conversation_members": {"last_read_id", "muted_until"},
+}
+"""What an interface acting for a user may change; counters, owners and roles are not among it."""
+
+UNREADABLE = {
+    "users": {"email_hash"},
+    "sessions": {"token_hash"},
+    "rings": {"tap_key", "id_key", "claim_code_hash", "nfc_uid_hash", "key_id"},
+    "gateways": {"claim_hash", "public_key"},
+    "ring_taps": {"raw", "session_hash", "peer_eid"},
+}
+
+
+@pytest.mark.req("SEC-01")
+@pytest.mark.parametrize("login", ["ping_api", "ping_worker"])
+async def test_secrets_are_not_readable_even_to_their_owner(catalogue, login: str) -> None:
+    for table, columns in UNREADABLE.items():
+        for column in columns:
+            assert not await catalogue.fetchval(
+                "SELECT has_column_privilege($1, $2, $3, 'SELECT')", login, table, column
+            ), f"{table}.{column}"
+
+
+async def test_only_the_listed_columns_can_be_changed(catalogue) -> None:
+    found: dict[str, set[str]] = {}
+    for row in await catalogue.fetch(
+        """SELECT relname, attname FROM pg_attribute
+        JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND attnum > 0
+        AND relname <> 'idempotency_keys'
+        AND (has_column_privilege('ping_api', attrelid, attnum, 'UPDATE')
+          OR has_column_privilege('ping_worker', attrelid, attnum, 'UPDATE'))"""
+    ):
+        found.setdefault(row["relname"], set()).add(row["attname"])
+    assert found == CHANGEABLE
+
+
+async def test_an_admin_is_entered_for_one_transaction_and_reads_the_audit_log(
+    database: Database,
+) -> None:
+    connection = await asyncpg.connect(database.api_url)
+    try:
+        await connection.execute("SELECT FROM audit_log")
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE ping_admin")
+            await connection.fetch("SELECT action FROM audit_log")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with connection.transaction():
+                    await connection.execute("SELECT id FROM users")
+        assert await connection.fetchval("SELECT current_user") == "ping_api"
+        for role in ("ping_owner", "ping_definer", "ping_system"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"SET ROLE {role}")
+    finally:
+        await connection.close()
+
+
+async def test_the_reader_of_analytics_sees_no_table(catalogue, database: Database) -> None:
+    assert not await names(
+        catalogue,
+        """SELECT relname FROM pg_class
+        WHERE relkind IN ('r', 'p') AND relnamespace IN ('public'::regnamespace)
+        AND has_any_column_privilege('ping_reader', oid, 'SELECT, INSERT, UPDATE')""",
+    )

@@ -253,10 +253,10 @@ async def test_connections_that_are_reset_are_unavailable(server: Server) -> Non
     port = proxy.sockets[0].getsockname()[1]
     pool = await Pool.open(server.url.replace(f":{server.port}/", f":{port}/"), max_size=2)
     try:
-        for _ in range(20):
+        for _ in range(8):
             await assert_unavailable(sleep(pool))
             assert await ask(pool) == 1
-        assert resets == 20
+        assert resets == 8
     finally:
         await pool.close()
         proxy.close()
