@@ -10,7 +10,7 @@ RUNS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 1
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python "$$HOME"/.pyenv/versions/3.1[12].*/bin/python; do \
 	"$$python" -c '$(RUNS)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
-NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --loglevel=error
+NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
 .PHONY: up test soak check lint fmt bench requirements lock docs install install-dev clean help
 

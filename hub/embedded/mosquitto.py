@@ -136,6 +136,7 @@ def _download(folder: Path, options: list[str]) -> None:
     )
     installed = _run(["dpkg-query", "-f", "${Package}\n", "-W"], folder).split()
     _run(["apt-get", *options, "download", *needed(dependencies, installed)], folder)
+    UNPACKED.mkdir(parents=True)
     for package in folder.glob("*.deb"):
         _run(["dpkg-deb", "-x", str(package), str(UNPACKED)], folder)
 
