@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import signal
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -256,3 +257,43 @@ async def test_radio_silence_without_a_word_is_noticed_by_the_link(
         radio.link.silence(ring.address)
         await eventually(lambda: not connection.link.is_linked, "the loss")
         assert connection.link.reason
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.req("RNG-05")
+def test_everything_killed_in_any_order_loses_no_tap_and_invents_none(
+    start_rings, start_gateway, hub, server
+):
+    """The long twin of the tests above: seeded, so that a failure can be repeated."""
+    chance = random.Random(20260)
+    rings = start_rings(count=5)
+    gateway = start_gateway(rings)
+    pressed: list[Key] = []
+    for _ in range(40):
+        pressed += [press(rings, chance.randint(1, 5)) for _ in range(chance.randint(5, 45))]
+        match chance.choice(("gateway", "rings", "broker", "hub", "out of reach")):
+            case "gateway":
+                gateway.kill()
+                pressed.append(press(rings, 1))
+                gateway.start()
+            case "rings":
+                rings.kill()
+                rings.start()
+            case "broker":
+                server.kill()
+                pressed += [press(rings, number) for number in range(1, 6)]
+                server.restart()
+            case "hub":
+                # It commits and dies before its word is out.
+                hub.acknowledging = not hub.acknowledging
+            case _:
+                name = ring_id(chance.randint(1, 5)).hex()
+                rings.ask({"silence": name})
+                pressed += [press(rings, number) for number in range(1, 6)]
+                rings.ask({"restore": name})
+    hub.acknowledging = True
+    hub.wait_for(*pressed, seconds=60)
+    assert hub.rows.keys() == set(pressed)
+    assert all(is_genuine(event) for event in hub.rows.values())
+    wait_until(lambda: rings_are_empty(rings), "the rings to be acknowledged", 60)
