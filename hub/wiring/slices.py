@@ -7,7 +7,7 @@ import msgspec
 
 from core.db import Tx
 from hub.domains.events.schemas import Consumer
-from hub.domains.housekeeping import tasks as housekeeping
+from hub.domains.housekeeping import service as housekeeping
 from hub.domains.profiles import tasks as profiles
 
 

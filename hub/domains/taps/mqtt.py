@@ -10,6 +10,7 @@ from core import edge
 from core.edge import Ack, AckMessage, RejectCode, TapEvent
 from firmware_bridge import tap
 from hub.domains.gateways.schemas import Answer, Message
+from hub.domains.taps.rules import refuse
 from hub.domains.taps.schemas import Answered, Arrival, Refusal
 
 # What is kept of a message that does not decode: enough to recognise it, too little to fill disks.
@@ -44,19 +45,6 @@ def read_tap(message: Message) -> Arrival | Refusal | None:
     if not agree:
         return refuse(Arrival(gateway_id, event, record, message.received_ms), "malformed")
     return Arrival(gateway_id, event, record, message.received_ms)
-
-
-def refuse(arrival: Arrival, reason: RejectCode) -> Refusal:
-    """Return the refusal of a tap that was read."""
-    event = arrival.event
-    return Refusal(
-        gateway_id=arrival.gateway_id,
-        reason=reason,
-        device_id=event.ring,
-        boot=event.boot,
-        seq=event.seq,
-        raw=event.raw,
-    )
 
 
 def write_acks(verdicts: Iterable[Answered]) -> list[Answer]:

@@ -1,10 +1,10 @@
-"""When a tap happened, judged from clocks of different worth."""
+"""When a tap happened, judged from clocks of different worth; what is told of a refused one."""
 
 from datetime import UTC, datetime
 from typing import Final
 
-from core.edge import TapEvent, TimeSource
-from hub.domains.taps.schemas import TapTime
+from core.edge import RejectCode, TapEvent, TimeSource
+from hub.domains.taps.schemas import Arrival, Refusal, TapTime
 
 # Before the first ring was made: a clock that says less was never set.
 _OLDEST_CREDIBLE_MS: Final = 1_704_067_200_000  # 2024-01-01
@@ -29,6 +29,19 @@ def tap_time(event: TapEvent, received_ms: int) -> TapTime:
     if ahead_ms > 0:
         return _time(received_ms, stated_ms + ahead_ms, event.t_src)
     return _time(event.t, stated_ms, event.t_src)
+
+
+def refuse(arrival: Arrival, reason: RejectCode) -> Refusal:
+    """Return the refusal of a tap that was read."""
+    event = arrival.event
+    return Refusal(
+        gateway_id=arrival.gateway_id,
+        reason=reason,
+        device_id=event.ring,
+        boot=event.boot,
+        seq=event.seq,
+        raw=event.raw,
+    )
 
 
 def _age_ms(event: TapEvent) -> int:

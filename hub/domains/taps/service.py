@@ -13,8 +13,7 @@ from core.errors import DomainError
 from firmware_bridge import tap
 from hub.domains.gateways import service as gateways
 from hub.domains.taps import queries
-from hub.domains.taps.mqtt import refuse
-from hub.domains.taps.rules import tap_time
+from hub.domains.taps.rules import refuse, tap_time
 from hub.domains.taps.schemas import Answered, Arrival, Refusal, RingKey, TapRow, Verdict
 
 REFUSED_KEPT_MAX: Final = 1000

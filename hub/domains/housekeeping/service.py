@@ -1,4 +1,4 @@
-"""Periodic tasks that make room before it is needed and forget what nobody may need again."""
+"""Periodic work that makes room before it is needed and forgets what nobody may need again."""
 
 from typing import Final
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from core.actor import SYSTEM
 from core.db import Pool, begin
-from hub.domains.housekeeping import tasks
+from hub.domains.housekeeping import service
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import connect, create_user
 
@@ -27,8 +27,8 @@ async def test_partitions_of_the_coming_months_exist_afterwards(
     before = await admin.fetchval(query)
     for _ in range(2):
         async with begin(system_pool, SYSTEM) as tx:
-            await tasks.create_partitions(tx)
-    assert await admin.fetchval(query) >= max(before, tasks.PARTITIONS_AHEAD_MONTHS + 2)
+            await service.create_partitions(tx)
+    assert await admin.fetchval(query) >= max(before, service.PARTITIONS_AHEAD_MONTHS + 2)
 
 
 async def test_expired_idempotency_keys_are_forgotten(admin: Any, system_pool: Pool) -> None:
@@ -44,7 +44,7 @@ async def test_expired_idempotency_keys_are_forgotten(admin: Any, system_pool: P
             age,
         )
     async with begin(system_pool, SYSTEM) as tx:
-        await tasks.purge_idempotency_keys(tx)
+        await service.purge_idempotency_keys(tx)
     assert await admin.fetchval("SELECT array_agg(key) FROM idempotency_keys") == ["young"]
 
 
@@ -69,7 +69,7 @@ async def test_done_tasks_are_forgotten_after_a_week_and_dead_letters_are_not(
             age,
         )
     async with begin(system_pool, SYSTEM) as tx:
-        await tasks.purge_consumer_tasks(tx)
+        await service.purge_consumer_tasks(tx)
     left = await admin.fetchval("SELECT array_agg(consumer ORDER BY consumer) FROM consumer_tasks")
     assert left == ["dead", "open", "young"]
 
@@ -82,5 +82,5 @@ async def test_refused_taps_are_forgotten_after_ninety_days(admin: Any, system_p
         """
     )
     async with begin(system_pool, SYSTEM) as tx:
-        await tasks.purge_rejected_taps(tx)
+        await service.purge_rejected_taps(tx)
     assert await admin.fetchval("SELECT array_agg(seq) FROM rejected_taps") == [2]
