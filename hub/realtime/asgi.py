@@ -141,6 +141,8 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
     metrics.CONNECTIONS_ACCEPTED.labels(transport="websocket").inc()
     # Only JSON is spoken here so far; a Protobuf client is told so in a way it understands.
     refusal = codes.CLOSE_INAPPROPRIATE_PROTOCOL if wants_protobuf else None
+    if hub.draining:  # since the handshake began
+        refusal = codes.CLOSE_SHUTDOWN
     await _Carrier(hub, receive, send).run(refusal)
 
 

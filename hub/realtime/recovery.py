@@ -31,7 +31,7 @@ def missed(since: StreamPosition, history: History, limit: int) -> list[Publicat
         return None
     count = history.top.offset - since.offset
     publications = history.publications
-    if count < 0 or count > limit or len(publications) != count:
+    if count > limit or len(publications) != count:
         return None
     if count and (
         publications[0].offset != since.offset + 1 or publications[-1].offset != history.top.offset
