@@ -17,8 +17,9 @@ NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-no
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
 
-test: lint ## lint, types and every test but the long ones (ARGS="-k ring" selects)
-	$(BIN)/pytest $(ARGS)
+# Tests also run when lint fails: one run shows everything that is wrong.
+test: install-dev ## lint, types and every test but the long ones (ARGS="-k ring" selects)
+	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; $(BIN)/pytest $(ARGS) && exit $$lint
 
 soak: install-dev ## long outages and full-size chaos
 	$(BIN)/pytest -m soak --timeout 1800 $(ARGS)
