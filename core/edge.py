@@ -62,8 +62,8 @@ class Ack(Payload, frozen=True, kw_only=True):
     boot: U32
     sack: list[tuple[int, int]] = []
     """Inclusive ranges of seqs that are committed; the gateway may forget them."""
-    rej: list[tuple[int, RejectCode]] = []
-    """Refused for good: quarantine, never resend."""
+    rej: list[tuple[int, str]] = []
+    """Refused for good: quarantine, never resend. A RejectCode, or one of a newer hub."""
 
 
 class AckMessage(Payload, frozen=True, kw_only=True):
