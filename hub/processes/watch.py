@@ -65,7 +65,7 @@ def follow(url: str, say: Say, *, as_json: bool = False) -> None:
 def demo_users(url: str) -> list[DemoUser]:
     """Return whom one may sign in as, or raise ConfigError with what to do."""
     try:
-        page = _get(f"{url}/v1/auth/development/users")
+        page = get(f"{url}/v1/auth/development/users")
     except OSError as error:
         raise ConfigError(f"{url} does not offer demo users ({error}): {_ADVICE}") from None
     return msgspec.convert(page["items"], list[DemoUser])
@@ -75,7 +75,7 @@ async def _follow_user(url: str, user: DemoUser, say: Say, *, as_json: bool) -> 
     positions: dict[str, dict[str, Any]] = {}
     while True:
         try:
-            token = await asyncio.to_thread(_sign_in, url, user.id)
+            token = await asyncio.to_thread(sign_in, url, user.id)
             async with connect(_websocket_url(url), max_size=1 << 20) as socket:
                 await _receive(socket, token, positions, _Narrator(url, token, user, say, as_json))
         except (OSError, WebSocketException, TimeoutError, msgspec.MsgspecError):
@@ -129,7 +129,7 @@ class _Narrator:
     async def _tap(self, tap: dict[str, Any]) -> str:
         ring_id = tap["ring_id"]
         if ring_id not in self._labels:
-            rings = await asyncio.to_thread(_get, f"{self._url}/v1/rings", self._token)
+            rings = await asyncio.to_thread(get, f"{self._url}/v1/rings", self._token)
             self._labels = {ring["id"]: ring["label"] or "a ring" for ring in rings["items"]}
         parts = [
             _clock(),
@@ -163,7 +163,8 @@ def _clock() -> str:
     return datetime.now(UTC).astimezone().strftime("%H:%M:%S")
 
 
-def _sign_in(url: str, user_id: UUID) -> str:
+def sign_in(url: str, user_id: UUID) -> str:
+    """Return an access token of a demo user."""
     body = json.dumps({"user_id": str(user_id)}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(  # noqa: S310  # the hub's own address
@@ -173,7 +174,8 @@ def _sign_in(url: str, user_id: UUID) -> str:
         return msgspec.json.decode(response.read())["access_token"]
 
 
-def _get(url: str, token: str = "") -> dict[str, Any]:
+def get(url: str, token: str = "") -> dict[str, Any]:
+    """Return the JSON that a GET answers."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # the hub's own address
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310  # same

@@ -4,10 +4,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from hub.embedded import postgres
+from hub.embedded.child import free_port
 from hub.processes import leftovers
+from hub.processes.system import SERVICES
+from hub.processes.watch import demo_users, get, sign_in
+from tests.fixtures.mqtt import RestartableMqtt
+from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.stack import PROCESSES, Stack
 from tests.fixtures.waiting import wait_until
 
@@ -65,3 +72,35 @@ def test_children_killed_with_sigstop_first_are_still_stopped(start_stack: Calla
     stack.stop_all()
     assert time.monotonic() - started_at < 10
     assert leftovers.find(stack.home) == []
+
+
+def test_services_named_by_their_addresses_are_used_instead_of_embedded_ones(
+    start_stack: Callable[..., Stack],
+    start_redis: Callable[[], RestartableRedis],
+    start_mqtt: Callable[[], RestartableMqtt],
+    tmp_path: Path,
+):
+    database = postgres.start(tmp_path / "external", free_port())
+    try:
+        stack = start_stack(
+            settings={
+                "DATABASE_SUPERUSER_URL": database.url,
+                "REDIS_URL": start_redis().url,
+                "MQTT_URL": start_mqtt().url,
+            }
+        )
+        assert not any((stack.home / name / "server.log").exists() for name in SERVICES)
+        assert readyz(stack) == 200
+        boot, seq = stack.press(stack.rings[0]["device_id"])
+        wait_until(lambda: (boot, seq) in taps(stack), "the tap in the list", seconds=15)
+        stack.stop_all()
+        assert database.running
+    finally:
+        database.stop()
+
+
+def taps(stack: Stack) -> set[tuple[int, int]]:
+    """Return boot and seq of the first demo user's latest taps."""
+    user = demo_users(stack.url)[0]
+    page = get(f"{stack.url}/v1/rings/taps", sign_in(stack.url, user.id))
+    return {(tap["boot"], tap["seq"]) for tap in page["items"]}
