@@ -79,10 +79,12 @@ $(VENV)/installed-dev: requirements-dev.lock hub/embedded/requirements-amqtt.loc
 node_modules/.installed: package-lock.json | $(VENV)/installed
 	@echo "fetching the JS SDK"
 	@$(NPM_CI) --omit=dev
+	@$(BIN)/python -m hub.embedded.scalar
 	@touch $@
 
 node_modules/.installed-dev: package-lock.json | $(VENV)/installed-dev
 	@$(NPM_CI)
+	@$(BIN)/python -m hub.embedded.scalar
 	@touch $@ node_modules/.installed
 
 clean: ## remove what make has installed; data in .pinghub stays

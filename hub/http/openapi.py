@@ -14,20 +14,14 @@ from litestar.typing import FieldDefinition
 from msgspec import Struct
 
 from core.errors import CATALOGUE, DomainError
+from hub.embedded import scalar
 from hub.http import human_page
 from hub.http.auth import UNLIMITED
 
 _PROJECT: Final = Path(__file__).parents[2]
-_SCALAR: Final = Path("node_modules/@scalar/api-reference/dist/browser/standalone.js")
 _SCALAR_PATH: Final = "/schema/scalar.js"
-# The npm package drags in 280 MB that its bundle does not need, so it is no dependency: without a
-# copy in node_modules the browser fetches this very file, and runs it only if its hash is right.
-_SCALAR_CDN: Final = (
-    "https://cdn.jsdelivr.net/npm/@scalar/api-reference@1.72.1/dist/browser/standalone.js"
-)
-_SCALAR_HASH: Final = "sha384-U11tb2XnKvmwt8RlTvnwUnYgrN+ur4Xyh9htLhjajWNR/Oyl5AX5DEz00qRmlrmK"
 _CSP: Final = (
-    "default-src 'none'; script-src 'self' {script}; style-src 'unsafe-inline';"
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline';"
     " img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
 )
@@ -65,25 +59,28 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
             route_handlers=[],
             include_in_schema=False,
             opt=UNLIMITED,
-            response_headers={"Content-Security-Policy": _CSP.format(script=_SCALAR_CDN)},
+            response_headers={"Content-Security-Policy": _CSP},
         ),
     )
 
 
 class ScalarPage(ScalarRenderPlugin):
-    """Scalar from this hub when it is installed, else the pinned file of the CDN."""
+    """Scalar, served by this hub; without it, the way to the document and to Scalar."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002  # the plugin's interface
-        source = f'src="{_SCALAR_PATH}"'
+        reader = f'<script src="{_SCALAR_PATH}"></script>'
         if find_scalar() is None:
-            source = f'src="{_SCALAR_CDN}" integrity="{_SCALAR_HASH}" crossorigin="anonymous"'
+            reader = (
+                '<p>Read <a href="/schema/openapi.json">the document</a>, or run'
+                " <code>python -m hub.embedded.scalar</code> for a page like this one.</p>"
+            )
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ping Hub</title>'
             '<meta name="viewport" content="width=device-width,initial-scale=1"></head><body>'
             '<noscript>Read <a href="/schema/openapi.json">the document</a>.</noscript>'
             '<script id="api-reference" data-url="/schema/openapi.json"'
             ' data-configuration=\'{"withDefaultFonts":false,"telemetry":false}\'></script>'
-            f"<script {source}></script></body></html>"
+            f"{reader}</body></html>"
         ).encode()
 
 
@@ -102,7 +99,7 @@ class ClosedStructs(StructSchemaPlugin):
 
 def find_scalar() -> Path | None:
     """Return Scalar's bundle where npm has put it, or None."""
-    places = (folder / _SCALAR for folder in (Path.cwd(), _PROJECT))
+    places = (folder / scalar.BUNDLE for folder in (Path.cwd(), _PROJECT))
     return next((path for path in places if path.is_file()), None)
 
 
