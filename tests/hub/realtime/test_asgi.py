@@ -322,3 +322,33 @@ async def test_nothing_is_left_of_clients_that_went_away(house: House):
     await until(lambda: not house.hub.connections)
     assert house.hub._registry.channels == {}
     assert house.hub.timers._members == set()
+
+
+async def test_a_client_may_send_faster_than_it_is_served(house: House):
+    async with socket(house, "ann") as client:
+        for start in (1000, 2000, 3000):
+            await client.send(
+                *(
+                    {"id": number, "subscribe": {"channel": f"plain:{number}"}}
+                    for number in range(start, start + 120)
+                )
+            )
+        answers = [await client.receive() for _ in range(360)]
+        assert [item["id"] for item in answers] == [
+            number for start in (1000, 2000, 3000) for number in range(start, start + 120)
+        ]
+        assert sum("subscribe" in item for item in answers) == 127
+        assert {item["error"]["code"] for item in answers if "error" in item} == {106}
+
+
+async def test_an_application_that_fails_costs_one_command_only(house: House, monkeypatch):
+    async def broken(_claims: object, _channel: str) -> bool:
+        raise RuntimeError("database on fire")
+
+    async with socket(house, "ann") as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(house.hub, "_authorize", broken)
+            reply = await subscribe(client, "room:a")
+        assert reply["error"]["code"] == 100  # pyright: ignore[reportIndexIssue]
+        assert "fire" not in json.dumps(reply)
+        assert "subscribe" in await subscribe(client, "room:a")
