@@ -79,13 +79,13 @@ class System:
             "PYTHONUNBUFFERED": "1",
         }
         self._tap_every_seconds = tap_every_seconds
-        # Without embedded.toml: what the operator has set, and only that.
-        self.own = config.load({**environ, "PINGHUB_HOME": str(home / "no-embedded-settings")})
+        self.own = own_settings(home, environ)
         self.embedded: tuple[ServiceName, ...] = _to_embed(self.own)
         self._secrets = generated.secrets(home)
         self._services: dict[ServiceName, postgres.Postgres | child.Child] = {}
         self._rings_ports = (child.free_port(), child.free_port())
-        self.url = _public_url(self.own, ports)
+        # From this machine, also where `server.public_url` names a proxy.
+        self.url = f"http://127.0.0.1:{ports.hub}"
 
     def start_services(self) -> None:
         """Start the embedded services and write their addresses into embedded.toml."""
@@ -215,6 +215,11 @@ class System:
         generated.write_settings(self.home, sections)
 
 
+def own_settings(home: Path, environ: Mapping[str, str] = os.environ) -> config.Settings:
+    """Return what the operator has set, without what an earlier start has generated."""
+    return config.load({**environ, "PINGHUB_HOME": str(home / "no-embedded-settings")})
+
+
 def require_platform(embedded: tuple[ServiceName, ...]) -> None:
     """Raise ConfigError naming the services to install where they cannot be embedded."""
     if embedded and (sys.platform, platform.machine()) != ("linux", "x86_64"):
@@ -238,9 +243,3 @@ def _to_embed(own: config.Settings) -> tuple[ServiceName, ...]:
         "mqtt": own.mqtt.url,
     }
     return tuple(name for name in SERVICES if not addresses[name])
-
-
-def _public_url(own: config.Settings, ports: Ports) -> str:
-    if own.server.public_url != config.Server().public_url:
-        return own.server.public_url
-    return f"http://127.0.0.1:{ports.hub}"

@@ -19,7 +19,7 @@ from core.errors import ConfigError
 from hub.embedded import child
 from hub.processes import leftovers
 from hub.processes.supervisor import Change
-from hub.processes.system import Ports, System
+from hub.processes.system import Ports, System, own_settings
 from hub.processes.watch import demo_users, follow
 
 _KEPT_BY_RESET: Final = ("up.lock",)
@@ -58,7 +58,7 @@ def up(
             _reset(home, asked=not yes)
         if count := leftovers.stop(home):
             _say(f"stopped {count} processes that an earlier start has left behind")
-        hub_port = config.load().server.port
+        hub_port = own_settings(home).server.port
         ports = Ports(hub=hub_port, postgres=postgres_port, redis=redis_port, mqtt=mqtt_port)
         child.require_free(ports.hub, "the hub (server.port)")
         _rotate_logs(home)
@@ -72,8 +72,10 @@ def up(
                 system.prepare()
                 _say("database   ready, demo data is in")
                 system.start_processes()
-            _introduce(system, time.monotonic() - started_at)
-            threading.Thread(target=follow, args=(system.url, _say), daemon=True).start()
+            _say(f"\nPing Hub is ready after {time.monotonic() - started_at:.1f} s.\n")
+            if config.load(system.environment).server.mode == "development":
+                _introduce(system)
+                threading.Thread(target=follow, args=(system.url, _say), daemon=True).start()
             system.supervisor.run(lambda: asked.count > 0)
         except KeyboardInterrupt:
             asked.count = 1
@@ -158,7 +160,7 @@ def _rotate_logs(home: Path) -> None:
             path.replace(path.with_suffix(".log.1"))
 
 
-def _introduce(system: System, seconds: float) -> None:
+def _introduce(system: System) -> None:
     url = system.url
     users = demo_users(url)
     ada = users[0]
@@ -168,7 +170,6 @@ def _introduce(system: System, seconds: float) -> None:
     )
     names = ", ".join(user.full_name for user in users)
     _say(
-        f"\nPing Hub is ready after {seconds:.1f} s.\n\n"
         f"  Console   {url}/console\n"
         f"  Sign in   choose {names}; there are no passwords in development mode\n"
         f"  API       {url}/schema\n"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ConfigError
 from hub.embedded import postgres
 from hub.embedded.child import free_port
 from hub.processes import leftovers
-from hub.processes.system import SERVICES
+from hub.processes.system import SERVICES, own_settings, require_platform
 from hub.processes.watch import demo_users, get, sign_in
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.redis import RestartableRedis
@@ -97,6 +98,30 @@ def test_services_named_by_their_addresses_are_used_instead_of_embedded_ones(
         assert database.running
     finally:
         database.stop()
+
+
+def test_what_an_earlier_start_has_generated_is_not_taken_for_the_operators_wish(tmp_path: Path):
+    (tmp_path / "embedded.toml").write_text("[server]\nport = 1234\n[redis]\nurl = 'redis://x'\n")
+    own = own_settings(tmp_path, {"PINGHUB_CONFIG": str(tmp_path / "pinghub.toml")})
+    assert own.server.port == 8000
+    assert own.redis.url == ""
+    (tmp_path / "pinghub.toml").write_text("[server]\nport = 4321\n")
+    own = own_settings(tmp_path, {"PINGHUB_CONFIG": str(tmp_path / "pinghub.toml")})
+    assert own.server.port == 4321
+
+
+@pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("linux", "aarch64")])
+def test_where_services_cannot_be_embedded_their_names_and_settings_are_told(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str
+):
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    with pytest.raises(ConfigError) as refusal:
+        require_platform(("postgres", "mqtt"))
+    assert "DATABASE_SUPERUSER_URL" in str(refusal.value)
+    assert "MQTT_URL" in str(refusal.value)
+    assert "REDIS_URL" not in str(refusal.value)
+    require_platform(())
 
 
 def taps(stack: Stack) -> set[tuple[int, int]]:
