@@ -50,6 +50,8 @@ class TapEvent(Payload, frozen=True, kw_only=True):
     t_src: TimeSource = "none"
     rx_ms: int = 0
     """Unix milliseconds when the gateway received the record."""
+    tx_ms: int = 0
+    """Unix milliseconds, by the gateway's clock, of this sending; shows how far clocks differ."""
     rssi: int | None = None
     lat: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
     lon: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
@@ -106,6 +108,11 @@ def gateway_of(topic: str) -> str:
 def encode(payload: Payload) -> bytes:
     """Encode a payload as deterministic CBOR."""
     return cbor2.dumps(msgspec.to_builtins(payload, builtin_types=(bytes,)), canonical=True)
+
+
+def stamp(payload: bytes, sent_ms: int) -> bytes:
+    """Return an encoded TapEvent with the time of this sending."""
+    return cbor2.dumps({**cbor2.loads(payload), "tx_ms": sent_ms}, canonical=True)
 
 
 def decode(data: bytes, kind: type[_P]) -> _P:

@@ -216,7 +216,7 @@ class Gateway:
         sent: list[int] = []
         for row in self.delivery.due(now):
             topic = edge.tap_topic(self._settings.id, row.ring)
-            mid = self.uplink.publish(topic, row.payload)
+            mid = self.uplink.publish(topic, edge.stamp(row.payload, clock.unix_ms()))
             if mid is None:
                 break
             self.delivery.sent(row, mid, now)

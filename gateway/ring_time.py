@@ -63,8 +63,14 @@ class RingTime:
         """A STATUS round trip, `unix_ms` in its middle, showed this uptime."""
         known = self._heard(boot, unix_ms)
         uncertainty_ms = round_trip_ms / 2
-        if known.pin is None or uncertainty_ms <= _aged(known.pin, unix_ms):
-            known.pin = Pin(uptime_ms, unix_ms, uncertainty_ms)
+        pin = known.pin
+        if pin is not None and uncertainty_ms > _aged(pin, unix_ms):
+            expected = _by_pin(pin, uptime_ms)
+            # Both cannot be true when they differ more: our clock was set since, so the new one is.
+            apart_ms = abs(unix_ms - (expected.unix_ms or 0))
+            if apart_ms <= expected.uncertainty_ms + uncertainty_ms + 1:
+                return
+        known.pin = Pin(uptime_ms, unix_ms, uncertainty_ms)
 
     def date(self, boot: int, uptime_ms: int, received_ms: int, *, live: bool) -> TapTime:
         """Date a record; `live` when it was not replayed from the ring's memory."""

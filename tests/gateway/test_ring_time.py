@@ -94,3 +94,13 @@ def test_only_the_last_boots_are_remembered():
     for boot in range(1, 100):
         time.observe(boot, 0, EPOCH + boot * 1000, round_trip_ms=1)
     assert len(time.dump()) < 1000
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, -5000, 5000, 3_600_000])
+def test_a_gateway_clock_that_was_set_is_believed_at_the_next_look(jump_ms: int):
+    time = RingTime()
+    time.observe(1, 1000, EPOCH, round_trip_ms=1)
+    time.observe(1, 31_000, EPOCH + 30_000 + jump_ms, round_trip_ms=80)
+    when = time.date(1, 32_000, EPOCH + 31_005 + jump_ms, live=True)
+    assert when.unix_ms == EPOCH + 31_000 + jump_ms
+    assert when.uncertainty_ms >= 40

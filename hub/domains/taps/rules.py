@@ -18,6 +18,8 @@ def tap_time(event: TapEvent, received_ms: int) -> TapTime:
 
     A gateway without a synchronised clock is believed only in differences: the tap is dated back
     from its arrival. A time in the future is cut to the arrival, and what was cut is uncertainty.
+    So is how far the gateway's clock and ours differ, when it says what it had at sending: whether
+    it is wrong or the message was long on its way, nobody can tell.
     """
     if event.t is None:
         return TapTime(None, None, "none")
@@ -25,10 +27,11 @@ def tap_time(event: TapEvent, received_ms: int) -> TapTime:
     if event.t_src == "none" or event.t < _OLDEST_CREDIBLE_MS:
         age_ms = _age_ms(event)
         return _time(received_ms - age_ms, max(stated_ms, UNDATED_UNCERTAINTY_MS), "none")
+    apart_ms = abs(received_ms - event.tx_ms) if event.tx_ms else 0
     ahead_ms = event.t - received_ms
     if ahead_ms > 0:
-        return _time(received_ms, stated_ms + ahead_ms, event.t_src)
-    return _time(event.t, stated_ms, event.t_src)
+        return _time(received_ms, stated_ms + max(ahead_ms, apart_ms), event.t_src)
+    return _time(event.t, stated_ms + apart_ms, event.t_src)
 
 
 def refuse(arrival: Arrival, reason: RejectCode) -> Refusal:

@@ -41,6 +41,23 @@ def test_a_time_in_the_future_is_cut_to_the_arrival_and_the_cut_is_uncertainty()
     assert time.uncertainty_ms == HOUR_MS + 20
 
 
+@given(
+    wrong_by_ms=st.integers(-HOUR_MS, HOUR_MS),
+    age_ms=st.integers(0, 48 * HOUR_MS),
+    transit_ms=st.integers(0, 2000),
+)
+def test_a_clock_that_is_wrong_by_an_hour_leaves_the_time_within_its_uncertainty(
+    wrong_by_ms: int, age_ms: int, transit_ms: int
+) -> None:
+    sent_ms = NOW_MS - transit_ms
+    happened_ms = sent_ms - age_ms
+    time = tap_time(event(t=happened_ms + wrong_by_ms, tx_ms=sent_ms + wrong_by_ms), NOW_MS)
+    assert time.uncertainty_ms is not None
+    # A clock that is ahead by less than the message was on its way is the one thing that hides.
+    assert abs(ms(time.tapped_at) - happened_ms) <= time.uncertainty_ms + transit_ms
+    assert time.uncertainty_ms <= 20 + abs(wrong_by_ms) + transit_ms
+
+
 def test_an_unsynchronised_gateway_is_believed_only_in_differences() -> None:
     wrong = NOW_MS - HOUR_MS
     time = tap_time(event(t=wrong - 3000, rx_ms=wrong, t_src="none"), NOW_MS)
