@@ -10,6 +10,9 @@ RUNS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 1
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python "$$HOME"/.pyenv/versions/3.1[12].*/bin/python; do \
 	"$$python" -c '$(RUNS)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
+# Most tests wait more than they compute; files stay whole, as their services are shared.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
 .PHONY: up test soak check lint fmt bench requirements lock docs install install-dev clean help
@@ -19,7 +22,7 @@ up: install ## start everything on this machine (ARGS="--reset" starts anew)
 
 # Tests also run when lint fails: one run shows everything that is wrong.
 test: install-dev ## lint, types and every test but the long ones (ARGS="-k ring" selects)
-	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; $(BIN)/pytest $(ARGS) && exit $$lint
+	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; $(BIN)/pytest $(PARALLEL) $(ARGS) && exit $$lint
 
 soak: install-dev ## long outages and full-size chaos
 	$(BIN)/pytest -m soak --timeout 1800 $(ARGS)
