@@ -78,7 +78,7 @@ CREATE TRIGGER create_profile
 AFTER INSERT ON users
 FOR EACH ROW EXECUTE FUNCTION app.create_profile();
 
-CREATE TRIGGER note_message
+CREATE TRIGGER advance_conversation
 AFTER INSERT ON messages
 FOR EACH ROW EXECUTE FUNCTION app.note_message();
 

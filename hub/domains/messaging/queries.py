@@ -62,7 +62,8 @@ insert_message = query(
     Message,
     """
     INSERT INTO messages (conversation_id, kind, body, reply_to_id, client_key)
-    VALUES ($1, 'text', $2, $3, $4)
+    SELECT own.id, 'text', $2, $3, $4
+    FROM app.lock_conversation($1) AS own (id)
     ON CONFLICT (sender_id, client_key) DO NOTHING
     RETURNING id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
     """,

@@ -50,14 +50,16 @@ async def list_messages(
 
 async def send_message(tx: Tx, conversation_id: UUID, new: NewMessage) -> tuple[Message, bool]:
     """Write a message of the actor; with a client key used before, return that message instead."""
-    await get_conversation(tx, conversation_id)
     if new.reply_to_id is not None:
+        await get_conversation(tx, conversation_id)
         await _check_reply(tx, conversation_id, new.reply_to_id)
     message = await queries.insert_message.first(
         tx, conversation_id, new.body, new.reply_to_id, new.client_key
     )
     if message is not None:
         return message, True
+    # Nothing was written: either the conversation is not the actor's, or the key is known.
+    await get_conversation(tx, conversation_id)
     earlier = await queries.find_by_client_key.one(tx, new.client_key)
     if (earlier.conversation_id, earlier.body) != (conversation_id, new.body):
         raise DomainError("request.conflict", "The client_key belongs to another message.")

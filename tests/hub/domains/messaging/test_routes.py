@@ -1,11 +1,27 @@
 """Direct conversations and messages over REST."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
+from core.actor import SYSTEM
+from core.db import begin, query
 from core.ids import new_id
 from tests.fixtures.app import User, count_rows, idempotency_key
+
+
+PUBLISHED = query(
+    UUID,
+    """
+    SELECT (e.payload ->> 'message_id')::uuid
+    FROM outbox AS o
+    JOIN events AS e ON e.id = o.event_id
+    WHERE e.type = 'message.sent'
+    ORDER BY o.seq
+    """,
+    login="system",
+)
 
 
 async def open_conversation(user: User, partner: User) -> str:
@@ -51,6 +67,20 @@ async def test_one_cannot_talk_to_oneself_or_to_nobody(ada: User, system_pool):
         answer = await ada.client.post("/v1/conversations", json={"partner_id": str(partner)})
         assert (answer.status_code, answer.json()["code"]) == (422, "conversation.partner_invalid")
     assert await count_rows(system_pool, "conversations") == 0
+
+
+async def test_messages_are_published_in_the_order_in_which_they_are_listed(
+    ada: User, grace: User, system_pool
+):
+    conversation = await open_conversation(ada, grace)
+    await asyncio.gather(
+        *(send(user, conversation, f"{n}") for n in range(20) for user in (ada, grace))
+    )
+    listed = await ada.client.get(f"/v1/conversations/{conversation}/messages")
+    async with begin(system_pool, SYSTEM) as tx:
+        published = await PUBLISHED.all(tx)
+    assert len(published) == 40
+    assert published == [UUID(item["id"]) for item in reversed(listed.json()["items"])]
 
 
 @pytest.mark.req("MSG-01")
