@@ -1,9 +1,10 @@
 """One transaction of one actor, opened by its first query."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from core.actor import Actor
 from core.db.failure import translated
@@ -12,18 +13,22 @@ from core.db.pool import Pool
 network_forbidden: "ContextVar[Tx | None]" = ContextVar("network_forbidden", default=None)
 """The transaction around the current code; while it is open, nothing may wait for a network."""
 
-# Transaction-local settings (`true`), so that nothing of an actor outlives the transaction.
-_SET_CONTEXT = """
-SELECT
-  set_config('statement_timeout', $1, true),
-  set_config('app.user_id', $2, true),
-  set_config('app.role', $3, true),
-  set_config('app.actor_kind', $4, true),
-  set_config('app.request_id', $5, true),
-  set_config('app.ip', $6, true),
-  set_config('app.user_agent', $7, true),
-  set_config('app.endpoint', $8, true)
+# Transaction-local settings (`true`), so that nothing of an actor outlives the transaction. One
+# round trip with BEGIN, therefore without parameters: see `_literal`. The second timeout ends the
+# transaction of a process that is frozen or unreachable, so that its locks free the others.
+_OPENING = """
+BEGIN {mode}; SELECT
+  set_config('statement_timeout', {timeout}, true),
+  set_config('idle_in_transaction_session_timeout', {timeout}, true),
+  set_config('app.user_id', {user_id}, true),
+  set_config('app.role', {role}, true),
+  set_config('app.actor_kind', {kind}, true),
+  set_config('app.request_id', {request_id}, true),
+  set_config('app.ip', {ip}, true),
+  set_config('app.user_agent', {user_agent}, true),
+  set_config('app.endpoint', {endpoint}, true)
 """
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 _.,:;/()+*{}\-]*")
 
 
 class Tx:
@@ -50,8 +55,7 @@ class Tx:
         connection = await self._pool.acquire()
         try:
             with translated():
-                await connection.execute("BEGIN READ ONLY" if self._read_only else "BEGIN")
-                await connection.fetchrow(_SET_CONTEXT, *self._context())
+                await connection.execute(self._opening())
         except BaseException:
             await self._pool.discard(connection)
             raise
@@ -76,18 +80,27 @@ class Tx:
             # PostgreSQL answers COMMIT after a failed statement with ROLLBACK.
             raise RuntimeError("a statement had failed and was ignored: nothing is committed")
 
-    def _context(self) -> tuple[str, ...]:
+    def _opening(self) -> str:
         actor = self.actor
-        return (
-            str(self._pool.statement_timeout_ms),
-            str(actor.user_id or ""),
-            actor.role,
-            actor.kind,
-            actor.request_id,
-            actor.ip,
-            actor.user_agent,
-            actor.endpoint,
+        return _OPENING.format(
+            mode="READ ONLY" if self._read_only else "",
+            timeout=_literal(str(self._pool.statement_timeout_ms)),
+            user_id=_literal(str(actor.user_id or "")),
+            role=_literal(actor.role),
+            kind=_literal(actor.kind),
+            request_id=_literal(actor.request_id),
+            ip=_literal(actor.ip),
+            user_agent=_literal(actor.user_agent),
+            endpoint=_literal(actor.endpoint),
         )
+
+
+def _literal(text: str) -> str:
+    """Return SQL for a text: quoted where no character can mean anything, else as hex digits."""
+    if _PLAIN.fullmatch(text):
+        return f"'{text}'"
+    digits = text.replace("\0", "").encode(errors="replace").hex()
+    return f"convert_from(decode('{digits}', 'hex'), 'UTF8')"
 
 
 @asynccontextmanager

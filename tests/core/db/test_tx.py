@@ -7,6 +7,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.db import (
@@ -29,6 +31,10 @@ CONTEXT = query(
       current_setting('app.actor_kind', true), current_setting('app.ip', true),
       current_setting('app.endpoint', true))
     """,
+)
+TOLD = query(
+    str,
+    "SELECT current_setting('app.user_agent') || '|' || current_setting('app.endpoint')",
 )
 WHO = query(UUID, "SELECT app.user_id()")
 WHO_SLOWLY = query(UUID, "SELECT app.user_id() FROM pg_sleep(0.005)")
@@ -62,6 +68,44 @@ async def test_the_first_query_opens_the_transaction_with_its_actor(api_pool: Po
     async with begin(api_pool, actor) as tx:
         assert await CONTEXT.one(tx) == f"{user_id}|moderator|r-1|user|192.0.2.1|GET /v1/me"
         assert tx.is_open
+
+
+@given(agent=st.text(max_size=40), endpoint=st.text(max_size=40))
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(agent="x', true); DROP TABLE users; --", endpoint="\\' \\\\")
+@example(agent="{timeout} %s $1", endpoint="G\u00f6del \U0001f48d \0 \ud800")
+async def test_whatever_a_client_calls_itself_is_only_text(
+    api_pool: Pool, agent: str, endpoint: str
+) -> None:
+    actor = Actor(kind="user", user_id=UserId(new_id()), user_agent=agent, endpoint=endpoint)
+    async with begin(api_pool, actor) as tx:
+        said = await TOLD.one(tx)
+    storable = (
+        text.replace("\0", "").encode(errors="replace").decode() for text in (agent, endpoint)
+    )
+    assert said == "|".join(storable)
+
+
+async def test_a_process_that_freezes_inside_a_transaction_does_not_keep_its_locks(
+    database: Database,
+) -> None:
+    frozen = await Pool.open(database.system_url, statement_timeout_seconds=0.3)
+    other = await Pool.open(database.system_url, statement_timeout_seconds=5)
+    async with begin(other, SYSTEM) as tx:
+        await ADD_USER.one(tx, "Ada")
+    with pytest.raises(DomainError, match="unavailable"):
+        async with begin(frozen, SYSTEM) as holding:
+            await RENAME_ALL.run(holding, "Grace")
+            async with begin(other, SYSTEM) as tx:
+                await RENAME_ALL.run(tx, "Alan")
+    async with begin(other, SYSTEM) as tx:
+        assert await NAMES.all(tx) == ["Alan"]
+    await frozen.close()
+    await other.close()
 
 
 async def test_rows_appear_to_others_when_the_block_ends(system_pool: Pool) -> None:

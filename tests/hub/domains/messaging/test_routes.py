@@ -10,7 +10,6 @@ from core.db import begin, query
 from core.ids import new_id
 from tests.fixtures.app import User, count_rows, idempotency_key
 
-
 PUBLISHED = query(
     UUID,
     """
