@@ -7,6 +7,7 @@ on the event's id, so a relay that dies before its commit repeats the batch and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -38,6 +39,8 @@ _failures = Counter("relay_failures_total", "Batches rolled back", ["cause"])
 
 Publish = Callable[[list[PublishRequest]], Awaitable[object]]
 Kick = Callable[[Sequence[TaskKey]], Awaitable[None]]
+Wakes = asyncio.Queue[None]
+"""At most one wake-up for each lane; each is taken by one of them."""
 
 
 class Batch(msgspec.Struct):
@@ -64,6 +67,8 @@ def plan(batch: Sequence[OutboxEvent], members: Mapping[UUID, Sequence[UUID]]) -
             planned.deliveries.append(deliver(event, members))
         except UndeliverableError as error:
             planned.dead_letters[event.event_id] = str(error)
+        except Exception as error:  # noqa: BLE001  # ours, but the events behind it must go on
+            planned.dead_letters[event.event_id] = f"plan: {error!r}"[:500]
     return planned
 
 
@@ -132,8 +137,8 @@ async def sweep(pool: Pool, kick: Kick, settings: config.Relay) -> int:
 
 
 async def _publish(publish: Publish, planned: Batch) -> None:
-    requests = [item for delivery in planned.deliveries for item in requests_of(delivery)]
     try:
+        requests = [item for delivery in planned.deliveries for item in requests_of(delivery)]
         if requests:
             await publish(requests)
     except BrokerUnavailableError:
@@ -173,14 +178,14 @@ async def _main(settings: Settings) -> None:
     async def kick(keys: Sequence[TaskKey]) -> None:
         await queue.kick_tasks(tasks, keys)
 
-    wakes = [asyncio.Event() for _ in range(_LANES)]
+    wakes: Wakes = asyncio.Queue(_LANES)
     await broker.start()
     await tasks.startup()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(database.direct_url or system_url, wakes))
-            for wake in wakes:
-                group.create_task(_lane(pool, broker.publish_many, kick, settings.relay, wake))
+            for _ in range(_LANES):
+                group.create_task(_lane(pool, broker.publish_many, kick, settings.relay, wakes))
             group.create_task(_sweep_for_ever(pool, kick, settings.relay))
     finally:
         await broker.close()
@@ -188,23 +193,26 @@ async def _main(settings: Settings) -> None:
         await pool.close()
 
 
-async def _listen(url: str, wakes: Sequence[asyncio.Event]) -> None:
+async def _listen(url: str, wakes: Wakes) -> None:
     ready = False
     async for _ in listen(url, "outbox"):
         if not ready:
             ready = True
             _log.info("process_ready")
-        for wake in wakes:
-            wake.set()
+        wake_one(wakes)
+
+
+def wake_one(wakes: Wakes) -> None:
+    """Let one lane look: an idle one now, else the first that finds nothing more."""
+    with suppress(asyncio.QueueFull):
+        wakes.put_nowait(None)
 
 
 async def _lane(
-    pool: Pool, publish: Publish, kick: Kick, settings: config.Relay, wake: asyncio.Event
+    pool: Pool, publish: Publish, kick: Kick, settings: config.Relay, wakes: Wakes
 ) -> None:
     failures = 0
     while True:
-        # Cleared before reading: what is committed from here on wakes this lane again.
-        wake.clear()
         try:
             carried = await relay_batch(pool, publish, kick, settings, lanes=_LANES)
             failures = 0
@@ -213,8 +221,11 @@ async def _lane(
             _report("batch_failed", error, failures)
             await asyncio.sleep(pause_seconds(failures))
             continue
-        if not carried:
-            await _wait(wake, settings.poll_seconds)
+        if carried == settings.batch_max_events:
+            wake_one(wakes)  # there is more than one lane's work
+        elif not carried:
+            # A wake-up is taken before reading: what is committed from here on leaves another.
+            await _wait(wakes, settings.poll_seconds)
 
 
 async def _sweep_for_ever(pool: Pool, kick: Kick, settings: config.Relay) -> None:
@@ -227,12 +238,10 @@ async def _sweep_for_ever(pool: Pool, kick: Kick, settings: config.Relay) -> Non
         await asyncio.sleep(settings.sweep_seconds)
 
 
-async def _wait(wake: asyncio.Event, seconds: float) -> None:
-    try:
+async def _wait(wakes: Wakes, seconds: float) -> None:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await wake.wait()
-    except TimeoutError:
-        pass
+            await wakes.get()
 
 
 def _report(event: str, error: Exception, failures: int) -> None:

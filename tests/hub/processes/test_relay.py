@@ -198,6 +198,57 @@ async def test_an_event_that_the_broker_cannot_take_is_buried_alone(
     assert await admin.fetchval("SELECT count(*) FROM outbox") == 0
 
 
+@pytest.mark.parametrize("step", ["deliver", "requests_of"])
+async def test_an_event_on_which_our_own_code_fails_is_buried_and_blocks_nothing(
+    admin: Any,
+    system_pool: Pool,
+    broker: MemoryBroker,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    world = await create_world(admin)
+    poison = await emit(admin, world)
+    good = await emit(admin, world)
+    original = getattr(relay, step)
+
+    def fail_for_one(item: Any, *more: Any) -> Any:
+        if item.event_id == poison:
+            raise KeyError("a table of ours has no such row")
+        return original(item, *more)
+
+    monkeypatch.setattr(relay, step, fail_for_one)
+    await relay.relay_batch(system_pool, broker.publish_many, Kicks(), SETTINGS)
+    told = [item["id"] for item in await published(broker, f"taps:{world.user_id}")]
+    assert told == [str(good)]
+    assert await admin.fetchval("SELECT count(*) FROM outbox") == 0
+    assert await admin.fetchval("SELECT array_agg(event_id) FROM consumer_tasks") == [poison]
+
+
+async def test_a_notification_wakes_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+
+    async def relay_batch(*_args: Any, **_more: Any) -> int:
+        looks.append(None)
+        return 0
+
+    monkeypatch.setattr(relay, "relay_batch", relay_batch)
+    wakes: relay.Wakes = asyncio.Queue(2)
+    settings = config.Relay(poll_seconds=600)
+    nothing: Any = None
+    lanes = [
+        asyncio.create_task(relay._lane(nothing, nothing, nothing, settings, wakes))
+        for _ in range(2)
+    ]
+    for woken in range(4):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(looks) == 2 + woken
+        relay.wake_one(wakes)
+    for lane in lanes:
+        lane.cancel()
+    await asyncio.gather(*lanes, return_exceptions=True)
+
+
 async def test_an_event_erased_before_it_was_relayed_is_told_to_nobody(
     admin: Any, system_pool: Pool, broker: MemoryBroker
 ) -> None:
