@@ -31,6 +31,8 @@ from hub.wiring.events import Delivery, UndeliverableError, conversations_in, de
 # While one lane waits for PostgreSQL, the other computes or waits for Redis.
 _LANES: Final = 2
 _SWEEP_MAX_TASKS: Final = 1000
+# Between two batches: a lone event never waits for it, a stream of them shares transactions.
+_GATHER_SECONDS: Final = 0.005
 
 _log = log.get("relay")
 _published = Counter("relay_published_total", "Events published")
@@ -223,7 +225,9 @@ async def _lane(
             continue
         if carried == settings.batch_max_events:
             wake_one(wakes)  # there is more than one lane's work
-        elif not carried:
+        elif carried:
+            await asyncio.sleep(_GATHER_SECONDS)
+        else:
             # A wake-up is taken before reading: what is committed from here on leaves another.
             await _wait(wakes, settings.poll_seconds)
 

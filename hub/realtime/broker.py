@@ -31,7 +31,8 @@ class PublishRequest(msgspec.Struct, kw_only=True):
     """One publication. `data` and `info` are JSON texts, passed on byte for byte.
 
     With a key, a repetition inside the window returns the first position and publishes nothing. The
-    window is never shorter than the history, so a late repetition cannot appear twice in a stream.
+    window is never shorter than the history, so a late repetition cannot appear twice in a stream;
+    a broker may end it after thousands of further publications in the channel.
     """
 
     channel: str

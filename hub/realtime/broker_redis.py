@@ -34,6 +34,8 @@ _BACKOFF_SECONDS: Final = (0.05, 2.0)
 _SUBSCRIBE_CHUNK: Final = 500
 # The epoch must outlive the publications by far: when it goes, every subscriber is told of a gap.
 _META_TTL_SECONDS: Final = 90 * 24 * 3600
+# A stream remembers the idempotency keys of so many publications: more than relays have under way.
+_KEYS_MIN: Final = 5000
 _SCRIPTS: Final = {
     name: (resources.files("hub.realtime") / "lua" / f"{name}.lua").read_text()
     for name in ("publish", "history", "remove_history")
@@ -165,9 +167,12 @@ class RedisBroker:
 
     def _publish_arguments(self, request: PublishRequest) -> list[str | bytes | int]:
         key = request.idempotency_key
+        stream, meta = self._stream_keys(request.channel)
         return [
-            3,
-            *self._stream_keys(request.channel),
+            4,
+            stream,
+            meta,
+            f"{self._prefix}:keys:{{{request.channel}}}",
             f"{self._prefix}:result:{{{request.channel}}}:{key}",
             encode_payload(request),
             self._pubsub_channel(request.channel),
@@ -175,7 +180,9 @@ class RedisBroker:
             request.history.ttl_seconds,
             max(_META_TTL_SECONDS, 2 * request.history.ttl_seconds),
             ids.new_token(6),
+            key,
             max(request.idempotency_ttl_seconds, request.history.ttl_seconds) if key else 0,
+            max(_KEYS_MIN, 2 * request.history.size),
         ]
 
     async def _run(

@@ -11,6 +11,7 @@ import redis
 
 from core import config
 from core.errors import ConfigError
+from hub.realtime import broker_redis
 from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.redis_link import RedisAddress, parse_address
@@ -138,22 +139,42 @@ async def test_keys_outlive_the_history_and_everything_expires(
     server: RestartableRedis, broker: RedisBroker
 ):
     await broker.publish(note(1, key="event"))
+    await broker.publish(PublishRequest(channel="plain:a", data=b"1", idempotency_key="event"))
     await broker.history("room:empty", limit=0)
     with direct(server) as client:
-        assert client.ttl("ping:result:{room:a}:event") == pytest.approx(300, abs=5)
-        stream_ttl = client.ttl("ping:stream:{room:a}")
-        assert stream_ttl == pytest.approx(60, abs=5)
+        assert client.ttl("ping:keys:{room:a}") == pytest.approx(300, abs=5)
+        assert client.ttl("ping:result:{plain:a}:event") == pytest.approx(300, abs=5)
+        assert client.ttl("ping:stream:{room:a}") == pytest.approx(60, abs=5)
         for key in client.scan_iter():
             assert client.ttl(key) > 0, key
-        await broker.publish(
-            PublishRequest(
-                channel="room:b",
-                data=b"1",
-                history=HistoryOptions(5, 86_400),
-                idempotency_key="event",
-            )
+
+
+async def test_a_stream_remembers_its_keys_as_long_as_it_goes_on(
+    server: RestartableRedis, broker: RedisBroker
+):
+    """Also beyond the window of the first: what the stream may still show is not shown twice."""
+    await broker.publish(note(1, key="event"))
+    with direct(server) as client:
+        client.expire("ping:keys:{room:a}", 1)
+        client.expire("ping:stream:{room:a}", 1)
+        await broker.publish(note(2, key="another"))
+        assert client.ttl("ping:stream:{room:a}") > 1
+        assert client.ttl("ping:keys:{room:a}") > 1
+    assert (await broker.publish(note(1, key="event"))).offset == 1
+
+
+async def test_events_of_a_day_cost_a_bounded_memory(
+    server: RestartableRedis, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(broker_redis, "_KEYS_MIN", 100)
+    for first in range(0, 2000, 500):
+        await broker.publish_many(
+            [note(number, key=f"event-{number}") for number in range(first, first + 500)]
         )
-        assert client.ttl("ping:result:{room:b}:event") == pytest.approx(86_400, abs=5)
+    with direct(server) as client:
+        assert client.dbsize() <= 3
+        assert client.zcard("ping:keys:{room:a}") == 100
+    assert (await broker.publish(note(1, key="event-1950"))).offset == 1951
 
 
 async def test_a_redis_that_refuses_writes_is_unavailable_and_stores_nothing(
