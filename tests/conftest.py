@@ -1,9 +1,13 @@
 """Fixtures live in tests/fixtures, one file per service."""
 
-from importlib.util import find_spec
-
 pytest_plugins = [
-    f"tests.fixtures.{name}"
-    for name in ("postgres", "redis", "mqtt", "rings", "app", "stack")
-    if find_spec(f"tests.fixtures.{name}")
+    "tests.fixtures.postgres",
+    "tests.fixtures.own_postgres",
+    "tests.fixtures.redis",
+    "tests.fixtures.mqtt",
+    "tests.fixtures.rings",
+    "tests.fixtures.world",
+    "tests.fixtures.app",
+    "tests.fixtures.hub_process",
+    "tests.fixtures.stack",
 ]

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,13 +10,6 @@ from core import config
 from core.ids import new_id
 from tests.fixtures.app import Running
 from tests.fixtures.own_postgres import OwnPostgres
-
-
-@pytest.fixture
-def own_postgres(postgres, tmp_path: Path):
-    server = OwnPostgres(tmp_path / "postgres")
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
-import pytest_asyncio
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from core import config, edge
@@ -32,25 +31,6 @@ from hub.providers.mqtt import MqttLink
 MqttLink.publish = lambda *_: os._exit(9)
 ingest.run(config.load())
 """
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
-async def world(admin: Any) -> World:
-    return await create_world(admin)
-
-
-@pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[OwnPostgres]:
-    server = OwnPostgres(tmp_path / "own")
-    yield server
-    server.stop()
 
 
 @pytest.fixture

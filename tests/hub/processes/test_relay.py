@@ -38,26 +38,11 @@ class Kicks:
 
 
 @pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
 async def broker() -> AsyncIterator[MemoryBroker]:
     broker = MemoryBroker()
     await broker.start()
     yield broker
     await broker.close()
-
-
-@pytest.fixture
-def settings(
-    tmp_path: Path, database: Database, redis_url: str, redis_prefix: str
-) -> dict[str, str]:
-    """The environment of a relay on the session's services."""
-    return environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
 
 
 async def emit(connection: Any, world: World, **more: Any) -> UUID:
@@ -428,20 +413,20 @@ relay.run(config.load())
     "point", ["before publishing", "after publishing", "before commit", "after commit"]
 )
 async def test_a_relay_that_dies_anywhere_publishes_once_and_loses_no_task(
-    admin: Any, settings: dict[str, str], tmp_path: Path, point: str
+    admin: Any, process_settings: dict[str, str], tmp_path: Path, point: str
 ) -> None:
     world = await create_world(admin)
     for seq in range(1, 6):
         await tap(admin, world, seq=seq)
-    crashing = {**settings, "CRASH_POINT": point}
+    crashing = {**process_settings, "CRASH_POINT": point}
     with HubProcess("relay", crashing, tmp_path / "dead.log", script=_CRASHING_RELAY) as dead:
         assert dead.wait() == 9
-    with HubProcess("relay", settings, tmp_path / "relay.log") as process:
+    with HubProcess("relay", process_settings, tmp_path / "relay.log") as process:
         process.ready()
         await outbox_empty(admin)
         assert process.stop() == 0
     redis = config.Redis(
-        url=settings["REDIS_URL"], key_prefix=settings["PINGHUB_REDIS__KEY_PREFIX"]
+        url=process_settings["REDIS_URL"], key_prefix=process_settings["PINGHUB_REDIS__KEY_PREFIX"]
     )
     broker = RedisBroker(redis)
     await broker.start()

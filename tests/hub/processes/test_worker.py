@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from redis import Redis
 
 from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.postgres import Database
 from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.waiting import wait_until
-from tests.fixtures.world import World, connect, create_world
+from tests.fixtures.world import World, create_world
 
 # Takes over quickly, so that the test need not wait as long as production does.
 _QUICK = {"PINGHUB_RELAY__STALE_TASK_SECONDS": "1", "PINGHUB_RELAY__SWEEP_SECONDS": "0.2"}
@@ -42,28 +41,13 @@ worker.run(config.load())
 """
 
 
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-def settings(
-    tmp_path: Path, database: Database, redis_url: str, redis_prefix: str
-) -> dict[str, str]:
-    """The environment of processes on the session's services."""
-    return environment(tmp_path, database, redis_url=redis_url, prefix=redis_prefix)
-
-
 async def test_a_tap_marks_its_owner_active(
-    admin: Any, settings: dict[str, str], tmp_path: Path
+    admin: Any, process_settings: dict[str, str], tmp_path: Path
 ) -> None:
     world = await create_world(admin)
     with (
-        HubProcess("relay", settings, tmp_path / "relay.log") as relay,
-        HubProcess("worker", settings, tmp_path / "worker.log") as worker,
+        HubProcess("relay", process_settings, tmp_path / "relay.log") as relay,
+        HubProcess("worker", process_settings, tmp_path / "worker.log") as worker,
     ):
         relay.ready()
         worker.ready()
@@ -75,18 +59,20 @@ async def test_a_tap_marks_its_owner_active(
 
 
 async def test_the_tasks_of_a_killed_worker_are_taken_over_on_an_idle_queue(
-    admin: Any, settings: dict[str, str], tmp_path: Path
+    admin: Any, process_settings: dict[str, str], tmp_path: Path
 ) -> None:
     world = await create_world(admin)
     await tap(admin, world, 1)
     # A relay that only kicks once: what follows is the queue's own doing.
-    with HubProcess("relay", settings, tmp_path / "relay.log") as relay:
+    with HubProcess("relay", process_settings, tmp_path / "relay.log") as relay:
         relay.ready()
-        with HubProcess("worker", settings, tmp_path / "dead.log", script=_HANGING_WORKER) as dead:
+        with HubProcess(
+            "worker", process_settings, tmp_path / "dead.log", script=_HANGING_WORKER
+        ) as dead:
             wait_until(lambda: "task_hangs" in dead.log.read_text(), "the task to hang", 20)
             dead.kill()
         relay.kill()
-    with HubProcess("worker", settings, tmp_path / "heir.log", script=_QUICK_RECLAIM):
+    with HubProcess("worker", process_settings, tmp_path / "heir.log", script=_QUICK_RECLAIM):
         await all_done(admin, 1)
 
 
@@ -117,7 +103,7 @@ async def test_tasks_finish_although_redis_came_back_empty(
 
 
 async def test_periodic_tasks_run_when_the_scheduler_starts(
-    admin: Any, settings: dict[str, str], tmp_path: Path
+    admin: Any, process_settings: dict[str, str], tmp_path: Path
 ) -> None:
     await admin.execute(
         """
@@ -126,8 +112,8 @@ async def test_periodic_tasks_run_when_the_scheduler_starts(
         """
     )
     with (
-        HubProcess("worker", settings, tmp_path / "worker.log") as worker,
-        HubProcess("scheduler", settings, tmp_path / "scheduler.log") as scheduler,
+        HubProcess("worker", process_settings, tmp_path / "worker.log") as worker,
+        HubProcess("scheduler", process_settings, tmp_path / "scheduler.log") as scheduler,
     ):
         worker.ready()
         scheduler.ready()
@@ -191,7 +177,7 @@ async def test_a_process_starts_while_everything_is_down_and_stops_at_once(
 )
 async def test_taskiqs_own_command_line_works_as_it_is(
     admin: Any,
-    settings: dict[str, str],
+    process_settings: dict[str, str],
     tmp_path: Path,
     command: list[str],
 ) -> None:
@@ -201,8 +187,8 @@ async def test_taskiqs_own_command_line_works_as_it_is(
         "INSERT INTO rejected_taps (reason, received_at) VALUES ('bad_tag', now() - interval '1 y')"
     )
     with (
-        HubProcess("taskiq", settings, tmp_path / "taskiq.log", script=script) as taskiq,
-        HubProcess(other, settings, tmp_path / "other.log") as process,
+        HubProcess("taskiq", process_settings, tmp_path / "taskiq.log", script=script) as taskiq,
+        HubProcess(other, process_settings, tmp_path / "other.log") as process,
     ):
         process.ready()
         await until(admin, "SELECT count(*) = 0 FROM rejected_taps")

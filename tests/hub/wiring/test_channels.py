@@ -1,26 +1,16 @@
 """Who may join a channel is decided by the policy that guards its rows."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 
 from core.db import Pool
 from core.errors import DomainError
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.namespaces import personal_channels
 from hub.wiring.channels import NAMESPACES, authorizer
-from tests.fixtures.postgres import Database
-from tests.fixtures.world import connect, create_user
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
+from tests.fixtures.world import create_user
 
 
 async def open_conversation(admin: Any, first: UUID, second: UUID) -> UUID:

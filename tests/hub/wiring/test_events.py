@@ -1,7 +1,6 @@
 """Every event of the database has its payload, its way and its consumers."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 import migrations
 from core.actor import SYSTEM
@@ -20,17 +18,9 @@ from hub.wiring import events
 from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError
 from hub.wiring.slices import CONSUMERS
-from tests.fixtures.postgres import Database
-from tests.fixtures.world import connect, create_user, create_world
+from tests.fixtures.world import create_user, create_world
 
 OWNER, SUBJECT = uuid4(), uuid4()
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
 
 
 def event(**more: Any) -> OutboxEvent:

@@ -1,7 +1,6 @@
 """A consumer runs once in effect for each event, and a failing one ends among the dead letters."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,20 +13,7 @@ from core.errors import DomainError
 from hub.domains.events import rules, service
 from hub.domains.events.schemas import Consumer, Event
 from hub.wiring.slices import CONSUMERS
-from tests.fixtures.postgres import Database
-from tests.fixtures.world import World, connect, create_world
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
-async def world(admin: Any) -> World:
-    return await create_world(admin)
+from tests.fixtures.world import World
 
 
 @pytest_asyncio.fixture

@@ -1,23 +1,12 @@
 """Housekeeping forgets what is over and keeps what may be asked for."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
-
-import pytest_asyncio
 
 from core.actor import SYSTEM
 from core.db import Pool, begin
 from hub.domains.housekeeping import service
-from tests.fixtures.postgres import Database
-from tests.fixtures.world import connect, create_user
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
+from tests.fixtures.world import create_user
 
 
 async def test_partitions_of_the_coming_months_exist_afterwards(

@@ -1,12 +1,10 @@
 """Taps are verified one by one and recorded batch by batch; each gets its verdict."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from core import clock, edge, ids
 from core.crypto import FieldCipher, KeyRing
@@ -18,21 +16,9 @@ from hub.domains.taps import service
 from hub.domains.taps.mqtt import read_tap
 from hub.domains.taps.service import RingKeys
 from tests.fixtures.postgres import Database
-from tests.fixtures.world import FIELD_KEYS, World, connect, create_world
+from tests.fixtures.world import FIELD_KEYS, World
 
 CIPHER = FieldCipher(KeyRing.parse(FIELD_KEYS))
-
-
-@pytest_asyncio.fixture
-async def admin(database: Database) -> AsyncIterator[Any]:
-    connection = await connect(database)
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
-async def world(admin: Any) -> World:
-    return await create_world(admin)
 
 
 @pytest.fixture
