@@ -68,6 +68,10 @@ find_session = query(
     """,
 )
 
+# Whoever ends a family must not miss the successor that an exchange under way is about to write:
+# its row is invisible until that commits, so all of a family's changes wait for each other.
+lock_family = command("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11))")
+
 # Of two exchanges of one token at once, one revokes the row and the other finds it revoked.
 revoke_session = query(
     UUID,

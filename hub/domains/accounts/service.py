@@ -1,6 +1,7 @@
 """Sign-in sessions and one's own account."""
 
 import zoneinfo
+from functools import cache
 from uuid import UUID
 
 from msgspec import UNSET, Struct
@@ -70,6 +71,7 @@ async def rotate_session(
     None when the token was used before or has expired: somebody else may hold a copy, so the whole
     family is revoked. The caller commits, then refuses.
     """
+    await queries.lock_family.run(tx, session.family_id)
     if await queries.revoke_session.first(tx, session.id) is None:
         await queries.revoke_family.run(tx, session.family_id)
         return None
@@ -82,6 +84,7 @@ async def rotate_session(
 
 async def close_session(tx: Tx, family_id: UUID) -> None:
     """End the actor's sign-in session; again is harmless."""
+    await queries.lock_family.run(tx, family_id)
     await queries.revoke_family.run(tx, family_id)
 
 
@@ -137,4 +140,10 @@ async def _add_session(
 
 
 def _is_time_zone(name: str) -> bool:
-    return name in zoneinfo.available_timezones()
+    return name in _time_zones()
+
+
+@cache
+def _time_zones() -> set[str]:
+    # Read from the disk, some hundred files; "localtime" is whatever this machine's clock shows.
+    return zoneinfo.available_timezones() - {"localtime"}
