@@ -9,13 +9,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from core.actor import Role
 from hub.domains.profiles.schemas import Profile
 
+# Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 Line = Annotated[
-    str, Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$")
+    str, Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)")
 ]
 Paragraph = Annotated[str, Meta(max_length=1000, pattern=r"^[^\u0000]*$")]
-TimeZone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
-Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
-RefreshToken = Annotated[str, Meta(min_length=16, max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
+TimeZone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$(?!\n)")]
+Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$(?!\n)")]
+RefreshToken = Annotated[
+    str, Meta(min_length=16, max_length=256, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")
+]
 
 
 class DevelopmentSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

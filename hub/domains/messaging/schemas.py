@@ -13,7 +13,7 @@ Body = Annotated[
     # PostgreSQL's text cannot hold U+0000; a message of blanks says nothing.
     Meta(min_length=1, max_length=4000, pattern=r"^(?=[\s\S]*\S)[^\u0000]*$"),
 ]
-ClientKey = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+ClientKey = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$(?!\n)")]
 
 
 class OpenConversation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,15 +12,16 @@ RingKind = Literal["nfc", "ble", "dual"]
 RingStatus = Literal["unclaimed", "active", "lost", "revoked"]
 TapSource = Literal["ble", "sun", "reader", "phone"]
 TapState = Literal["half", "mutual", "exchanged"]
+# Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 Label = Annotated[
-    str, Meta(min_length=1, max_length=80, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$")
+    str, Meta(min_length=1, max_length=80, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)")
 ]
 ClaimCode = Annotated[
     str,
     Meta(
         min_length=8,
         max_length=64,
-        pattern=r"^[0-9A-Za-z -]+$",
+        pattern=r"^[0-9A-Za-z -]+$(?!\n)",
         description="The code on the ring's card; blanks, hyphens and case do not matter.",
         examples=["KQ7F-2MXD-9TRA"],
     ),

@@ -192,6 +192,7 @@ async def test_a_bad_message_names_the_field_and_is_not_sent(ada, grace, system_
         ({"body": "nul \x00"}, "body"),
         ({"body": ["x"]}, "body"),
         ({"body": "x", "client_key": "a b"}, "client_key"),
+        ({"body": "x", "client_key": "a\n"}, "client_key"),
         ({"body": "x", "client_key": "x" * 65}, "client_key"),
         ({"body": "x", "reply_to_id": "first"}, "reply_to_id"),
         ({"body": "x", "sender_id": str(new_id())}, "sender_id"),
