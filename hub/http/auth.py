@@ -5,6 +5,7 @@ probes. The guard runs before the body is read.
 """
 
 import ipaddress
+import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from hub.http.tokens import Claims
 PUBLIC: Final[dict[str, Any]] = {"public": True}
 UNLIMITED: Final[dict[str, Any]] = {"public": True, "limit": None}
 _USER_AGENT_MAX_CHARS: Final = 200
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -54,9 +57,12 @@ def require_development(connection: Connection) -> None:
     settings = resources(connection).settings
     if settings.server.mode != "development" or not _is_loopback(client_address(connection)):
         raise DomainError("auth.development_only")
+    # Behind a proxy on this machine everybody's address is loopback.
+    if any(name in connection.headers for name in _FORWARDED):
+        raise DomainError("auth.development_only")
     # A page that a browser loaded from elsewhere reaches loopback too, by a name of its own
     # (DNS rebinding) or across origins; curl and SDKs send neither.
-    host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    host = _host_name(connection.headers.get("host", ""))
     own_host = urlsplit(settings.server.public_url).hostname
     if host not in {"localhost", own_host} and not _is_loopback(host):
         raise DomainError("auth.development_only")
@@ -121,6 +127,11 @@ def _refuse_other_media(connection: Connection) -> None:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise DomainError("request.media_type")
+
+
+def _host_name(host: str) -> str:
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _is_loopback(address: str) -> bool:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.db import Pool
+from core.db import Pool, begin
 from core.ids import new_id
-from tests.fixtures.app import Running, User, with_server
+from hub.domains.accounts import service as accounts
+from tests.fixtures.app import Running, User, user_actor, with_server
 
 SIGN_IN = "/v1/auth/development/sign-in"
 USERS = "/v1/auth/development/users"
@@ -66,10 +67,23 @@ async def test_a_forwarded_address_does_not_make_a_stranger_local(hub: Running, 
         assert (await client.post(SIGN_IN, json={"user_id": str(ada.id)})).status_code == 403
 
 
+async def test_a_proxy_on_this_machine_makes_nobody_local(anonymous, ada):
+    for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"):
+        answer = await anonymous.post(
+            SIGN_IN, json={"user_id": str(ada.id)}, headers={name: "127.0.0.1"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "auth.development_only")
+
+
 async def test_development_sign_in_refuses_pages_from_elsewhere(anonymous, ada):
     for headers, code in [
         ({"host": "evil.example"}, "auth.development_only"),
         ({"host": "localhost.evil.example:8000"}, "auth.development_only"),
+        ({"host": "evil.example@localhost"}, "auth.development_only"),
+        ({"host": "127.0.0.1:port"}, "auth.development_only"),
+        ({"host": ""}, "auth.development_only"),
+        ({"host": "["}, "auth.development_only"),
+        ({"host": "[::1"}, "auth.development_only"),
         ({"origin": "https://evil.example"}, "request.origin_refused"),
         ({"origin": "null"}, "request.origin_refused"),
     ]:
@@ -130,6 +144,39 @@ async def test_of_parallel_refreshes_at_most_one_succeeds(hub: Running, ada: Use
         answers = await asyncio.gather(*(refresh(client, ada.refresh_token) for _ in range(8)))
     codes = sorted(answer.status_code for answer in answers)
     assert codes == [200] + [401] * 7
+    assert await live_sessions(system_pool) == 0
+
+
+async def wait_for_a_lock(pool: Pool) -> None:
+    """Return when some transaction waits for another."""
+    async with asyncio.timeout(5), pool.connection() as connection:
+        waiting = "SELECT count(*) FROM pg_sleep(0.01), pg_locks WHERE NOT granted"
+        while not await connection.fetchval(waiting):
+            pass
+
+
+async def test_a_refresh_under_way_does_not_outlive_the_end_of_its_family(
+    hub: Running, anonymous, ada: User, system_pool: Pool
+):
+    successor = (await refresh(anonymous, ada.refresh_token)).json()["refresh_token"]
+    async with begin(hub.resources.api, user_actor(ada.id)) as tx:
+        session = await accounts.find_session(tx, successor)
+        assert await accounts.rotate_session(tx, session, lifetime_seconds=3600)
+        reused = asyncio.create_task(refresh(anonymous, ada.refresh_token))
+        await wait_for_a_lock(system_pool)
+    assert (await reused).status_code == 401
+    assert await live_sessions(system_pool) == 0
+
+
+async def test_a_refresh_under_way_does_not_outlive_a_logout(
+    hub: Running, ada: User, system_pool: Pool
+):
+    async with begin(hub.resources.api, user_actor(ada.id)) as tx:
+        session = await accounts.find_session(tx, ada.refresh_token)
+        assert await accounts.rotate_session(tx, session, lifetime_seconds=3600)
+        logout = asyncio.create_task(ada.client.post("/v1/auth/logout"))
+        await wait_for_a_lock(system_pool)
+    assert (await logout).status_code == 204
     assert await live_sessions(system_pool) == 0
 
 
@@ -202,12 +249,16 @@ async def test_a_bad_change_is_refused_by_name_and_changes_nothing(ada: User):
         ({"full_name": "   "}, "full_name"),
         ({"full_name": "x" * 121}, "full_name"),
         ({"full_name": "line\nbreak"}, "full_name"),
+        ({"full_name": "line feed\n"}, "full_name"),
         ({"full_name": None}, "full_name"),
         ({"full_name": 7}, "full_name"),
         ({"bio": "nul\x00"}, "bio"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../../etc/passwd"}, "timezone"),
+        ({"timezone": "UTC\n"}, "timezone"),
+        ({"timezone": "localtime"}, "timezone"),
         ({"locale": "not a locale"}, "locale"),
+        ({"locale": "en\n"}, "locale"),
         ({"role": "admin"}, "role"),
         ({"id": str(new_id())}, "id"),
     ]:
