@@ -47,6 +47,7 @@ _CODES: Final[dict[type[BaseException], str]] = {
     RequestEntityTooLarge: "request.too_large",
     ClientException: "request.malformed",
     SerializationException: "request.malformed",
+    UnicodeDecodeError: "request.malformed",  # a text in the body that is no UTF-8
     RecursionError: "request.malformed",  # JSON nested deeper than its decoder follows
 }
 
