@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
@@ -130,6 +132,36 @@ def test_a_token_expires_also_when_it_was_good_a_moment_ago(keys, monkeypatch):
 )
 def test_wrong_headers_are_refused(keys: TokenKeys, pem: str, header: dict):
     assert refusal(keys, forged(pem, header=header)) == "auth.token_invalid"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c", "zip", "enc"]),
+    _JSON,
+    st.booleans(),
+)
+def test_no_forged_header_is_more_than_an_invalid_token(
+    keys: TokenKeys, pem: str, name: str, value: object, known: bool
+):
+    start = {"alg": "EdDSA", "kid": OKPKey.import_key(pem).thumbprint()} if known else {}
+    header = base64_url(json.dumps({**start, name: value}).encode())
+    _, payload, signature = forged(pem).split(".")
+    assert refusal(keys, f"{header}.{payload}.{signature}") == "auth.token_invalid"
+
+
+@pytest.mark.parametrize("crit", [1, None, "exp", {}, [1], ["exp"], [[]]])
+def test_a_critical_header_is_refused_whatever_it_says(keys: TokenKeys, pem: str, crit: object):
+    header, payload, signature = forged(pem).split(".")
+    known = json.loads(base64.urlsafe_b64decode(header + "=="))
+    header = base64_url(json.dumps({**known, "crit": crit}).encode())
+    assert refusal(keys, f"{header}.{payload}.{signature}") == "auth.token_invalid"
 
 
 def test_another_signer_with_our_kid_is_refused(keys: TokenKeys, pem: str):
