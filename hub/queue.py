@@ -26,6 +26,7 @@ from core import config, log
 from core.actor import SYSTEM
 from core.config import Settings
 from core.db import Pool, begin
+from core.errors import DomainError
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, TaskKey
 from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, PeriodicTask
@@ -221,16 +222,25 @@ def _call(broker: StreamBroker, name: str, event_ids: list[str]) -> BrokerMessag
 
 def _consumer_call(state: TaskiqState, consumer: Consumer) -> Callable[..., Awaitable[None]]:
     async def consume(event_ids: list[UUID]) -> None:
+        failure: DomainError | None = None
         for event_id in event_ids:
-            await events.consume(state.pool, consumer, event_id)
+            try:
+                await events.consume(state.pool, consumer, event_id)
+            except DomainError as error:
+                # It may be this event's own statement that times out: the others get their turn.
+                failure = error
+        if failure is not None:
+            raise failure
 
     return consume
 
 
 def _periodic_call(state: TaskiqState, task: PeriodicTask) -> Callable[..., Awaitable[None]]:
     async def run() -> None:
-        async with begin(state.pool, SYSTEM) as tx:
-            await task.run(tx)
+        is_more_to_do = True
+        while is_more_to_do:
+            async with begin(state.pool, SYSTEM) as tx:
+                is_more_to_do = await task.run(tx)
 
     return run
 

@@ -12,11 +12,14 @@ from hub.domains.profiles import tasks as profiles
 
 
 class PeriodicTask(msgspec.Struct, frozen=True):
-    """Work that repeats; run at start and then every `every_seconds`, so it must be idempotent."""
+    """Work that repeats; run at start and then every `every_seconds`, so it must be idempotent.
+
+    `run` returns whether it left work for another transaction, which then follows at once.
+    """
 
     name: str
     every_seconds: int
-    run: Callable[[Tx], Awaitable[None]]
+    run: Callable[[Tx], Awaitable[bool]]
 
 
 _HOUR: Final = 3600

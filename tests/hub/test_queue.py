@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -14,15 +14,28 @@ from taskiq import AckableMessage
 from taskiq.message import BrokerMessage
 
 from core import config
+from core.actor import SYSTEM
 from core.config import Settings
-from core.errors import ConfigError
+from core.db import Pool, begin, command, query
+from core.errors import ConfigError, DomainError
 from hub import queue
+from hub.domains.events import service as events
 from hub.domains.events.schemas import TaskKey
+from hub.domains.housekeeping import service as housekeeping
 from hub.queue import StreamBroker
 from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS
 from tests.fixtures.redis import RestartableRedis
 
 SECONDS = 10
+ADD_DONE_TASKS = command(
+    """
+    INSERT INTO consumer_tasks (event_id, occurred_at, consumer, status, updated_at)
+    SELECT uuidv7(), now(), 'x', 'done', now() - interval '8 days'
+    FROM generate_series(1, $1::int)
+    """,
+    login="system",
+)
+COUNT_TASKS = query(int, "SELECT count(*)::int FROM consumer_tasks", login="system")
 
 
 def make_broker(url: str, prefix: str, *, reclaim_seconds: float = 600.0) -> StreamBroker:
@@ -137,6 +150,49 @@ async def test_every_consumer_and_periodic_task_is_registered(
     broker = queue.create_broker(settings_for(redis_url, redis_prefix))
     names = {item.name for item in (*CONSUMERS, *PERIODIC_TASKS)}
     assert names <= broker.local_task_registry.keys()
+    await broker.shutdown()
+
+
+async def test_an_event_that_always_times_out_does_not_starve_those_in_its_message(
+    redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, *others = [uuid4() for _ in range(4)]
+    consumed: list[UUID] = []
+
+    async def consume(_pool: object, _consumer: object, event_id: UUID) -> bool:
+        if event_id == poison:
+            raise DomainError("service.unavailable")
+        consumed.append(event_id)
+        return True
+
+    monkeypatch.setattr(events, "consume", consume)
+    broker = queue.create_broker(
+        Settings(redis=config.Redis(url=redis_url, key_prefix=redis_prefix))
+    )
+    broker.state.pool = None
+    call = broker.find_task(CONSUMERS[0].name)
+    assert call is not None
+    with pytest.raises(DomainError):
+        await call.original_func([poison, *others])
+    assert consumed == others
+    await broker.shutdown()
+
+
+async def test_periodic_work_goes_on_until_nothing_is_left(
+    redis_url: str, redis_prefix: str, system_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "_PURGE_MAX_ROWS", 10)
+    async with begin(system_pool, SYSTEM) as tx:
+        await ADD_DONE_TASKS.run(tx, 35)
+    broker = queue.create_broker(
+        Settings(redis=config.Redis(url=redis_url, key_prefix=redis_prefix))
+    )
+    broker.state.pool = system_pool
+    call = broker.find_task("housekeeping.purge_consumer_tasks")
+    assert call is not None
+    await call.original_func()
+    async with begin(system_pool, SYSTEM) as tx:
+        assert await COUNT_TASKS.one(tx) == 0
     await broker.shutdown()
 
 
