@@ -13,7 +13,6 @@ import msgspec
 
 TAPS_FILTER: Final = "ping/v1/gw/+/ring/+/tap"
 STATE_FILTER: Final = "ping/v1/gw/+/state"
-SHARE_GROUP: Final = "hub"
 CONTENT_TYPE: Final = "application/cbor;v=1"
 
 TapKind = Literal["tap_to_phone", "ring_to_ring", "button", "tamper"]
@@ -58,7 +57,10 @@ class TapEvent(Payload, frozen=True, kw_only=True):
 
 
 class Ack(Payload, frozen=True, kw_only=True):
-    """The hub's word for one (ring, boot): committed seqs as ranges, refused ones with a reason."""
+    """The hub's word for one (ring, boot): committed seqs as ranges, refused ones with a reason.
+
+    With neither, the hub has seen taps of it and cannot judge them now: others may go first.
+    """
 
     ring: bytes
     boot: U32

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Histogram
 from core import clock, config, edge, log, metrics
 from core.actor import SYSTEM
 from core.config import Settings
-from core.crypto import FieldCipher, KeyRing
+from core.crypto import FieldCipher, KeyRing, blind_index
 from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
 from hub.domains.gateways import service as gateways
@@ -39,15 +39,25 @@ def run(settings: Settings) -> None:
     run_until_stopped(lambda: _main(settings))
 
 
-def filters(settings: config.Mqtt) -> list[str]:
+def filters(settings: Settings) -> list[str]:
     """Return what to subscribe to.
 
     Taps are shared among the ingest processes where the broker can. Presence is not: retained
     messages never reach a shared subscription, and noting it twice changes nothing.
     """
-    is_shared = settings.shared_subscription and settings.version == "5"
-    share = f"$share/{edge.SHARE_GROUP}/" if is_shared else ""
+    is_shared = settings.mqtt.shared_subscription and settings.mqtt.version == "5"
+    share = f"$share/{_share_group(settings.keys)}/" if is_shared else ""
     return [share + edge.TAPS_FILTER, edge.STATE_FILTER]
+
+
+def _share_group(keys: config.Keys) -> str:
+    """Return the group's name, known to the ingest processes alone.
+
+    A broker lets anybody join a group and only then drops what they may not read: a gateway that
+    knew the name would make its share of all taps vanish.
+    """
+    secret = config.require(keys.field_keys, "keys.field_keys")
+    return f"hub-{blind_index(secret.encode(), 'mqtt.share_group', '').hex()[:32]}"
 
 
 async def ingest_batch(
@@ -80,7 +90,7 @@ async def _main(settings: Settings) -> None:
     keys = taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds)
     link = MqttLink(
         settings.mqtt,
-        filters=filters(settings.mqtt),
+        filters=filters(settings),
         in_flight_max=settings.ingest.batch_max_taps * _BATCHES_IN_FLIGHT,
     )
     link.start()

@@ -11,6 +11,7 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from core import config, edge
+from core.ids import new_id
 from hub.domains.gateways.schemas import Message
 from hub.processes.ingest import filters
 from tests.fixtures.hub_process import HubProcess, environment
@@ -139,10 +140,43 @@ async def test_a_broker_without_mqtt_5_is_served_by_a_plain_subscription(
 
 
 def test_taps_are_shared_only_where_the_broker_can() -> None:
-    assert filters(config.Mqtt()) == [f"$share/hub/{edge.TAPS_FILTER}", edge.STATE_FILTER]
+    shared, state = filters(with_mqtt())
+    assert shared.startswith("$share/hub-")
+    assert shared.endswith(f"/{edge.TAPS_FILTER}")
     plain = [edge.TAPS_FILTER, edge.STATE_FILTER]
-    assert filters(config.Mqtt(version="3.1.1")) == plain
-    assert filters(config.Mqtt(shared_subscription=False)) == plain
+    assert state == plain[1]
+    assert filters(with_mqtt(version="3.1.1")) == plain
+    assert filters(with_mqtt(shared_subscription=False)) == plain
+
+
+def test_the_group_of_the_ingest_processes_is_a_secret_of_theirs() -> None:
+    group = filters(with_mqtt())[0].split("/")[1]
+    assert group == filters(with_mqtt())[0].split("/")[1]
+    other = config.Settings(keys=config.Keys(field_keys=FIELD_KEYS + ",2:x"))
+    assert group != filters(other)[0].split("/")[1]
+
+
+def with_mqtt(**options: Any) -> config.Settings:
+    return config.Settings(mqtt=config.Mqtt(**options), keys=config.Keys(field_keys=FIELD_KEYS))
+
+
+async def test_a_gateway_that_subscribes_to_all_taps_takes_none_away(
+    admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
+) -> None:
+    thief = new_id()
+    with (
+        start_ingest() as ingest,
+        MqttGateway(mqtt_server.gateway_url(str(thief)), thief) as other,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+    ):
+        ingest.ready()
+        for group in ("", "$share/hub/", "$share/ingest/"):
+            other.subscribe(f"{group}{edge.TAPS_FILTER}")
+        # Each is sent once: what the thief got would not be acknowledged.
+        gateway.send(*(world.message(seq) for seq in range(1, 41)))
+        gateway.wait_for(*range(1, 41))
+        assert other.heard == []
+    assert await admin.fetchval("SELECT count(*) FROM ring_taps") == 40
 
 
 async def test_messages_that_make_no_sense_stop_nothing(
