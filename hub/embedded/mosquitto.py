@@ -13,6 +13,7 @@ from hub.embedded import child
 
 UNPACKED: Final = Path(sys.prefix) / "share" / "mosquitto"
 _FURTHER_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/mosquitto/sbin")
+PACKET_MAX_BYTES: Final = 65_536
 _ACL: Final = """\
 user hub
 topic readwrite ping/v1/#
@@ -167,6 +168,8 @@ def _configuration(folder: Path, port: int, bind: str) -> str:
         "allow_anonymous false",
         f"password_file {folder / 'passwords'}",
         f"acl_file {folder / 'acl'}",
+        # Ours have some hundred bytes; without it a login may make everybody carry 256 MB.
+        f"max_packet_size {PACKET_MAX_BYTES}",
         # Without it each small message waits up to 40 ms for the answer to the one before.
         "set_tcp_nodelay true",
         # Retained presence outlives a restart. Taps do not rely on this: gateways keep them.

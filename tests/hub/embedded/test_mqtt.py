@@ -2,7 +2,7 @@
 
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from core.errors import ConfigError
 from core.ids import new_id
-from hub.embedded import amqtt, mqtt
+from hub.embedded import amqtt, mosquitto, mqtt
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.ports import missing
 
@@ -34,9 +34,14 @@ class Peer:
         self._subscribed.get(timeout=DEADLINE_SECONDS)
 
     def publish(self, topic: str, *, retain: bool = False) -> None:
-        self._client.publish(topic, b"payload", qos=1, retain=retain).wait_for_publish(
-            DEADLINE_SECONDS
-        )
+        # Without a connection it waits for the next one.
+        with suppress(RuntimeError):
+            self._client.publish(topic, b"payload", qos=1, retain=retain).wait_for_publish(
+                DEADLINE_SECONDS
+            )
+
+    def publish_unasked(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=0).wait_for_publish(DEADLINE_SECONDS)
 
     def next_topic(self) -> str:
         return self._topics.get(timeout=DEADLINE_SECONDS)
@@ -99,6 +104,19 @@ def test_a_gateway_hears_only_its_own_commands(server: RestartableMqtt):
         hub.publish(f"ping/v1/gw/{other}/state")
         hub.publish(f"ping/v1/cmd/gw/{mine}/ack")
         assert gateway.next_topic() == f"ping/v1/cmd/gw/{mine}/ack"
+
+
+def test_a_message_of_no_sane_size_reaches_nobody(start_mqtt: Start):
+    server = start_mqtt()
+    if server.broker.version != "5":
+        missing("mosquitto")
+    mine = str(new_id())
+    with connected(server.url) as hub, connected(server.gateway_url(mine)) as gateway:
+        hub.subscribe("ping/v1/#")
+        gateway.publish_unasked(f"ping/v1/gw/{mine}/large", bytes(mosquitto.PACKET_MAX_BYTES))
+        # The broker hangs up; what follows comes on a new connection.
+        gateway.publish(f"ping/v1/gw/{mine}/state")
+        assert hub.next_topic() == f"ping/v1/gw/{mine}/state"
 
 
 def test_a_gateway_added_while_the_broker_runs_may_connect_at_once(server: RestartableMqtt):
