@@ -253,6 +253,8 @@ class Gateway:
         except SpoolUnavailableError:
             return  # still in the window: sent again, acknowledged again
         now = clock.monotonic_seconds()
+        if not ack.sack and not ack.rej:
+            self.delivery.deferred(ack.ring, ack.boot, now)
         for first, last in ack.sack:
             self.delivery.settled(ack.ring, ack.boot, first, last, now)
         for seq, reason in ack.rej:

@@ -16,6 +16,10 @@ WINDOW: Final = 64
 RESEND_BASE_SECONDS: Final = 2.0
 RESEND_MAX_SECONDS: Final = 15.0
 """Without the hub 64 taps are repeated so often: little load, and soon there when it is back."""
+ASIDE_MAX: Final = 4096
+"""How many taps that the hub defers may stand aside of the window."""
+ASIDE_BASE_SECONDS: Final = 15.0
+ASIDE_MAX_SECONDS: Final = 300.0
 HOLD_BASE_SECONDS: Final = 0.5
 HOLD_MAX_SECONDS: Final = 10.0
 NO_SUBSCRIBERS: Final = 0x10
@@ -28,6 +32,8 @@ class _Waiting(msgspec.Struct):
     due_at: float
     sends: int = 0
     holds: int = 0
+    asides: int = 0
+    """`sends` when the hub deferred it last; from the first time it takes no place in the window."""
     mid: int | None = None
     """Packet id of the last send until the broker has answered it."""
     sent_at: float = 0.0
@@ -44,6 +50,7 @@ class Delivery:
         self._by_mid: dict[int, _Waiting] = {}
         self.cursor = 0
         """Id of the last row taken from the spool."""
+        self._aside_count = 0
         self.resends = 0
         self.held = 0
         self.alarm = ""
@@ -52,7 +59,9 @@ class Delivery:
     @property
     def room(self) -> int:
         """How many further rows the window takes."""
-        return self._window - len(self._waiting)
+        if self._aside_count >= ASIDE_MAX:
+            return 0
+        return self._window - len(self._waiting) + self._aside_count
 
     @property
     def outstanding(self) -> int:
@@ -69,6 +78,7 @@ class Delivery:
         """Forget the window: the spool's rows are numbered anew."""
         self._waiting.clear()
         self._by_mid.clear()
+        self._aside_count = 0
         self.cursor = 0
 
     def due(self, now: float) -> list[Row]:
@@ -113,10 +123,12 @@ class Delivery:
         for item in self._waiting.values():
             # A broker that died has lost what it had answered too; one that lives has not, so
             # these get the time for the hub's word to arrive first.
-            item.due_at = min(item.due_at, now + RESEND_BASE_SECONDS)
+            if not item.asides:
+                item.due_at = min(item.due_at, now + RESEND_BASE_SECONDS)
         for item in self._by_mid.values():
             item.mid = None
-            item.due_at = now
+            if not item.asides:
+                item.due_at = now
         self._by_mid.clear()
 
     def settled(self, ring: bytes, boot: int, first: int, last: int, now: float) -> None:
@@ -128,11 +140,22 @@ class Delivery:
         # Taps that were sent well before one that got through were lost on the way; waiting out
         # their backoff would only delay them.
         for item in self._waiting.values():
-            if item.sends and item.sent_at < latest - RESEND_BASE_SECONDS:
+            if item.sends and not item.asides and item.sent_at < latest - RESEND_BASE_SECONDS:
                 item.due_at = min(item.due_at, now)
+
+    def deferred(self, ring: bytes, boot: int, now: float) -> None:
+        """The hub cannot judge these taps now; they must not keep those of other rings waiting."""
+        for key, item in self._waiting.items():
+            # What it deferred lately waits already: only what was sent since can be meant.
+            if key[:2] == (ring, boot) and item.sends > item.asides:
+                self._aside_count += not item.asides
+                item.asides = item.sends
+                delay = self._delay(item.asides, ASIDE_BASE_SECONDS, ASIDE_MAX_SECONDS)
+                item.due_at = now + delay
 
     def _forget(self, key: tuple[bytes, int, int]) -> _Waiting:
         item = self._waiting.pop(key)
+        self._aside_count -= item.asides > 0
         if item.mid is not None:
             self._by_mid.pop(item.mid, None)
         return item

@@ -133,3 +133,41 @@ def test_a_replaced_spool_starts_the_window_anew():
     assert delivery.cursor == 0
     assert delivery.outstanding == 0
     delivery.puback(1, 0, now=0)
+
+
+def test_taps_that_the_hub_defers_make_room_for_those_of_other_rings():
+    delivery = delivery_with(1, 2, 3, 4, window=4)
+    send_due(delivery, 0)
+    assert delivery.room == 0
+    delivery.deferred(RING, 1, now=0.1)
+    assert delivery.room == 4
+    delivery.offer([Row(5, b"ring-002", 1, 1, b"payload")], now=0.2)
+    assert send_due(delivery, 0.2) == [5]
+    delivery.settled(b"ring-002", 1, 1, 1, now=9)
+    assert delivery.due(10) == [], "a word for another tap must not send the deferred ones at once"
+    assert send_due(delivery, 16) == [1, 2, 3, 4]
+    delivery.deferred(RING, 1, now=16.1)
+    assert delivery.due(16.1 + 16) == [], "each time they wait longer"
+    delivery.settled(RING, 1, 1, 4, now=17)
+    assert (delivery.outstanding, delivery.room) == (0, 4)
+
+
+def test_deferred_taps_are_kept_in_a_bounded_memory():
+    delivery = Delivery(lambda: 1.0, window=4)
+    number = 0
+    while delivery.room and number < 100_000:
+        rows = [row(number + n + 1) for n in range(delivery.room)]
+        number += len(rows)
+        delivery.offer(rows, now=0)
+        send_due(delivery, 0)
+        delivery.deferred(RING, 1, now=0)
+    assert number < 10_000
+
+
+def test_a_lost_link_sends_deferred_taps_no_sooner():
+    delivery = delivery_with(1)
+    send_due(delivery, 0)
+    delivery.puback(1, 0, now=0.1)
+    delivery.deferred(RING, 1, now=0.2)
+    delivery.link_lost(now=1)
+    assert delivery.due(10) == []

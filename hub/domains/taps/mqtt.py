@@ -48,16 +48,16 @@ def read_tap(message: Message) -> Arrival | Refusal | None:
 
 
 def write_acks(verdicts: Iterable[Answered]) -> list[Answer]:
-    """Return one message per gateway that covers all its taps; deferred taps get no answer."""
+    """Return one message per gateway that covers all its taps; deferred ones by no range."""
     gateways: dict[UUID, dict[tuple[bytes, int], tuple[set[int], dict[int, RejectCode]]]] = {}
     for item in verdicts:
-        if item.verdict == "deferred":
+        if item.verdict == "untrusted":
             continue
         rings = gateways.setdefault(item.gateway_id, {})
         committed, refused = rings.setdefault((item.ring, item.boot), (set(), {}))
         if item.verdict == "committed":
             committed.add(item.seq)
-        else:
+        elif item.verdict != "deferred":
             refused[item.seq] = item.verdict
     return [
         Answer(

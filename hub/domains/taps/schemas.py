@@ -10,8 +10,9 @@ from core.edge import RejectCode, TapEvent, TimeSource
 from firmware_bridge.tap import TapRecord
 
 Outcome = Literal["recorded", "duplicate", "unknown_ring", "ring_revoked", "counter_stale"]
-Verdict = RejectCode | Literal["committed", "deferred"]
-"""`deferred`: not this time; the gateway keeps the tap and sends it again."""
+Verdict = RejectCode | Literal["committed", "deferred", "untrusted"]
+"""`deferred`: not this time; the gateway keeps the tap, lets others go first and sends it again.
+`untrusted`: nor this gateway's other taps; it is not answered."""
 
 
 class Arrival(msgspec.Struct, frozen=True):

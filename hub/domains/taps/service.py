@@ -113,10 +113,9 @@ async def _record(
                 verdicts[good[row.position]] = _verdict(row.outcome)
         for i, verdict in verdicts.items():
             item = arrivals[i]
-            if isinstance(item, Arrival) and verdict not in ("committed", "deferred"):
-                await _keep(tx, refuse(item, verdict))
-            elif isinstance(item, Refusal) and verdict != "deferred":
-                await _keep(tx, item)
+            if verdict in ("committed", "deferred", "untrusted"):
+                continue
+            await _keep(tx, item if isinstance(item, Refusal) else refuse(item, verdict))
     return _answers(arrivals, verdicts)
 
 
@@ -130,7 +129,7 @@ async def _verify(
     doubtful: list[int] = []
     for i, item in enumerate(arrivals):
         if item.gateway_id not in trusted:
-            verdicts[i] = "deferred"  # its taps stay in its spool until somebody registers it
+            verdicts[i] = "untrusted"  # its taps stay in its spool until somebody registers it
         elif isinstance(item, Refusal):
             verdicts[i] = item.reason
         elif item.event.ring not in known:

@@ -115,8 +115,13 @@ def test_each_gateway_gets_one_message_with_all_its_taps() -> None:
     assert (second.boot, second.sack, second.rej) == (2, [(5, 5)], [])
 
 
-def test_a_deferred_tap_gets_no_answer() -> None:
-    assert write_acks([answered(1, "deferred")]) == []
+def test_a_deferred_tap_is_neither_committed_nor_refused_but_heard_of() -> None:
+    [message] = answers(answered(1, "deferred"), answered(2, "deferred")).values()
+    assert message.acks == [edge.Ack(ring=RING, boot=1)]
+
+
+def test_a_gateway_without_standing_gets_no_answer() -> None:
+    assert write_acks([answered(1, "untrusted")]) == []
 
 
 def test_a_tap_that_is_in_the_database_is_not_refused_as_well() -> None:

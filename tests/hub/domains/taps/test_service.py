@@ -183,7 +183,7 @@ async def test_taps_of_a_gateway_without_standing_are_deferred(
         await admin.execute("DELETE FROM gateways")
     else:
         await admin.execute("UPDATE gateways SET revoked_at = now()")
-    assert await record(system_pool, keys, world.message(1)) == ["deferred"]
+    assert await record(system_pool, keys, world.message(1)) == ["untrusted"]
     assert await count(admin, "ring_taps") == 0
 
 
