@@ -5,6 +5,7 @@ forgotten), and keeps nothing across connections: what must survive is in the sp
 """
 
 import asyncio
+import hashlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -159,7 +160,7 @@ class Uplink:
     def _make_client(self, window: int) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"gw-{self._gateway}",
+            client_id=_client_id(self._gateway, self._address.password),
             clean_session=None if self._is_5 else False,
             protocol=MQTTProtocolVersion.MQTTv5 if self._is_5 else MQTTProtocolVersion.MQTTv311,
         )
@@ -297,6 +298,14 @@ class Uplink:
             _log.warning("ack_malformed", reason=str(error))
             return
         self._listener.acknowledged(message)
+
+
+def _client_id(gateway: str, password: str) -> str:
+    """Return the same id at each start, which no other login can know.
+
+    A broker ends the connection of whoever had an id before, without asking whose it is.
+    """
+    return f"gw-{gateway}-{hashlib.sha256(password.encode()).hexdigest()[:16]}"
 
 
 def _send_at_once(_client: paho.Client, _userdata: object, sock: object) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from core import config, edge
 from core.errors import ConfigError
@@ -104,6 +106,32 @@ async def test_taps_under_a_foreign_name_are_refused_by_the_broker_and_held(
         await eventually(lambda: gateway.delivery.alarm == "not_authorized", "the alarm")
         assert await spooled(gateway) == 1
     assert not hub.arrivals
+
+
+async def test_a_gateway_cannot_be_pushed_out_by_another_that_takes_its_name(
+    start_mqtt, hub_on, tmp_path
+):
+    server = start_mqtt()
+    hub = hub_on(server)
+    other = Address.parse(server.gateway_url("gw-2"), "gw-2")
+    intruder = paho.Client(CallbackAPIVersion.VERSION2, client_id="gw-gw-1")
+    intruder.username_pw_set(other.username, other.password)
+    connected = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    intruder.on_connect = lambda *_: loop.call_soon_threadsafe(connected.set)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await eventually(lambda: gateway.uplink.is_up, "the connection")
+        intruder.connect(other.host, other.port)
+        intruder.loop_start()
+        try:
+            async with asyncio.timeout(5):
+                await connected.wait()
+            await tap_by(gateway, 1)
+            await eventually(lambda: keys(1) <= hub.rows.keys(), "the tap")
+            assert gateway.uplink.connects == 1
+        finally:
+            intruder.disconnect()
+            intruder.loop_stop()
 
 
 @pytest.mark.req("RNG-05")
