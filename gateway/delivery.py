@@ -33,7 +33,7 @@ class _Waiting(msgspec.Struct):
     sends: int = 0
     holds: int = 0
     asides: int = 0
-    """`sends` when the hub deferred it last; from the first time it takes no place in the window."""
+    """`sends` when the hub deferred it last; since then it takes no place in the window."""
     mid: int | None = None
     """Packet id of the last send until the broker has answered it."""
     sent_at: float = 0.0
