@@ -13,16 +13,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any, Final
 
 import asyncpg
 
 from core import config
 from core.db.bootstrap import at_database
+from core.ids import new_id
 from firmware_bridge.cli import ask
 from hub.embedded.generated import DATABASE_NAME
 from hub.processes.system import System
-from tests.e2e.phone import Phone
+from tests.e2e.phone import Phone, call, user_ids
 
 Tap = tuple[str, int, int]
 """Ring id, boot, seq."""
@@ -43,6 +45,8 @@ class Report:
     doubled_publications: list[Tap] = field(default_factory=list)
     out_of_order: list[str] = field(default_factory=list)
     continuity_lost: list[str] = field(default_factory=list)
+    wrong_messages: list[str] = field(default_factory=list)
+    """Channels whose messages are not exactly those that were sent, in their order."""
     unfinished_consumers: int = 0
     inactive_owners: list[str] = field(default_factory=list)
 
@@ -58,6 +62,7 @@ class Journey:
     def __init__(self, system: System, rings: Sequence[dict[str, str]]) -> None:
         self.system = system
         self.pressed: list[Tap] = []
+        self.sent: list[str] = []
         self.kills: list[str] = []
         self._rings = rings
         self._ring_ids: dict[str, str] = {}
@@ -74,10 +79,16 @@ class Journey:
         rows = await self._fetch("SELECT id, encode(device_id, 'hex') AS device_id FROM rings")
         self._ring_ids = {row["device_id"]: str(row["id"]) for row in rows}
         self._since = (await self._fetch("SELECT clock_timestamp() AS now"))[0]["now"]
-        self.pressed, self.kills = [], []
+        self.pressed, self.sent, self.kills = [], [], []
         self.phones = [Phone(self.system.url, owner) for owner in OWNERS]
         for phone in self.phones:
             await phone.open()
+        first, second = self.phones
+        partner = {"partner_id": user_ids(self.system.url)[second.user_name]}
+        opened = call(self.system.url, "/v1/conversations", partner, first.access_token)
+        self._messages_path = f"/v1/conversations/{opened['id']}/messages"
+        for phone in self.phones:
+            await phone.join(opened["id"])
 
     async def renew(self) -> None:
         """Begin another journey on the same system."""
@@ -93,6 +104,42 @@ class Journey:
         device_id = self._rings[index % len(self._rings)]["device_id"]
         answer = await asyncio.to_thread(ask, self.rings_address, {"press": device_id})
         self.pressed.append((self._ring_ids[device_id], answer["boot"], answer["seq"]))
+
+    async def send(self) -> None:
+        """Send the next message by REST as an app does: again, with its key, until answered."""
+        number = len(self.sent)
+        body = {"body": f"message {number} after {self._since}"}
+        token = self.phones[number % len(self.phones)].access_token
+        key = str(new_id())
+        deadline = asyncio.get_running_loop().time() + 90
+        while True:
+            try:
+                await asyncio.to_thread(
+                    call, self.system.url, self._messages_path, body, token, key
+                )
+            except (OSError, HTTPException):  # refused, cut off, 503, 409 while in flight
+                assert asyncio.get_running_loop().time() < deadline, "no answer to a message"
+                await asyncio.sleep(_TICK_SECONDS)
+            else:
+                self.sent.append(body["body"])
+                return
+
+    @asynccontextmanager
+    async def talking(self) -> AsyncGenerator[None]:
+        """Send messages while the block runs; all are answered when it ends."""
+        is_over = False
+
+        async def talk() -> None:
+            while not is_over:
+                await self.send()
+                await asyncio.sleep(0.1)  # the pace of the talk, not a wait for anything
+
+        task = asyncio.create_task(talk())
+        try:
+            yield
+        finally:
+            is_over = True
+            await task
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and everything in its group; the supervisor starts it again."""
@@ -152,10 +199,13 @@ class Journey:
         await self.until(lambda: supervisor.ready(name), f"{name} to be ready again", 60)
 
     async def arrival(self, seconds: float) -> Report:
-        """Wait until everything pressed is everywhere, or time is up; report the difference."""
+        """Wait until all taps and messages are everywhere, or time is up; report what is not."""
         pressed = set(self.pressed)
         await self.until(
-            lambda: pressed <= {tap for phone in self.phones for tap in phone.taps},
+            lambda: (
+                pressed <= {tap for phone in self.phones for tap in phone.taps}
+                and all(len(told) >= len(self.sent) for _, told in self._told())
+            ),
             "all publications",
             seconds,
             strict=False,
@@ -167,6 +217,14 @@ class Journey:
             if not report.problems or asyncio.get_running_loop().time() > deadline:
                 return report
             await asyncio.sleep(_TICK_SECONDS * 4)
+
+    def _told(self) -> list[tuple[str, list[str]]]:
+        """Return what each phone was told of the talk, once in person and once on the screen."""
+        return [
+            (f"{phone.user_name} in {channel.partition(':')[0]}", bodies)
+            for phone in self.phones
+            for channel, bodies in phone.messages.items()
+        ]
 
     async def _look(self, report: Report, pressed: set[Tap]) -> None:
         first_seq = {ring: min(s for r, _, s in pressed if r == ring) for ring, _, _ in pressed}
@@ -188,6 +246,12 @@ class Journey:
         report.doubled_publications = [tap for tap, count in told.items() if count > 1]
         report.out_of_order = [name for phone in self.phones for name in phone.out_of_order]
         report.continuity_lost = [name for phone in self.phones for name in phone.continuity_lost]
+        report.wrong_messages = [name for name, told in self._told() if told != self.sent]
+        written = await self._fetch(
+            "SELECT body FROM messages WHERE created_at > $1 ORDER BY id", self._since
+        )
+        if [row["body"] for row in written] != self.sent:
+            report.wrong_messages.append("the database")
         report.refused = (
             await self._fetch(
                 "SELECT count(*) AS n FROM rejected_taps WHERE received_at > $1", self._since

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from centrifuge import Client, ClientEventHandler, ConnectedContext
-from centrifuge.contexts import ServerPublicationContext, ServerSubscribedContext
+from centrifuge import Client, ClientEventHandler, ConnectedContext, SubscriptionEventHandler
+from centrifuge.contexts import (
+    PublicationContext,
+    ServerPublicationContext,
+    ServerSubscribedContext,
+    SubscribedContext,
+)
 
 
 @dataclass
@@ -21,6 +26,8 @@ class Phone(ClientEventHandler):
     offsets: dict[str, list[int]] = field(default_factory=dict)
     taps: list[tuple[str, int, int]] = field(default_factory=list)
     """(ring id, boot, seq) in the order of arrival, repetitions included."""
+    messages: dict[str, list[str]] = field(default_factory=dict)
+    """Bodies by channel in the order of arrival, repetitions included."""
     event_ids: list[str] = field(default_factory=list)
     connects: int = 0
     recovered: int = 0
@@ -38,6 +45,14 @@ class Phone(ClientEventHandler):
         await self.client.connect()
         await self.client.ready(timeout=20)
 
+    async def join(self, conversation_id: str) -> None:
+        """Subscribe to a conversation, as an app does while it is on the screen."""
+        channel = f"conversation:{conversation_id}"
+        self.messages[channel] = []
+        subscription = self.client.new_subscription(channel, events=_OnScreen(self, channel))
+        await subscription.subscribe()
+        await subscription.ready(timeout=20)
+
     async def close(self) -> None:
         await self.client.disconnect()
 
@@ -45,15 +60,25 @@ class Phone(ClientEventHandler):
         self.connects += 1
 
     async def on_subscribed(self, ctx: ServerSubscribedContext) -> None:
+        self.note_subscribed(ctx.channel, ctx)
+
+    def note_subscribed(
+        self, channel: str, ctx: ServerSubscribedContext | SubscribedContext
+    ) -> None:
         if ctx.was_recovering:
             self.recovered += ctx.recovered
             if not ctx.recovered:
-                self.continuity_lost.append(ctx.channel)
+                self.continuity_lost.append(channel)
 
     async def on_publication(self, ctx: ServerPublicationContext) -> None:
-        event: dict[str, Any] = ctx.pub.data
-        self.offsets.setdefault(ctx.channel, []).append(ctx.pub.offset)
+        self.note(ctx.channel, ctx.pub)
+
+    def note(self, channel: str, publication: Any) -> None:
+        event: dict[str, Any] = publication.data
+        self.offsets.setdefault(channel, []).append(publication.offset)
         self.event_ids.append(event["id"])
+        if event["type"] == "message.sent":
+            self.messages.setdefault(channel, []).append(event["data"]["body"])
         if event["type"] == "ring.tapped":
             data = event["data"]
             self.taps.append((data["ring_id"], data["boot"], data["seq"]))
@@ -73,6 +98,20 @@ class Phone(ClientEventHandler):
         return self.access_token
 
 
+class _OnScreen(SubscriptionEventHandler):
+    """Tells its phone what a subscription of the app's own receives."""
+
+    def __init__(self, phone: Phone, channel: str) -> None:
+        self._phone = phone
+        self._channel = channel
+
+    async def on_subscribed(self, ctx: SubscribedContext) -> None:
+        self._phone.note_subscribed(self._channel, ctx)
+
+    async def on_publication(self, ctx: PublicationContext) -> None:
+        self._phone.note(self._channel, ctx.pub)
+
+
 def sign_in(url: str, user_name: str) -> str:
     """Return an access token of a demo user, for some minutes the same: sign-in is limited."""
     return _sign_in(url, user_name, int(time.monotonic() / 200))
@@ -80,18 +119,24 @@ def sign_in(url: str, user_name: str) -> str:
 
 @lru_cache
 def _sign_in(url: str, user_name: str, _period: int) -> str:
-    users = call(url, "/v1/auth/development/users")["items"]
-    user_id = next(user["id"] for user in users if user["full_name"] == user_name)
+    user_id = user_ids(url)[user_name]
     return call(url, "/v1/auth/development/sign-in", {"user_id": user_id})["access_token"]
 
 
-def call(url: str, path: str, body: object = None, token: str = "") -> Any:
+def user_ids(url: str) -> dict[str, str]:
+    """Return the demo users' ids by name."""
+    users = call(url, "/v1/auth/development/users")["items"]
+    return {user["full_name"]: user["id"] for user in users}
+
+
+def call(url: str, path: str, body: object = None, token: str = "", key: str = "") -> Any:
     """Call the REST interface and return the decoded answer."""
     request = urllib.request.Request(
         url + path,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"}
-        | ({"Authorization": f"Bearer {token}"} if token else {}),
+        | ({"Authorization": f"Bearer {token}"} if token else {})
+        | ({"Idempotency-Key": key} if key else {}),
     )
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.loads(response.read())

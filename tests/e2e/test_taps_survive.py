@@ -40,12 +40,13 @@ async def chaos(journey: Journey, *, taps: int, mortals: Sequence[str]) -> Repor
             journey.kill(name)
 
     killing: list[asyncio.Task[None]] = []
-    for index in range(taps - 3):
-        if index and index % every == 0:
-            killing.append(asyncio.create_task(kill_next()))
-        await journey.press(index)
-        await asyncio.sleep(0.04)  # the pace of the taps, not a wait for anything
-    await asyncio.gather(*killing)
+    async with journey.talking():
+        for index in range(taps - 3):
+            if index and index % every == 0:
+                killing.append(asyncio.create_task(kill_next()))
+            await journey.press(index)
+            await asyncio.sleep(0.04)  # the pace of the taps, not a wait for anything
+        await asyncio.gather(*killing)
     assert sorted(journey.kills) == sorted(mortals)
     for name in mortals:
         await journey.alive(name)
@@ -61,6 +62,7 @@ async def test_no_tap_is_lost_or_doubled_when_each_process_is_killed_once(journe
 
     assert report.problems == {}
     assert len(journey.pressed) == len(set(journey.pressed)) == 300
+    assert len(journey.sent) >= 20
     assert all(phone.connects >= 2 and phone.recovered for phone in journey.phones)
 
 
@@ -73,6 +75,26 @@ async def test_no_tap_is_lost_or_doubled_when_each_process_is_killed_twice(journ
 
     assert report.problems == {}
     assert len(set(journey.pressed)) == 1000
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["postgres", "redis", "mqtt", "relay", "ingest", "serve"])
+async def test_nothing_is_lost_or_doubled_when_a_process_stands_still(journey: Journey, name: str):
+    async with journey.talking():
+        for index in range(30):
+            await journey.press(index)
+        signal_to(journey, name, signal.SIGSTOP)
+        for index in range(50):
+            await journey.press(index)
+            await asyncio.sleep(0.4)  # 20 s: longer than every deadline in between
+        signal_to(journey, name, signal.SIGCONT)
+        for index in range(30):
+            await journey.press(index)
+    report = await journey.arrival(90)
+
+    assert report.problems == {}
+    assert len(set(journey.pressed)) == 110
 
 
 async def press_ten(journey: Journey) -> None:
