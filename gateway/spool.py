@@ -76,6 +76,8 @@ class _Operation(msgspec.Struct):
     urgent: bool
     future: asyncio.Future[Any] | None
     loop: asyncio.AbstractEventLoop | None
+    marks: Sequence[int] = ()
+    """Rows that it marks as sent."""
 
 
 class Spool:
@@ -92,6 +94,8 @@ class Spool:
         # Counted here: with a long backlog SQLite would take a while, each time.
         self._counts: Counter[str] = Counter()
         self._changes: Counter[str] = Counter()
+        # What the disk refused to note: else the hub's acknowledgement would not find these rows.
+        self._unmarked: set[int] = set()
         self._db: sqlite3.Connection | None = None
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
@@ -114,7 +118,7 @@ class Spool:
     def mark_sent(self, row_ids: Sequence[int]) -> None:
         """Note soon that rows went to the broker; only such rows can be acknowledged."""
         ids = list(row_ids)
-        self._queue.put(_Operation(lambda db: self._mark_sent(db, ids), False, None, None))
+        self._queue.put(_Operation(lambda db: self._mark_sent(db, ids), False, None, None, ids))
 
     async def acknowledge(self, ring: bytes, boot: int, ranges: Sequence[tuple[int, int]]) -> int:
         """Forget sent taps that the hub has committed; return how many."""
@@ -201,15 +205,20 @@ class Spool:
             if self._db is None:
                 self._db = self._open()
                 self.generation += 1
+                self._unmarked.clear()
             self._db.execute("BEGIN IMMEDIATE")
+            if self._unmarked:
+                self._mark_sent(self._db, sorted(self._unmarked))
             results = [operation.run(self._db) for operation in batch]
             self._db.execute("COMMIT")
         except (sqlite3.Error, ConfigError) as error:
             self._failing = str(error)
             _log.error("spool_commit_failed", reason=str(error), operations=len(batch))
             self._recover(error)
+            self._unmarked.update(*(operation.marks for operation in batch))
             _resolve(batch, [SpoolUnavailableError(str(error))] * len(batch))
             return
+        self._unmarked.clear()
         self._counts.update(self._changes)
         self._failing = ""
         _resolve(batch, results)

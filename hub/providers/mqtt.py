@@ -177,11 +177,11 @@ class MqttLink:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""
-        was_empty = not self._inbox
         self._inbox.append(
             Delivery(topic, bytes(message.payload), clock.unix_ms(), message.mid, self._connection)
         )
-        if was_empty:
+        # Asked after the append: asked before, the loop could take the last one in between.
+        if len(self._inbox) == 1:
             self._hand_over(self._arrived.set)
 
     def _disconnected(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -51,6 +52,24 @@ async def test_rows_come_out_in_the_order_of_their_arrival(open_spool):
     assert [row.seq for row in rows] == [3, 1]
     assert [row.seq for row in await spool.after(rows[-1].id, 2)] == [2]
     assert rows[0].payload == b"payload-3"
+
+
+async def test_a_tap_whose_sending_the_disk_did_not_note_is_still_forgotten_when_acknowledged(
+    open_spool, monkeypatch
+):
+    spool = open_spool()
+    await spool.put(entry(1))
+    with monkeypatch.context() as failing:
+        failing.setattr(spool, "_mark_sent", refuse)
+        await send_all(spool)
+        with suppress(SpoolUnavailableError):
+            await spool.stats()
+    assert await spool.acknowledge(RING, 1, [(1, 1)]) == 1
+    assert await seqs(spool) == []
+
+
+def refuse(*_args: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 async def test_one_tap_is_stored_once(open_spool):
