@@ -10,24 +10,32 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from core.errors import ConfigError
 from hub.embedded import launch
 
 START_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 8.0
+"""How long each signal may take; PostgreSQL's fast shutdown writes a checkpoint."""
+POLITE: Final = (signal.SIGTERM, signal.SIGKILL)
 _POLL_SECONDS: Final = 0.02
 
 
 class Child:
-    """A running service: what the supervisor and the tests need to know of it."""
+    """A running child: what the supervisor and the tests need to know of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        log_path: Path,
+        stop_signals: Sequence[signal.Signals] = POLITE,
+    ) -> None:
         self._process = process
-        self.url = url
+        self._stop_signals = stop_signals
         self.log_path = log_path
 
     @property
@@ -39,13 +47,28 @@ class Child:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Ask it to end, insist after a while."""
-        stop(self._process)
+        """Ask it to end, insist after a while; return when it is gone."""
+        end(self.pid, lambda: self.running, self._stop_signals)
+        self._process.wait()
 
     def kill(self) -> None:
         """End it as a crash would."""
         self._process.kill()
         self._process.wait()
+
+
+class Service(Child):
+    """A running server; `url` is its address with a login."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        log_path: Path,
+        url: str,
+        stop_signals: Sequence[signal.Signals] = POLITE,
+    ) -> None:
+        super().__init__(process, log_path, stop_signals)
+        self.url = url
 
 
 def spawn(
@@ -55,17 +78,16 @@ def spawn(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
+    user: Literal["same", "mapped"] = "same",
 ) -> subprocess.Popen[bytes]:
     """Start a command in `folder`, its output appended to `log_path`.
 
     Call it from the thread that lives as long as the command shall: the kernel sends
     `death_signal` when that thread ends.
     """
-    launcher = [sys.executable, "-I", "-S", launch.__file__]
-    parent = [str(os.getpid()), str(int(death_signal)), "same", "--"]
     with log_path.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own command line
-            [*launcher, *parent, *command],
+            launched(command, death_signal, user),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -73,6 +95,14 @@ def spawn(
             process_group=0,
             env=None if environment is None else dict(environment),
         )
+
+
+def launched(
+    command: list[str], death_signal: signal.Signals, user: Literal["same", "mapped"]
+) -> list[str]:
+    """Return the command line that runs a command by `launch.py`."""
+    launcher = [sys.executable, "-I", "-S", launch.__file__]
+    return [*launcher, str(os.getpid()), str(int(death_signal)), user, "--", *command]
 
 
 def start_service(
@@ -103,37 +133,34 @@ def start_service(
     return process, log_path
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
-    """Send SIGTERM, after `seconds` SIGKILL; return when the process is gone."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def stop_stale(pid_path: Path) -> bool:
-    """Stop the server that a killed supervisor left in this folder; say whether there was one."""
-    pid = pid_in(pid_path)
-    if pid is None:
-        return False
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        os.kill(pid, number)
+def end(pid: int, alive: Callable[[], bool], signals: Sequence[signal.Signals] = POLITE) -> None:
+    """Send one signal after the other until the process is gone."""
+    for number in signals:
+        if alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         deadline = time.monotonic() + STOP_SECONDS
-        while _works_in(pid, pid_path.parent):
+        while alive():
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL_SECONDS)
         else:
-            break
+            return
+
+
+def stop_stale(pid_path: Path, signals: Sequence[signal.Signals] = POLITE) -> bool:
+    """Stop the server that a killed supervisor left in this folder; say whether there was one."""
+    pid = pid_in(pid_path)
+    if pid is None:
+        return False
+    end(pid, lambda: pid_in(pid_path) == pid, signals)
     return True
 
 
 def pid_in(pid_path: Path) -> int | None:
     """Return the pid of the server that lives in the folder of its pid file, if it does."""
     try:
-        pid = int(pid_path.read_text())
+        pid = int(pid_path.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
     return pid if _works_in(pid, pid_path.parent) else None

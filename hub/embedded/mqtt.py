@@ -29,7 +29,7 @@ _SALT_BYTES: Final = 12
 _LOGIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Mqtt(child.Child):
+class Mqtt(child.Service):
     """A running broker; `url` is the hub's, `gateway_url` makes a gateway known at once."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Mqtt(child.Child):
         port: int,
         is_mosquitto: bool,
     ) -> None:
-        super().__init__(process, _url(port, HUB_LOGIN, add_login(home, HUB_LOGIN)), log_path)
+        super().__init__(process, log_path, _url(port, HUB_LOGIN, add_login(home, HUB_LOGIN)))
         self._home = home
         self._port = port
         self.version: Literal["5", "3.1.1"] = "5" if is_mosquitto else "3.1.1"

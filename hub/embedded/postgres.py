@@ -9,63 +9,35 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from core.errors import ConfigError
-from hub.embedded import launch
+from hub.embedded import child
 
 START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 8.0
+# The fast shutdown, which ends open sessions, then the immediate one.
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 _POLL_SECONDS: Final = 0.02
 _STATUS_LINE: Final = 7  # of postmaster.pid: "starting", "ready   ", "stopping"
 
 
-class Postgres:
-    """A running server; `url` is the superuser's."""
-
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
-        self._process = process
-        self.url = url
-        self.log_path = log_path
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def stop(self) -> None:
-        """Stop in order, open sessions are ended; acknowledged rows stay."""
-        _stop_process(self._process.pid, lambda: self._process.poll() is None)
-        self._process.wait()
-
-    def kill(self) -> None:
-        """End the postmaster as a crash would; its children follow by themselves."""
-        self._process.kill()
-        self._process.wait()
-
-
-def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> Postgres:
+def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> child.Service:
     """Start the server on 127.0.0.1:`port`, creating the cluster on first use.
 
     Call it from the thread that lives as long as the server shall: the kernel ends the server
     with that thread. Raises ConfigError with the remedy when it cannot run.
     """
-    folder = home / "postgres"
+    folder = child.owned_folder(home / "postgres")
     data = folder / "data"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     password = _password(folder / "superuser.password")
     if not (data / "PG_VERSION").exists():
         _initialise(folder, data)
-    stop_stale(data)
+    child.stop_stale(data / "postmaster.pid", STOP_SIGNALS)
+    child.require_free(port, "PostgreSQL")
     log_path = folder / "server.log"
     command = [
         str(binary("postgres")),
@@ -78,10 +50,17 @@ def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> Postgres:
     ]
     deadline = time.monotonic() + START_SECONDS
     while True:
-        process = _launch(command, log_path)
+        process = child.spawn(
+            command,
+            log_path=log_path,
+            folder=folder,
+            environment=_environment(),
+            death_signal=signal.SIGINT,
+            user="mapped",
+        )
         if _wait_until_ready(process, data, deadline):
             url = f"postgresql://postgres:{quote(password)}@127.0.0.1:{port}/postgres"
-            return Postgres(process, url, log_path)
+            return child.Service(process, log_path, url, STOP_SIGNALS)
         reason = _last_line(log_path)
         # Children of a killed postmaster need a moment to notice; they hold its shared memory.
         if "shared memory block" not in reason or time.monotonic() > deadline:
@@ -100,33 +79,6 @@ def binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 
-def stop_stale(data: Path) -> bool:
-    """Stop a server that a killed supervisor left on this folder; say whether there was one."""
-    pid = _postmaster_pid(data)
-    if pid is None:
-        return False
-    _stop_process(pid, lambda: _postmaster_pid(data) == pid)
-    return True
-
-
-def run_as_ordinary_user(command: list[str]) -> list[str]:
-    """Return the command line that runs a command of PostgreSQL, which refuses root."""
-    launcher = [sys.executable, "-I", "-S", launch.__file__]
-    return [*launcher, str(os.getpid()), str(int(signal.SIGINT)), "mapped", "--", *command]
-
-
-def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
-    with log_path.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  # our own command line
-            run_as_ordinary_user(command),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            process_group=0,
-            env=_environment(),
-        )
-
-
 def _initialise(folder: Path, data: Path) -> None:
     # Renamed when complete: one that was interrupted halfway would not start and not be redone.
     unfinished = folder / "data.new"
@@ -141,7 +93,8 @@ def _initialise(folder: Path, data: Path) -> None:
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
     ]
     done = subprocess.run(  # noqa: S603  # our own command line
-        run_as_ordinary_user(command),
+        # It refuses root as the server does.
+        child.launched(command, signal.SIGINT, "mapped"),
         capture_output=True,
         text=True,
         check=False,
@@ -185,34 +138,6 @@ def _postmaster_file(data: Path) -> list[str]:
         return (data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return []
-
-
-def _postmaster_pid(data: Path) -> int | None:
-    """Return the pid of a living server on this folder; a recycled pid is not one."""
-    lines = _postmaster_file(data)
-    if not lines or not lines[0].isdigit():
-        return None
-    try:
-        cwd = Path(f"/proc/{lines[0]}/cwd").readlink()
-    except OSError:
-        return None
-    return int(lines[0]) if cwd == data.resolve() else None
-
-
-def _stop_process(pid: int, alive: Callable[[], bool]) -> None:
-    """Ask with the fast shutdown, insist with the immediate one, end with SIGKILL."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + STOP_SECONDS
-        while alive():
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
 
 
 def _last_line(log_path: Path) -> str:

@@ -20,7 +20,7 @@ WANTED_MAJOR: Final = 7
 _FURTHER_FOLDERS: Final = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/opt/redis/bin")
 
 
-def start(home: Path, port: int) -> child.Child:
+def start(home: Path, port: int) -> child.Service:
     """Start the server on 127.0.0.1:`port`, or raise ConfigError with the remedy.
 
     Call it from the thread that lives as long as the server shall.
@@ -37,7 +37,7 @@ def start(home: Path, port: int) -> child.Child:
         port=port,
         ready=lambda: _answers(port, password),
     )
-    return child.Child(process, f"redis://:{password}@127.0.0.1:{port}/0", log_path)
+    return child.Service(process, log_path, f"redis://:{password}@127.0.0.1:{port}/0")
 
 
 def find_program() -> Path:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -28,22 +28,12 @@ _HURRY_SECONDS: Final = 2.0
 Change = Literal["ready", "crashed", "stopped"]
 
 
-class Process(Protocol):
-    """A running child: a server of hub/embedded or a `subprocess.Popen` behind `Spawned`."""
-
-    @property
-    def pid(self) -> int: ...
-
-    @property
-    def running(self) -> bool: ...
-
-
 class Spec(Struct, frozen=True, kw_only=True):
     """How a child is started, known to be ready, and stopped."""
 
     name: str
-    start: Callable[[], Process]
-    ready: Callable[[Process], bool] = lambda _process: True
+    start: Callable[[], child.Child]
+    ready: Callable[[child.Child], bool] = lambda _process: True
     log_path: Path
     stop_stage: int = 0
     """Children of a lower stage are gone before those of a higher one are asked to end."""
@@ -60,7 +50,7 @@ class _Member:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.unit = Unit(READY_SECONDS)
-        self.process: Process | None = None
+        self.process: child.Child | None = None
         self.started_once = False
         self.group_ended = False
         self.held_down = False
@@ -200,28 +190,20 @@ class Supervisor:
             member.started_once = True
 
 
-class Spawned:
+class Spawned(child.Child):
     """A hub process: its readiness is a line in its log."""
 
     def __init__(self, command: list[str], log_path: Path, environment: dict[str, str]) -> None:
         self._log_start = log_path.stat().st_size if log_path.exists() else 0
-        self._log_path = log_path
-        self._process = child.spawn(
+        process = child.spawn(
             command, log_path=log_path, folder=Path.cwd(), environment=environment
         )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
+        super().__init__(process, log_path)
 
     @property
     def said_ready(self) -> bool:
         """Whether `process_ready` stands in what it has logged since its start."""
-        with self._log_path.open("rb") as log:
+        with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             return b'"process_ready"' in log.read()
 

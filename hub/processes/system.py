@@ -2,7 +2,6 @@
 
 import os
 import platform
-import signal
 import sys
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ from core import config
 from core.errors import ConfigError
 from hub.embedded import child, generated, mqtt, postgres, redis
 from hub.processes import leftovers
-from hub.processes.supervisor import Change, Process, Spawned, Spec, Supervisor, last_words, pinghub
+from hub.processes.supervisor import Change, Spawned, Spec, Supervisor, last_words, pinghub
 
 ServiceName = Literal["postgres", "redis", "mqtt"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("postgres", "redis", "mqtt")
@@ -82,7 +81,7 @@ class System:
         self.own = own_settings(home, environ)
         self.embedded: tuple[ServiceName, ...] = _to_embed(self.own)
         self._secrets = generated.secrets(home)
-        self._services: dict[ServiceName, postgres.Postgres | child.Child] = {}
+        self._services: dict[ServiceName, child.Service] = {}
         self._rings_ports = (child.free_port(), child.free_port())
         # From this machine, also where `server.public_url` names a proxy.
         self.url = f"http://127.0.0.1:{ports.hub}"
@@ -111,7 +110,7 @@ class System:
         self.supervisor.stop(hurry)
 
     def _service_spec(self, name: ServiceName) -> Spec:
-        def start() -> Process:
+        def start() -> child.Child:
             match name:
                 case "postgres":
                     service = postgres.start(self.home, self.ports.postgres)
@@ -123,16 +122,16 @@ class System:
             return service
 
         stage, stop_seconds = _STAGES[name]
-        is_postgres = name == "postgres"
+        signals = postgres.STOP_SIGNALS if name == "postgres" else child.POLITE
+        stop_signal, hurry_signal = signals[:2]
         return Spec(
             name=name,
             start=start,
             log_path=self.home / name / "server.log",
             stop_stage=stage,
             stop_seconds=stop_seconds,
-            # PostgreSQL's fast and immediate shutdown; SIGTERM would wait for its clients.
-            stop_signal=signal.SIGINT if is_postgres else signal.SIGTERM,
-            hurry_signal=signal.SIGQUIT if is_postgres else signal.SIGKILL,
+            stop_signal=stop_signal,
+            hurry_signal=hurry_signal,
         )
 
     def _process_spec(self, name: str) -> Spec:
@@ -140,7 +139,7 @@ class System:
         stage, stop_seconds = _STAGES[name]
         readyz = f"{self.url}/readyz"
 
-        def ready(process: Process) -> bool:
+        def ready(process: child.Child) -> bool:
             said_ready = isinstance(process, Spawned) and process.said_ready
             return said_ready and (name != "serve" or answers(readyz))
 

@@ -88,24 +88,24 @@ def test_redis_and_mosquitto_start_with_what_is_written_for_them(tmp_path: Path)
     program = mosquitto.find() or missing("mosquitto")
     folder = tmp_path / "redis"
     url = f"redis://:{password}@127.0.0.1:{redis_port}"
-    server, _ = child.start_service(
+    server = child.start_service(
         "Redis",
         [str(redis.find_program()), str(folder / "redis.conf")],
         folder=folder,
         port=redis_port,
         ready=lambda: _pongs(url),
     )
-    child.stop(server)
+    child.Child(*server).stop()
     folder = tmp_path / "mqtt"
     hub_password = mqtt.add_login(tmp_path, mqtt.HUB_LOGIN)
-    broker, _ = child.start_service(
+    broker = child.start_service(
         "mosquitto",
         [str(program), "-c", str(folder / "mosquitto.conf")],
         folder=folder,
         port=mqtt_port,
         ready=lambda: mqtt.admits(f"mqtt://hub:{hub_password}@127.0.0.1:{mqtt_port}"),
     )
-    child.stop(broker)
+    child.Child(*broker).stop()
 
 
 def _pongs(url: str) -> bool:

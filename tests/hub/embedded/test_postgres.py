@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import ConfigError
 from hub.embedded import postgres
-from hub.embedded.child import free_port
+from hub.embedded.child import Service, free_port, stop_stale
 from tests.fixtures.postgres import FAST
 from tests.fixtures.waiting import wait_until
 
@@ -72,7 +72,7 @@ def server(home: Path):
         running.stop()
 
 
-def test_acknowledged_rows_survive_a_crash(home: Path, server: postgres.Postgres) -> None:
+def test_acknowledged_rows_survive_a_crash(home: Path, server: Service) -> None:
     run(server.url, lambda c: c.execute("CREATE TABLE IF NOT EXISTS kept (id int)"))
     run(server.url, lambda c: c.execute("INSERT INTO kept VALUES (1)"))
     server.kill()
@@ -84,7 +84,7 @@ def test_acknowledged_rows_survive_a_crash(home: Path, server: postgres.Postgres
     assert not alive(again.pid)
 
 
-def test_only_loopback_and_only_with_the_password(server: postgres.Postgres) -> None:
+def test_only_loopback_and_only_with_the_password(server: Service) -> None:
     listening = run(server.url, lambda c: c.fetchval("SHOW listen_addresses"))
     sockets = run(server.url, lambda c: c.fetchval("SHOW unix_socket_directories"))
     methods = run(server.url, lambda c: c.fetch("SELECT auth_method FROM pg_hba_file_rules"))
@@ -96,7 +96,7 @@ def test_only_loopback_and_only_with_the_password(server: postgres.Postgres) -> 
 
 
 def test_the_password_is_on_no_command_line_and_in_no_readable_file(
-    home: Path, server: postgres.Postgres
+    home: Path, server: Service
 ) -> None:
     password_file = home / "postgres" / "superuser.password"
     password = password_file.read_text()
@@ -137,16 +137,14 @@ def test_a_server_that_outlived_its_supervisor_is_stopped_at_the_next_start(home
         fresh.stop()
 
 
-def test_a_recycled_pid_of_another_program_is_left_alone(
-    home: Path, server: postgres.Postgres
-) -> None:
+def test_a_recycled_pid_of_another_program_is_left_alone(home: Path, server: Service) -> None:
     server.kill()
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         pid_file = home / "postgres" / "data" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        assert not postgres.stop_stale(home / "postgres" / "data")
+        assert not stop_stale(pid_file, postgres.STOP_SIGNALS)
         assert stranger.poll() is None
         pid_file.write_text("\n".join(lines) + "\n")
     finally:
@@ -154,7 +152,7 @@ def test_a_recycled_pid_of_another_program_is_left_alone(
         stranger.wait()
 
 
-def test_the_server_does_not_run_as_root_in_its_own_eyes(server: postgres.Postgres) -> None:
+def test_the_server_does_not_run_as_root_in_its_own_eyes(server: Service) -> None:
     identity = Path(f"/proc/{server.pid}/uid_map").read_text().split()
     if os.geteuid() == 0:
         assert identity == ["65534", "0", "1"]
@@ -162,12 +160,12 @@ def test_the_server_does_not_run_as_root_in_its_own_eyes(server: postgres.Postgr
         assert identity[0] == "0"
 
 
-def test_a_signal_to_our_own_group_does_not_reach_the_server(server: postgres.Postgres) -> None:
+def test_a_signal_to_our_own_group_does_not_reach_the_server(server: Service) -> None:
     assert os.getpgid(server.pid) == server.pid
     assert os.getsid(server.pid) == os.getsid(0)
 
 
-def test_a_port_in_use_is_one_line_that_names_it(home: Path, server: postgres.Postgres) -> None:
+def test_a_port_in_use_is_one_line_that_names_it(home: Path, server: Service) -> None:
     other_home = home.parent / f"{home.name}-other"
     port = int(server.url.rsplit(":", 1)[1].split("/")[0])
     with pytest.raises(ConfigError) as refusal:
@@ -191,7 +189,7 @@ def test_a_first_start_that_was_interrupted_is_done_again(tmp_path: Path) -> Non
     assert not unfinished.exists()
 
 
-def test_stop_ends_open_sessions(server: postgres.Postgres) -> None:
+def test_stop_ends_open_sessions(server: Service) -> None:
     async def with_open_session() -> None:
         connection = await asyncpg.connect(server.url)
         await connection.execute("BEGIN")
@@ -202,7 +200,7 @@ def test_stop_ends_open_sessions(server: postgres.Postgres) -> None:
     assert not server.running
 
 
-def test_the_extension_for_vectors_is_there(server: postgres.Postgres) -> None:
+def test_the_extension_for_vectors_is_there(server: Service) -> None:
     names = run(server.url, lambda c: c.fetch("SELECT name FROM pg_available_extensions"))
     assert {"vector", "plpgsql"} <= {row["name"] for row in names}
     version = run(server.url, lambda c: c.fetchval("SHOW server_version_num"))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.embedded.child import Child
 from hub.processes import leftovers
-from hub.processes.supervisor import Change, Process, Spawned, Spec, StartError, Supervisor
+from hub.processes.supervisor import Change, Spawned, Spec, StartError, Supervisor
 from tests.fixtures.waiting import wait_until
 
 READY = 'print(\'{"event": "process_ready"}\', flush=True)'
@@ -49,7 +50,7 @@ class Bench:
         command = [sys.executable, "-c", program, *arguments]
         environment = {**os.environ, **leftovers.mark(self.folder)}
 
-        def ready(process: Process) -> bool:
+        def ready(process: Child) -> bool:
             return isinstance(process, Spawned) and process.said_ready
 
         return Spec(
