@@ -149,18 +149,19 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
 def _is_allowed(origin: str, host: str, allowed: set[str]) -> bool:
     if "*" in allowed or origin in allowed:
         return True
-    page = urlsplit(origin)
-    server = urlsplit(f"//{host.lower()}")
-    default = _DEFAULT_PORTS.get(page.scheme)
     try:
-        return (
-            default is not None
-            and page.hostname is not None
-            and page.hostname == server.hostname
-            and (page.port or default) == (server.port or default)
-        )
-    except ValueError:  # a port that is no number
+        page = urlsplit(origin)
+        server = urlsplit(f"//{host.lower()}")
+        default = _DEFAULT_PORTS.get(page.scheme)
+        ports = (page.port or default, server.port or default)
+    except ValueError:  # a port that is no number, half an IPv6 address
         return False
+    return (
+        default is not None
+        and page.hostname is not None
+        and page.hostname == server.hostname
+        and ports[0] == ports[1]
+    )
 
 
 async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:

@@ -214,6 +214,8 @@ async def test_history_answers_position_pages_and_wrong_epoch(house: House):
         ("http://app.example", 403),
         ("null", 403),
         ("http://127.0.0.1:port", 403),
+        ("http://[", 403),
+        ("http://[::1", 403),
     ],
 )
 async def test_pages_of_other_origins_are_refused_before_the_handshake(
