@@ -14,6 +14,7 @@ from litestar import Litestar
 from core import config, log
 from core.errors import ConfigError
 from hub.app import create_app, drain
+from hub.http import wire
 from hub.http.deps import require_settings
 
 _BACKLOG: Final = 2048
@@ -30,7 +31,7 @@ def run(settings: config.Settings) -> None:
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=wire.bounded(settings.server.max_body_bytes),
             ws="websockets-sansio",
             ws_max_size=settings.realtime.max_message_bytes,
             ws_per_message_deflate=False,

@@ -99,9 +99,12 @@ def test_it_serves_and_stops_cleanly(serve, settings, number):
     answer = httpx.get(f"{served.url}/nowhere")
     assert answer.json()["code"] == "request.not_found"
     assert "server" not in answer.headers
-    # Nobody is a trusted proxy by default.
+    # Nobody is a trusted proxy by default, and nobody behind a proxy is on this machine.
     users = f"{served.url}/v1/auth/development/users"
-    assert httpx.get(users, headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 200
+    assert httpx.get(users).status_code == 200
+    assert httpx.get(users, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+    with pytest.raises((httpx.HTTPStatusError, httpx.TransportError)):
+        httpx.get(users, headers={"X-Endless": "x" * 1_000_000}).raise_for_status()
     assert served.stop(number) == 0
     assert served.said("process_stopped")
     with pytest.raises(httpx.ConnectError):
