@@ -124,7 +124,8 @@ class Continuity:
                     del self._doubtful[name]
                 channels = [self._registry.channels.get(name) for name in names]
                 await asyncio.gather(*(self.resync(item) for item in channels if item))
-                if not self._broker.healthy:
+                # Also a broker that answers may refuse, such as one that is out of memory.
+                if not self._broker.healthy or any(name in self._doubtful for name in names):
                     await asyncio.sleep(_RETRY_SECONDS)
 
     def _doubt_quiet_channels(self) -> None:

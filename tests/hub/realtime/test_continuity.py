@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis.asyncio
@@ -21,6 +21,9 @@ from hub.realtime.broker import (
 )
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.continuity import Continuity
+from hub.realtime.namespaces import Namespace
+from hub.realtime.registry import Registry, Subscriber
 from tests.fixtures.redis import RestartableRedis
 from tests.hub.realtime.house import KEPT, House, Socket, open_house, socket, until
 
@@ -157,6 +160,29 @@ async def test_while_the_broker_is_away_nothing_is_delivered_out_of_order(lossy:
         await asyncio.sleep(0.1)
         lossy.broker.is_away = False
         assert await numbers(client, 3) == [1, 2, 3]
+
+
+async def test_a_broker_that_is_there_but_refuses_is_not_asked_without_a_pause():
+    class Refusing(MemoryBroker):
+        reads = 0
+
+        async def history(self, channel: str, **options: Any) -> History:
+            del channel, options
+            self.reads += 1
+            raise BrokerUnavailableError("out of memory")
+
+    broker, registry, nobody = Refusing(), Registry(), cast("Subscriber", object())
+    kept = Namespace(history_size=5, history_ttl_seconds=60)
+    channel = registry.enter("room:a", kept, nobody)
+    channel.position = StreamPosition(1, "epoch")
+    continuity = Continuity(registry, broker, 600)
+    continuity.start()
+    continuity.doubt_everything()
+    for _ in range(500):
+        await asyncio.sleep(0)
+    await continuity.close()
+    registry.leave("room:a", nobody)
+    assert 1 <= broker.reads <= 2
 
 
 async def test_commands_fail_temporarily_while_the_broker_is_away(lossy: House):
