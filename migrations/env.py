@@ -42,7 +42,11 @@ def _run(connection: Connection) -> None:
     connection.execute(text("SET LOCAL lock_timeout = '2s'"))
     context.configure(connection=connection, version_table_schema=VERSION_SCHEMA)
     with context.begin_transaction():
+        before = context.get_context().get_current_heads()
         context.run_migrations()
+        if context.get_context().get_current_heads() != before:
+            # A table that was made anew has lost its rights, policies and triggers.
+            scripts.forget_objects(connection)
         if _wants_objects():
             scripts.apply_objects(connection)
             scripts.create_partitions(connection)

@@ -55,6 +55,18 @@ def apply_objects(connection: Connection) -> None:
     run_script(connection, f"COMMENT ON SCHEMA app IS '{mark}'")
 
 
+def forget_objects(connection: Connection) -> None:
+    """Let the next `apply_objects` apply them, changed or not."""
+    run_script(
+        connection,
+        """
+        DO $$ BEGIN
+          IF to_regnamespace('app') IS NOT NULL THEN COMMENT ON SCHEMA app IS NULL; END IF;
+        END $$
+        """,
+    )
+
+
 def create_partitions(connection: Connection) -> None:
     """Create this month's and the next partitions; later ones are the scheduler's."""
     connection.execute(text("SELECT app.create_partitions(:months)"), {"months": MONTHS_AHEAD})
