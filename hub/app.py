@@ -4,9 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from litestar import Litestar, Router, asgi
-from litestar.config.cors import CORSConfig
-from litestar.types import Receive, Scope, Send
+from litestar import Litestar, Router
 
 from core import config
 from hub.console.routes import console_routes
@@ -14,14 +12,15 @@ from hub.domains.accounts.routes import ACCOUNT_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
 from hub.http import envelope
-from hub.http.auth import UNLIMITED, admit, own_origins
+from hub.http.auth import admit, own_origins
+from hub.http.cors import cors_config
 from hub.http.deps import open_resources
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
 from hub.realtime.asgi import websocket_endpoint
-from hub.wiring.realtime import open_realtime
+from hub.wiring.realtime import open_realtime, websocket
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
@@ -34,10 +33,6 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             app.state.resources, app.state.realtime = house, realtime
             app.state.websocket = websocket_endpoint(realtime, own_origins(settings))
             yield
-
-    @asgi("/connection/websocket", opt=UNLIMITED, copy_scope=False)
-    async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
-        await app.state.websocket(scope, receive, send)
 
     rest = Router("/v1", route_handlers=[*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES])
     app = Litestar(
@@ -56,7 +51,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         plugins=[ClosedStructs()],
         openapi_config=openapi_config(version("pinghub"), settings.server.public_url),
         request_max_body_size=settings.server.max_body_bytes,
-        cors_config=_cors(settings),
+        cors_config=cors_config(settings.server.allowed_origins),
         logging_config=None,
     )
     app.state.docs_url = f"{settings.server.public_url}/errors"
@@ -68,14 +63,3 @@ async def drain(app: Litestar, seconds: float) -> None:
     """Say goodbye: readiness goes red, realtime connections are closed one by one."""
     app.state.resources.is_draining = True
     await app.state.realtime.close(seconds)
-
-
-def _cors(settings: config.Settings) -> CORSConfig | None:
-    if not settings.server.allowed_origins:
-        return None
-    return CORSConfig(
-        allow_origins=list(settings.server.allowed_origins),
-        allow_methods=["GET", "POST", "PATCH"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
-        expose_headers=["Idempotent-Replayed", "Location", "Retry-After", "X-Request-Id"],
-    )

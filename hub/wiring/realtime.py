@@ -3,14 +3,24 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from litestar import asgi
+from litestar.types import Receive, Scope, Send
+
 from core import config
 from core.errors import DomainError
+from hub.http.auth import UNLIMITED
 from hub.http.deps import Resources
 from hub.http.tokens import TokenKeys
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
 from hub.realtime.hub import Hub
 from hub.wiring.channels import NAMESPACES, authorizer
+
+
+@asgi("/connection/websocket", opt=UNLIMITED, copy_scope=False)
+async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a connection to the hub that the application has started."""
+    await scope["litestar_app"].state.websocket(scope, receive, send)
 
 
 @asynccontextmanager
