@@ -54,8 +54,14 @@ GRANT SELECT (id, user_id, family_id, user_agent, ip, expires_at, revoked_at, cr
 ON sessions TO ping_api, ping_worker;
 GRANT INSERT (id, family_id, token_hash, user_agent, ip, expires_at) ON sessions TO ping_api;
 GRANT UPDATE (revoked_at) ON sessions TO ping_api, ping_worker;
-CREATE POLICY own ON sessions TO ping_api, ping_worker
-USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY own ON sessions FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own_new ON sessions FOR INSERT TO ping_api
+WITH CHECK (user_id = (SELECT app.user_id()));
+-- What is revoked stays so.
+CREATE POLICY own_revoke ON sessions FOR UPDATE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) AND revoked_at IS NULL)
+WITH CHECK (user_id = (SELECT app.user_id()));
 
 -- profiles: points, counts and ranks are the machines'
 GRANT SELECT ON profiles TO ping_api, ping_worker;

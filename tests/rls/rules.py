@@ -1,4 +1,4 @@
-"""What each login may do to a row of each table, by what the row is to the user.
+"""What each role may do to a row of each table, by what the row is to the user.
 
 `own`: the row belongs to the user. `shared`: the user sees it by membership or partnership.
 `foreign`: neither. A verb is allowed only where it is listed; a table without an entry fails.
@@ -11,6 +11,7 @@ Verbs = frozenset[str]
 NONE: Final[Verbs] = frozenset()
 READ: Final = frozenset({"SELECT"})
 CHANGE: Final = frozenset({"SELECT", "UPDATE"})
+ALL: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 
 # table → relation of the row to the user → verbs of ping_api; INSERT is judged by the owner that
 # the new row would have.
@@ -42,3 +43,20 @@ NOT_FOR_WORKERS: Final = {
 
 # The owner column is not granted: a copy of the other's row takes the actor by default.
 BECOMES_OWN: Final = {("sessions", "foreign"), ("messages", "shared")}
+
+# The hub's own processes act for everybody; even they cannot rewrite the audit log.
+SYSTEM: Final = {table: READ if table == "audit_log" else ALL for table in API}
+# Entered by admin routes; what it may see belongs to later domains.
+ADMIN: Final = {table: READ if table == "audit_log" else NONE for table in API}
+READER: Final = dict.fromkeys(API, NONE)
+
+
+OF_ALL_ROWS: Final = {"ping_system": SYSTEM, "ping_admin": ADMIN, "ping_reader": READER}
+
+
+def expected(role: str, table: str, relation: str) -> Verbs:
+    """Return what a role may do to rows of a relation to the user."""
+    if role in OF_ALL_ROWS:
+        return OF_ALL_ROWS[role][table]
+    withheld = NOT_FOR_WORKERS.get(table, set()) if role == "ping_worker" else set()
+    return API[table].get(relation, NONE) - withheld
