@@ -14,18 +14,29 @@ STATEMENT = re.compile(
     r"^\s*(?:--.*\n\s*)*(SELECT\s.|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\b|DELETE\s+FROM\s|WITH\s+\w+\s+AS\b)",
     re.IGNORECASE | re.DOTALL,
 )
+PACKAGES = ("core", "firmware_bridge", "gateway", "hub")
 # The gateway's spool is a SQLite file of its own; it never sees PostgreSQL.
-PACKAGES = ("core", "firmware_bridge", "hub")
+SPOOL = {PROJECT / "gateway" / name for name in ("spool.py", "spool_file.py")}
+QUERIES = sorted(PROJECT.glob("hub/**/queries.py"))
+MAKERS = {"query", "command"}
 
 
 def may_hold_sql(path: Path) -> bool:
-    return path.name == "queries.py" or path.is_relative_to(PROJECT / "core" / "db")
+    return path in QUERIES or path in SPOOL or path.is_relative_to(PROJECT / "core" / "db")
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts)
 
 
 def registered() -> list[str]:
-    for path in sorted(PROJECT.glob("hub/**/queries.py")):
-        importlib.import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts))
-    return [entry.sql for entry in REGISTRY]
+    for path in QUERIES:
+        importlib.import_module(module_of(path))
+    return [entry.sql for entry in REGISTRY if not entry.module.startswith("tests.")]
+
+
+def sources() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 
 
 def without_strings(sql: str) -> str:
@@ -38,23 +49,63 @@ def statements(sql: str) -> list[str]:
 
 def test_sql_stands_in_queries_only():
     misplaced: list[str] = []
-    for package in PACKAGES:
-        for path in (PROJECT / package).rglob("*.py"):
-            if may_hold_sql(path):
-                continue
-            misplaced += [
-                f"{path.relative_to(PROJECT)}:{node.lineno}"
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and STATEMENT.match(node.value)
-            ]
+    for path in sources():
+        if may_hold_sql(path):
+            continue
+        misplaced += [
+            f"{path.relative_to(PROJECT)}:{node.lineno}"
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and STATEMENT.match(node.value)
+        ]
     assert misplaced == []
+
+
+def test_only_queries_make_queries_and_nobody_takes_the_connection_itself():
+    """Whatever the text looks like, it cannot be sent from elsewhere."""
+    strangers: list[str] = []
+    for path in sources():
+        if path in QUERIES or path.is_relative_to(PROJECT / "core" / "db"):
+            continue
+        strangers += [
+            f"{path.relative_to(PROJECT)}:{node.lineno}"
+            for node in ast.walk(ast.parse(path.read_text()))
+            if (
+                isinstance(node, ast.ImportFrom)
+                and str(node.module).startswith("core.db")
+                and MAKERS & {alias.name for alias in node.names}
+            )
+            or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".connection"))
+        ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=module_of)
+def test_every_query_is_registered_when_its_file_is_imported_and_somebody_asks_it(path: Path):
+    """Registered, it is prepared against the migrated schema by tests/core/db/test_registry.py."""
+    tree = ast.parse(path.read_text())
+    names = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and is_made(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert len(names) == sum(is_made(node) for node in ast.walk(tree))
+    importlib.import_module(module_of(path))
+    assert len(names) == sum(entry.module == module_of(path) for entry in REGISTRY)
+    users = "".join(other.read_text() for other in sources() if other != path)
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", users)] == []
+
+
+def is_made(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS
 
 
 def test_no_statement_is_built_from_pieces():
     built: list[str] = []
-    for path in PROJECT.glob("hub/**/queries.py"):
+    for path in QUERIES:
         built += [
             f"{path.relative_to(PROJECT)}:{node.lineno}"
             for node in ast.walk(ast.parse(path.read_text()))
@@ -66,7 +117,7 @@ def test_no_statement_is_built_from_pieces():
 def test_columns_are_named():
     found = registered()
     assert found
-    star = re.compile(r"SELECT\s+(\w+\.)?\*|RETURNING\s+\*", re.IGNORECASE)
+    star = re.compile(r"(SELECT|DISTINCT|RETURNING|,)\s*(\w+\.)?\*", re.IGNORECASE)
     assert [sql for sql in found if star.search(without_strings(sql))] == []
 
 
