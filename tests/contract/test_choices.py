@@ -1,0 +1,121 @@
+"""Every choice among fixed words is the same in the schemas and in the database's checks."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, get_args
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+
+from core.actor import Role
+from core.edge import RejectCode, TapKind, TimeSource
+from hub import domains
+from hub.domains.gateways.schemas import GatewayStatus
+from hub.domains.messaging.schemas import ConversationKind, MessageKind
+from hub.domains.profiles.schemas import Visibility
+from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
+from tests.fixtures.postgres import Database
+
+COLUMNS: dict[str, Any] = {
+    "users.role": Role,
+    "profiles.visibility": Visibility,
+    "rings.kind": RingKind,
+    "rings.status": RingStatus,
+    "gateways.status": GatewayStatus,
+    "ring_taps.kind": TapKind,
+    "ring_taps.source": TapSource,
+    "ring_taps.time_source": TimeSource,
+    "ring_taps.state": TapState,
+    "rejected_taps.reason": RejectCode,
+    "conversations.kind": ConversationKind,
+    "messages.kind": MessageKind,
+}
+# Written by SQL alone so far; a schema that shows one of them moves it up.
+NOT_SHOWN = {
+    "users.subscription_tier",
+    "users.subscription_status",
+    "idempotency_keys.status",
+    "conversation_members.role",
+    "events.visibility",
+    "consumer_tasks.status",
+    "audit_log.action",
+}
+# Words of answers and messages that no column holds.
+NOT_STORED = {
+    ("SignedIn", "token_type"),
+    ("SunTapped", "status"),
+    ("Answered", "verdict"),
+    ("TapEvent", "v"),
+}
+
+
+@pytest_asyncio.fixture
+async def checks(database: Database) -> AsyncIterator[dict[str, set[str]]]:
+    """Return the words that each column of fixed words allows."""
+    connection = await asyncpg.connect(database.superuser_url)
+    rows = await connection.fetch(
+        """SELECT t.relname || '.' || a.attname AS column, pg_get_constraintdef(c.oid) AS rule
+        FROM pg_constraint AS c
+        JOIN pg_class AS t ON t.oid = c.conrelid AND NOT t.relispartition
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'c' AND cardinality(c.conkey) = 1
+        AND c.connamespace = 'public'::regnamespace"""
+    )
+    await connection.close()
+    yield {
+        row["column"]: set(re.findall(r"'([^']*)'::text", row["rule"]))
+        for row in rows
+        if "= ANY (ARRAY[" in row["rule"]
+    }
+
+
+def literal_fields() -> Iterator[tuple[str, str, set[Any]]]:
+    """Return Struct, field and words of every choice in the slices' schemas and events."""
+    for module in pkgutil.walk_packages(domains.__path__, f"{domains.__name__}."):
+        if module.name.rpartition(".")[2] not in {"schemas", "events"}:
+            continue
+        for item in vars(importlib.import_module(module.name)).values():
+            if not isinstance(item, type) or not issubclass(item, msgspec.Struct):
+                continue
+            info = msgspec.inspect.type_info(item)
+            for field in getattr(info, "fields", ()):
+                for words in literals_in(field.type):
+                    yield item.__name__, field.name, words
+
+
+def literals_in(info: Any) -> Iterator[set[Any]]:
+    if isinstance(info, msgspec.inspect.LiteralType):
+        yield set(info.values)
+    for inner in getattr(info, "types", ()):
+        yield from literals_in(inner)
+
+
+def test_choices_are_found_so_that_the_comparison_means_something() -> None:
+    found = {(struct, field) for struct, field, _ in literal_fields()}
+    assert {("Ring", "status"), ("Message", "kind"), ("Tap", "time_source")} <= found
+
+
+async def test_every_column_of_fixed_words_is_known_here(checks: dict[str, set[str]]) -> None:
+    assert set(checks) == set(COLUMNS) | NOT_SHOWN
+
+
+@pytest.mark.req("DBR-05")
+async def test_a_schema_names_the_words_that_the_database_allows(
+    checks: dict[str, set[str]],
+) -> None:
+    for column, literal in COLUMNS.items():
+        assert set(get_args(literal)) == checks[column], column
+
+
+def test_no_schema_has_a_choice_that_no_column_knows() -> None:
+    known = [set(get_args(literal)) for literal in COLUMNS.values()]
+    strange = {
+        (struct, field)
+        for struct, field, words in literal_fields()
+        if words not in known and (struct, field) not in NOT_STORED
+    }
+    assert not strange
