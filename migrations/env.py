@@ -1,10 +1,12 @@
 """Alembic's entry: migrations as the owner, then the objects again, all in one transaction."""
 
 import asyncio
+import random
 from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -13,6 +15,8 @@ from migrations import scripts
 
 VERSION_SCHEMA = "internal"
 _LOCK_NUMBER = 7_306_801  # arbitrary, ours: two deployments must not migrate at once
+_DEADLOCK = "40P01"
+_ATTEMPTS = 5
 
 
 def _url() -> str:
@@ -54,8 +58,16 @@ def _run(connection: Connection) -> None:
 
 async def _main() -> None:
     engine = create_async_engine(_url(), poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.run_sync(_run)
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_run)
+            break
+        except DBAPIError as error:
+            # Requests take their locks in an order of their own; everything was rolled back.
+            if getattr(error.orig, "sqlstate", None) != _DEADLOCK or not attempts_left:
+                raise
+            await asyncio.sleep(random.uniform(0, 0.5))  # noqa: S311  # jitter
     await engine.dispose()
 
 

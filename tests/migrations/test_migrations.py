@@ -11,6 +11,7 @@ import migrations.scripts
 from core.errors import ConfigError
 from hub.processes import db
 from tests.fixtures.postgres import Database, execute, run
+from tests.fixtures.waiting import wait_until
 
 SQL = Path(migrations.__file__).parent / "sql"
 VERSIONS = Path(migrations.__file__).parent / "versions"
@@ -124,6 +125,27 @@ def test_a_migration_that_cannot_have_its_lock_fails_instead_of_blocking_request
 
     execute(database.owner_url, "COMMENT ON SCHEMA app IS 'objects of another text'")
     run(upgrade_while_locked())
+
+
+def test_a_migration_that_deadlocks_with_requests_is_tried_again(database: Database) -> None:
+    def migration_waits() -> object:
+        return fetch(database.superuser_url, "SELECT FROM pg_locks WHERE NOT granted")
+
+    async def upgrade_across_a_request() -> None:
+        request = await asyncpg.connect(database.superuser_url)
+        try:
+            await request.execute("BEGIN; SELECT FROM messages")
+            upgrade = asyncio.create_task(asyncio.to_thread(db.upgrade, database.owner_url))
+            await asyncio.to_thread(wait_until, migration_waits, "the migration to wait")
+            await request.execute("SELECT FROM users; COMMIT")
+            await upgrade
+        finally:
+            await request.close()
+
+    before = schema(database)
+    execute(database.owner_url, "COMMENT ON SCHEMA app IS 'objects of another text'")
+    run(upgrade_across_a_request())
+    assert sorted(schema(database).splitlines()) == sorted(before.splitlines())
 
 
 def test_a_database_that_is_away_is_one_line(database: Database) -> None:
