@@ -15,15 +15,14 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import config, edge
+from core import config, edge, mqtt_address
 from core.config import Settings
 from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt
-from gateway import health
+from gateway import health, spool_file
 from gateway.adapter import AdapterLostError, check_backend, open_adapter
 from gateway.paths import spool_path, status_path
-from gateway.uplink import Address
 
 SCAN_SECONDS: Final = 3.0
 MQTT_SECONDS: Final = 5.0
@@ -57,7 +56,9 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
 def _settings(settings: Settings) -> Finding:
     try:
         gateway = config.require(settings.gateway.id, "gateway.id")
-        Address.parse(config.require(settings.gateway.mqtt_url, "gateway.mqtt_url"), gateway)
+        mqtt_address.parse(
+            config.require(settings.gateway.mqtt_url, "gateway.mqtt_url"), "gateway.mqtt_url"
+        )
         check_backend(settings.gateway.ble_backend)
     except ConfigError as error:
         return Finding("settings", ok=False, detail=str(error), remedy="see pinghub.toml")
@@ -77,14 +78,7 @@ def _spool(path: Path) -> Finding:
     if not path.exists():
         return Finding("spool", ok=True, detail=f"{path} will be created")
     try:
-        # A look at the file, not an opening by the spool: a damaged one is left for `run`.
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)
-        try:
-            (waiting,) = db.execute(
-                "SELECT count(*) FROM taps WHERE state <> 'quarantined'"
-            ).fetchone()
-        finally:
-            db.close()
+        waiting = spool_file.count_waiting(path)
     except sqlite3.Error as error:
         return Finding(
             "spool",
@@ -97,7 +91,9 @@ def _spool(path: Path) -> Finding:
 
 def _broker(settings: Settings) -> Finding:
     try:
-        address = Address.parse(settings.gateway.mqtt_url, settings.gateway.id)
+        address = mqtt_address.parse(
+            settings.gateway.mqtt_url, "gateway.mqtt_url", default_username=settings.gateway.id
+        )
     except ConfigError as error:
         return Finding("mqtt", ok=False, detail=str(error), remedy="correct gateway.mqtt_url")
     is_5 = settings.gateway.mqtt_version == "5"

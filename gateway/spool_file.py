@@ -70,6 +70,16 @@ def open_or_replace(path: Path, *, max_bytes: int = 0) -> sqlite3.Connection:
     return db
 
 
+def count_waiting(path: Path) -> int:
+    """Count the taps of a spool that nobody has opened; a damaged file is left as it is."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)
+    try:
+        (waiting,) = db.execute("SELECT count(*) FROM taps WHERE state <> 'quarantined'").fetchone()
+    finally:
+        db.close()
+    return waiting
+
+
 def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
     try:

@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, Literal
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from paho.mqtt import client as paho
@@ -19,8 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import clock, edge, log
-from core.errors import ConfigError
+from core import clock, edge, log, mqtt_address
 
 KEEPALIVE_SECONDS: Final = 20
 SESSION_EXPIRY_SECONDS: Final = 3600
@@ -33,35 +31,6 @@ BACKOFF_MAX_SECONDS: Final = 8.0
 """Short: an outage is over for users only when this wait is."""
 
 _log = log.get("gateway.uplink")
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where the broker is and as whom to log in."""
-
-    host: str
-    port: int
-    username: str
-    password: str
-    tls: bool
-
-    @classmethod
-    def parse(cls, url: str, default_username: str) -> "Address":
-        """Read `mqtt://user:password@host:port` or `mqtts://…`, or raise ConfigError."""
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            raise ConfigError("gateway.mqtt_url: the port is not a number below 65536") from None
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ConfigError("gateway.mqtt_url must look like mqtt://user:password@host:port")
-        tls = parts.scheme == "mqtts"
-        return cls(
-            host=parts.hostname,
-            port=port or (8883 if tls else 1883),
-            username=unquote(parts.username or default_username),
-            password=unquote(parts.password or ""),
-            tls=tls,
-        )
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -89,7 +58,7 @@ class Uplink:
         listener: Listener,
     ) -> None:
         """Prepare; `start` connects."""
-        self._address = Address.parse(url, gateway)
+        self._address = mqtt_address.parse(url, "gateway.mqtt_url", default_username=gateway)
         self._gateway = gateway
         self._session = session
         self._is_5 = version == "5"

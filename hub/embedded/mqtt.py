@@ -15,13 +15,12 @@ import socket
 import subprocess
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import unquote, urlsplit
 
+from core import mqtt_address
 from core.errors import ConfigError
 from hub.embedded import amqtt, child, mosquitto
 
 HUB_LOGIN: Final = "hub"
-_DEFAULT_PORT: Final = 1883
 # Mosquitto's own `$7$`: PBKDF2 with SHA-512. Passwords are random, so few rounds suffice.
 _ROUNDS: Final = 101
 _SALT_BYTES: Final = 12
@@ -111,15 +110,14 @@ def _hashed(password: str) -> str:
 
 def admits(url: str) -> bool:
     """Say whether the broker at this address accepts its login."""
-    address = urlsplit(url)
+    address = mqtt_address.parse(url, "mqtt.url")
     client = f"ready-{secrets.token_hex(4)}"
-    fields = [client, unquote(address.username or ""), unquote(address.password or "")]
+    fields = [client, address.username, address.password]
     # CONNECT of MQTT 3.1.1: level 4, clean session with user name and password, 5 s keep-alive.
     body = b"\x00\x04MQTT\x04\xc2\x00\x05"
     body += b"".join(len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields)
-    place = (address.hostname or "", address.port or _DEFAULT_PORT)
     try:
-        with socket.create_connection(place, timeout=2) as connection:
+        with socket.create_connection((address.host, address.port), timeout=2) as connection:
             connection.sendall(bytes((0x10, len(body))) + body)
             reply = connection.recv(4)
             connection.sendall(b"\xe0\x00")

@@ -145,8 +145,11 @@ def mqtt_broker(settings: Settings) -> Finding:
         return _program("MQTT broker", _broker_program)
     detail = f"MQTT {settings.mqtt.version}"
     detail += ", shared subscriptions" if settings.mqtt.shared_subscription else ""
-    if mqtt.admits(settings.mqtt.url):
-        return Finding("MQTT broker", "ok", detail)
+    try:
+        if mqtt.admits(settings.mqtt.url):
+            return Finding("MQTT broker", "ok", detail)
+    except ConfigError as error:
+        return Finding("MQTT broker", "failed", str(error), "correct MQTT_URL")
     return Finding(
         "MQTT broker",
         "failed",

@@ -11,7 +11,6 @@ import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -20,16 +19,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import clock, ids, log
+from core import clock, ids, log, mqtt_address
 from core.config import Mqtt
-from core.errors import ConfigError
 
 _KEEPALIVE_SECONDS: Final = 10
 _RESUBSCRIBE_SECONDS: Final = 5.0
 # Messages to gateways that wait for the broker's word; what does not fit is dropped, because a
 # gateway without its acknowledgement simply sends again.
 _OUTGOING_MAX: Final = 2000
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 _log = log.get("mqtt")
 
@@ -48,11 +45,8 @@ class MqttLink:
     """Subscribed whenever the broker can be reached; at most `in_flight_max` unacknowledged."""
 
     def __init__(self, settings: Mqtt, *, filters: Sequence[str], in_flight_max: int) -> None:
-        address = urlsplit(settings.url)
-        if address.scheme not in _PORTS or not address.hostname:
-            raise ConfigError("mqtt.url must look like mqtt://user:password@host:port")
+        self._address = mqtt_address.parse(settings.url, "mqtt.url")
         self._filters = [(name, 1) for name in filters]
-        self._host, self._port = address.hostname, address.port or _PORTS[address.scheme]
         self._is_v5 = settings.version == "5"
         self._in_flight_max = in_flight_max
         self._loop = asyncio.get_running_loop()
@@ -61,22 +55,19 @@ class MqttLink:
         self._connection = 0
         self.subscribed = asyncio.Event()
         """Set while the broker delivers to us."""
-        self._client = self._make_client(address.username, address.password)
-        if address.scheme == "mqtts":
-            self._client.tls_set_context(ssl.create_default_context())
+        self._client = self._make_client()
 
     def start(self) -> None:
         """Begin to connect, for ever."""
         self._spread_reconnects()
+        place = (self._address.host, self._address.port, _KEEPALIVE_SECONDS)
         if self._is_v5:
             properties = Properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = 0
             properties.ReceiveMaximum = self._in_flight_max
-            self._client.connect_async(
-                self._host, self._port, _KEEPALIVE_SECONDS, clean_start=True, properties=properties
-            )
+            self._client.connect_async(*place, clean_start=True, properties=properties)
         else:
-            self._client.connect_async(self._host, self._port, _KEEPALIVE_SECONDS)
+            self._client.connect_async(*place)
         self._client.loop_start()
 
     async def close(self) -> None:
@@ -105,7 +96,7 @@ class MqttLink:
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1)
 
-    def _make_client(self, username: str | None, password: str | None) -> Client:
+    def _make_client(self) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"hub-ingest-{ids.new_token(9)}",
@@ -113,8 +104,10 @@ class MqttLink:
             clean_session=None if self._is_v5 else True,
             manual_ack=True,
         )
-        if username:
-            client.username_pw_set(unquote(username), unquote(password or ""))
+        if self._address.username:
+            client.username_pw_set(self._address.username, self._address.password)
+        if self._address.tls:
+            client.tls_set_context(ssl.create_default_context())
         client.max_inflight_messages = _OUTGOING_MAX
         client.max_queued_messages_set(_OUTGOING_MAX)
         client.on_socket_open = _send_at_once

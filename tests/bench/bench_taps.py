@@ -9,9 +9,9 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from core import mqtt_address
 from core.db.bootstrap import at_database
 from firmware_bridge.cli import ask
-from gateway.uplink import Address
 from hub.embedded.generated import DATABASE_NAME
 from tests.bench.figures import percentile, show
 from tests.e2e.phone import Phone
@@ -140,7 +140,7 @@ async def _through_a_plain_loop(stack: Stack) -> list[float]:
 
 
 def _mqtt_client(url: str) -> paho.Client:
-    address = Address.parse(url, "hub")
+    address = mqtt_address.parse(url, "mqtt.url")
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.username_pw_set(address.username, address.password)
     client.connect(address.host, address.port)

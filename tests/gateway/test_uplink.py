@@ -7,10 +7,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from core import config, edge
-from core.errors import ConfigError
+from core import config, edge, mqtt_address
 from gateway.delivery import WINDOW
-from gateway.uplink import Address
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.rings import eventually, ring_id
 from tests.gateway.hub_double import HubDouble, Key, is_genuine
@@ -113,7 +111,7 @@ async def test_a_gateway_cannot_be_pushed_out_by_another_that_takes_its_name(
 ):
     server = start_mqtt()
     hub = hub_on(server)
-    other = Address.parse(server.gateway_url("gw-2"), "gw-2")
+    other = mqtt_address.parse(server.gateway_url("gw-2"), "gateway.mqtt_url")
     intruder = paho.Client(CallbackAPIVersion.VERSION2, client_id="gw-gw-1")
     intruder.username_pw_set(other.username, other.password)
     connected = asyncio.Event()
@@ -291,20 +289,6 @@ async def test_a_gateway_that_vanishes_is_reported_lost_by_its_will(start_mqtt, 
         gateway.uplink._client.socket().shutdown(2)
         await eventually(lambda: [s.state for s in hub.states[:3]][1:] == ["lost", "online"], "it")
         assert len({state.session for state in hub.states}) == 1
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "localhost", "http://127.0.0.1:1883", "mqtt://", "mqtt://host:99999", "mqtt://host:x"],
-)
-def test_an_address_that_cannot_be_understood_is_refused(url):
-    with pytest.raises(ConfigError, match=r"gateway\.mqtt_url"):
-        Address.parse(url, "gw-1")
-
-
-def test_an_address_names_the_login_or_the_gateway_itself():
-    assert Address.parse("mqtt://a:b%40c@host:7", "gw-1") == Address("host", 7, "a", "b@c", False)
-    assert Address.parse("mqtts://host", "gw-1") == Address("host", 8883, "gw-1", "", True)
 
 
 def test_the_mqtt_address_is_a_secret_of_the_settings():
