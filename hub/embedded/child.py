@@ -85,7 +85,7 @@ def spawn(
     Call it from the thread that lives as long as the command shall: the kernel sends
     `death_signal` when that thread ends.
     """
-    with log_path.open("ab") as log:
+    with open(log_path, "ab", opener=_privately) as log:  # noqa: PTH123  # Path.open takes none
         return subprocess.Popen(  # noqa: S603  # our own command line
             launched(command, death_signal, user),
             stdin=subprocess.DEVNULL,
@@ -121,7 +121,7 @@ def start_service(
     log_path = folder / "server.log"
     log_start = log_path.stat().st_size if log_path.exists() else 0
     process = spawn(command, log_path=log_path, folder=folder, environment=environment)
-    pid_path.write_text(str(process.pid))
+    write_private(pid_path, str(process.pid))
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -200,6 +200,10 @@ def write_private(path: Path, content: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
     temporary.replace(path)
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -30,6 +30,8 @@ def main(argv: list[str]) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
     if os.getppid() != parent_pid:
         sys.exit("the supervisor is gone")
+    # Data, logs and spools are the owner's alone, also in a folder that others may enter.
+    os.umask(0o077)
     os.execv(command[0], command)  # noqa: S606  # becoming the given command is its purpose
 
 
