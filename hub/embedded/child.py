@@ -85,7 +85,7 @@ def spawn(
     Call it from the thread that lives as long as the command shall: the kernel sends
     `death_signal` when that thread ends.
     """
-    with open(log_path, "ab", opener=_privately) as log:  # noqa: PTH123  # Path.open takes none
+    with open(log_path, "ab", opener=_privately) as log:  # Path.open takes none
         return subprocess.Popen(  # noqa: S603  # our own command line
             launched(command, death_signal, user),
             stdin=subprocess.DEVNULL,
