@@ -64,6 +64,13 @@ def test_pinghub_commands_in_the_documents_exist():
     assert commands("pinghub") <= set(app)
 
 
+def test_places_in_the_architecture_exist():
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    places = set(re.findall(r"`([a-z_]+/[\w/.-]*)`", text))
+    assert len(places) > 40
+    assert [place for place in sorted(places) if not (PROJECT / place).exists()] == []
+
+
 def test_every_make_command_explains_itself():
     makefile = (PROJECT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
