@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import fields
 
 from core.errors import ConfigError
 
@@ -191,6 +192,14 @@ ALIASES: Final[dict[str, tuple[str, str]]] = {
     "REDIS_URL": ("redis", "url"),
     "MQTT_URL": ("mqtt", "url"),
 }
+_POSTGRES: Final = ("postgresql", "postgres")
+_SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("server", "public_url"): ("http", "https"),
+    **{("database", item.name): _POSTGRES for item in fields(Database) if "url" in item.name},
+    ("redis", "url"): ("redis", "rediss", "unix"),
+    ("mqtt", "url"): ("mqtt", "mqtts"),
+    ("gateway", "mqtt_url"): ("mqtt", "mqtts"),
+}
 _PREFIX: Final = "PINGHUB_"
 _TEST_PREFIX: Final = "PINGHUB_TEST_"
 _LISTS: Final = {("server", "allowed_origins"), ("server", "trusted_proxies")}
@@ -212,9 +221,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     for (section, key), value in _from_environment(environ).items():
         merged.setdefault(section, {})[key] = value
     try:
-        return msgspec.convert(merged, Settings, strict=False)
+        settings = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(error)) from None
+    _check_addresses(settings)
+    return settings
 
 
 def require(value: str, setting: str) -> str:
@@ -234,9 +245,9 @@ def shown(settings: Settings) -> dict[str, dict[str, Any]]:
             item.name: _redacted(
                 getattr(getattr(settings, section.name), item.name), _is_secret(item.type)
             )
-            for item in msgspec.structs.fields(getattr(settings, section.name))
+            for item in fields(getattr(settings, section.name))
         }
-        for section in msgspec.structs.fields(settings)
+        for section in fields(settings)
     }
 
 
@@ -267,6 +278,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
         is_list = (section, key) in _LISTS
         found[section, key] = [item for item in value.split(",") if item] if is_list else value
     return found
+
+
+def _check_addresses(settings: Settings) -> None:
+    for (section, key), schemes in _SCHEMES.items():
+        address: str = getattr(getattr(settings, section), key)
+        if address and address.partition("://")[0] not in schemes:
+            # The value may hold a password.
+            begins = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ConfigError(f"setting {section}.{key}: must begin with {begins}")
 
 
 def _explain(error: msgspec.ValidationError) -> str:

@@ -22,10 +22,10 @@ def test_without_anything_the_defaults_hold(environ: dict[str, str]) -> None:
 
 def test_later_sources_win(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "embedded.toml").write_text('[server]\nport = 1\nhost = "a"\n[log]\nlevel="DEBUG"')
-    (tmp_path / "pinghub.toml").write_text('[server]\nport = 2\npublic_url = "b"')
+    (tmp_path / "pinghub.toml").write_text('[server]\nport = 2\npublic_url = "http://b"')
     settings = config.load({**environ, "PINGHUB_SERVER__PORT": "3"})
     assert settings.server.port == 3
-    assert (settings.server.host, settings.server.public_url) == ("a", "b")
+    assert (settings.server.host, settings.server.public_url) == ("a", "http://b")
     assert settings.log.level == "DEBUG"
 
 
@@ -34,11 +34,12 @@ def test_the_platforms_names_are_understood_and_the_own_name_wins(
     environ: dict[str, str], alias: str, target: tuple[str, str]
 ) -> None:
     section, key = target
-    settings = config.load({**environ, alias: "redis://one"})
-    assert getattr(getattr(settings, section), key) == "redis://one"
+    scheme = {"database": "postgresql"}.get(section, section)
+    settings = config.load({**environ, alias: f"{scheme}://one"})
+    assert getattr(getattr(settings, section), key) == f"{scheme}://one"
     own = f"PINGHUB_{section.upper()}__{key.upper()}"
-    settings = config.load({**environ, alias: "redis://one", own: "redis://two"})
-    assert getattr(getattr(settings, section), key) == "redis://two"
+    settings = config.load({**environ, alias: f"{scheme}://one", own: f"{scheme}://two"})
+    assert getattr(getattr(settings, section), key) == f"{scheme}://two"
 
 
 def test_a_list_in_the_environment_is_separated_by_commas(environ: dict[str, str]) -> None:
@@ -56,6 +57,12 @@ def test_a_list_in_the_environment_is_separated_by_commas(environ: dict[str, str
         ("PINGHUB_SERVER__PROT", "1", "prot"),
         ("PINGHUB_SERVR__PORT", "1", "servr"),
         ("PINGHUB_PORT", "1", "PINGHUB_PORT"),
+        ("PINGHUB_SERVER__PUBLIC_URL", "hub.example", "server.public_url"),
+        ("PINGHUB_GATEWAY__MQTT_URL", "broker:1883", "gateway.mqtt_url"),
+        ("DATABASE_OWNER_URL", "mysql://a:secret@b/c", "database.owner_url"),
+        ("DATABASE_URL", "a:secret@b", "database.url"),
+        ("REDIS_URL", "localhost:6379", "redis.url"),
+        ("MQTT_URL", "tcp://a:secret@b", "mqtt.url"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(
@@ -64,6 +71,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     with pytest.raises(ConfigError) as refusal:
         config.load({**environ, name: value})
     assert complaint in str(refusal.value)
+    assert "secret" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
