@@ -35,7 +35,9 @@ _TICK_SECONDS: Final = 0.05
 
 @dataclass
 class Report:
-    """What went wrong; a clean report is all empty."""
+    """What went wrong; a clean report is all empty but for the time it took."""
+
+    seconds: float = 0.0
 
     lost_rows: set[Tap] = field(default_factory=set)
     doubled_rows: set[Tap] = field(default_factory=set)
@@ -53,7 +55,9 @@ class Report:
     @property
     def problems(self) -> dict[str, Any]:
         """Return the findings that are not empty."""
-        return {name: value for name, value in vars(self).items() if value}
+        found = {name: value for name, value in vars(self).items() if value}
+        found.pop("seconds", None)
+        return found
 
 
 class Journey:
@@ -200,6 +204,7 @@ class Journey:
 
     async def arrival(self, seconds: float) -> Report:
         """Wait until all taps and messages are everywhere, or time is up; report what is not."""
+        began = asyncio.get_running_loop().time()
         pressed = set(self.pressed)
         await self.until(
             lambda: (
@@ -211,10 +216,10 @@ class Journey:
             strict=False,
         )
         report = Report()
-        deadline = asyncio.get_running_loop().time() + seconds / 2
         while True:
             await self._look(report, pressed)
-            if not report.problems or asyncio.get_running_loop().time() > deadline:
+            report.seconds = asyncio.get_running_loop().time() - began
+            if not report.problems or report.seconds > seconds:
                 return report
             await asyncio.sleep(_TICK_SECONDS * 4)
 
