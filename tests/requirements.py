@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 CHECKLIST = Path(__file__).parent.parent / "docs" / "requirements.md"
-_ITEM = re.compile(r"\b([A-Z]{3}-\d{2}) (.+?)(?= \[|\. [A-Z]{3}-\d{2}|$)", re.MULTILINE)
+# At the start of an item, behind another one, or behind its source; not inside a text.
+_ITEM = re.compile(
+    r"(?:(?<=^- )|(?<=\. )|(?<=\] ))([A-Z]{3}-\d{2}) (.+?)(?= \[|\. [A-Z]{3}-\d{2}|$)", re.MULTILINE
+)
 
 
 def checklist() -> dict[str, str]:

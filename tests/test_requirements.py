@@ -23,5 +23,6 @@ def test_every_requirement_claimed_by_a_test_exists(claimed_numbers):
 def test_the_checklist_is_read_completely():
     numbers = checklist()
     assert len(numbers) > 250
+    assert numbers["RNG-01"].startswith("Ring tap event")
     assert numbers["RNG-05"].startswith("Taps survive loss of link")
     assert "RTM-05" in numbers

@@ -114,6 +114,7 @@ def test_no_statement_is_built_from_pieces():
     assert built == []
 
 
+@pytest.mark.req("DBR-06")
 def test_columns_are_named():
     found = registered()
     assert found
@@ -121,6 +122,7 @@ def test_columns_are_named():
     assert [sql for sql in found if star.search(without_strings(sql))] == []
 
 
+@pytest.mark.req("DBR-07")
 def test_changes_say_which_rows():
     change = re.compile(
         r"\b(UPDATE\s+(?!SET\b|OF\b|SKIP\b|NOWAIT\b)\w|DELETE\s+FROM)", re.IGNORECASE

@@ -153,6 +153,7 @@ def axe_violations(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.req("RNG-02", "RTM-02")
 def test_a_pressed_ring_is_seen_live_in_every_window_of_its_owner(signed_in: SignIn) -> None:
     here, there, elsewhere = (
         signed_in("Ada Lovelace"),
@@ -209,6 +210,7 @@ def test_a_tap_that_comes_by_the_list_and_live_is_shown_once(
     assert shown == sorted(shown, reverse=True)
 
 
+@pytest.mark.req("MSG-01", "MSG-05", "RTM-01")
 def test_a_message_appears_on_the_other_side_and_so_does_the_answer(signed_in: SignIn) -> None:
     ada, grace = signed_in("Ada Lovelace"), signed_in("Grace Hopper")
     open_thread(ada, "Grace Hopper")

@@ -36,6 +36,7 @@ def fetch(url: str, sql: str) -> list[asyncpg.Record]:
     return run(work())
 
 
+@pytest.mark.req("MIG-03", "PRD-11")
 def test_down_leaves_nothing_and_up_again_gives_the_same_schema(blank_database: Database) -> None:
     db.upgrade(blank_database.owner_url)
     first = schema(blank_database)
@@ -53,6 +54,7 @@ def test_down_leaves_nothing_and_up_again_gives_the_same_schema(blank_database: 
     assert schema(blank_database) == first
 
 
+@pytest.mark.req("MIG-03", "PRD-11")
 def test_each_step_down_and_up_again_gives_the_same_schema(database: Database) -> None:
     first = sorted(schema(database).splitlines())
     for steps in range(1, len(list(VERSIONS.glob("*.py")))):
@@ -154,6 +156,7 @@ def test_a_database_that_is_away_is_one_line(database: Database) -> None:
         db.upgrade(url)
 
 
+@pytest.mark.req("MIG-07")
 def test_every_version_has_its_scripts_and_every_script_its_version() -> None:
     versions = {path.stem for path in VERSIONS.glob("*.py")}
     assert versions == {path.name.removesuffix(".up.sql") for path in SQL.glob("*.up.sql")}

@@ -68,6 +68,7 @@ async def test_rows_of_the_default_partition_move_into_the_month_made_for_them(c
     )
 
 
+@pytest.mark.req("DBR-09")
 async def test_no_role_of_ours_can_step_around_the_policies(catalogue) -> None:
     roles = await catalogue.fetch(
         """SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'ping\\_%'
@@ -149,6 +150,7 @@ async def test_definer_functions_are_safe_and_nobody_may_call_one_by_default(cat
             assert 'search_path=""' in function["settings"], name
 
 
+@pytest.mark.req("DBR-09")
 async def test_functions_whose_actor_is_in_the_rows_are_for_the_system_only(catalogue) -> None:
     for signature in (
         "app.record_taps(jsonb)",
@@ -197,6 +199,7 @@ async def test_times_carry_their_zone_and_changes_are_stamped(catalogue) -> None
     )
 
 
+@pytest.mark.req("DBR-02")
 async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
     # Inside a sub-select the function is evaluated once, bare it runs for each row.
     bare = await names(

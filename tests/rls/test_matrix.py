@@ -302,6 +302,7 @@ def login_of(database: Database, role: str) -> str:
     return getattr(database, login.replace("ping_", "") + "_url")
 
 
+@pytest.mark.req("DBR-02", "TST-02")
 @pytest.mark.req("DBR-01")
 @pytest.mark.parametrize(
     "role", ["ping_api", "ping_worker", "ping_system", "ping_admin", "ping_reader"]

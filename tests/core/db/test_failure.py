@@ -271,6 +271,7 @@ async def test_a_statement_that_takes_too_long_is_ended(server: Server) -> None:
         await pool.close()
 
 
+@pytest.mark.req("DBR-10")
 async def test_all_connections_in_use_is_unavailable_not_an_endless_wait(server: Server) -> None:
     pool = await Pool.open(server.url, max_size=1, connect_timeout_seconds=1.5)
     try:

@@ -113,6 +113,7 @@ def test_wrong_claims_are_refused(keys: TokenKeys, pem: str, claims: dict):
     assert refusal(keys, forged(pem, claims=claims)) == "auth.token_invalid"
 
 
+@pytest.mark.req("ACC-09")
 def test_an_expired_token_is_told_apart(keys: TokenKeys, pem: str):
     now = clock.unix_seconds()
     expired = forged(pem, claims={"iat": now - 600, "exp": now - 1})

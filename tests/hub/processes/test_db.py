@@ -50,6 +50,7 @@ def tables(database: Database) -> int:
     return run(work())
 
 
+@pytest.mark.req("PRD-11")
 def test_alembic_works_as_it_is(blank_database: Database) -> None:
     done = command(blank_database, "alembic", "upgrade", "head")
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ async def counted(pool: Pool) -> dict[str, int]:
     return {table: await count_rows(pool, table) for table in TABLES}
 
 
+@pytest.mark.req("MIG-05")
 async def test_a_second_run_changes_nothing(
     app_settings: config.Settings, tmp_path, system_pool: Pool
 ):

@@ -172,6 +172,7 @@ async def test_a_process_starts_while_everything_is_down_and_stops_at_once(
         assert process.stop(5) == 0
 
 
+@pytest.mark.req("PRD-12")
 @pytest.mark.parametrize(
     "command", [["worker", "hub.queue:create_broker"], ["scheduler", "hub.queue:create_scheduler"]]
 )

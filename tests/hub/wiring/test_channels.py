@@ -19,6 +19,7 @@ async def open_conversation(admin: Any, first: UUID, second: UUID) -> UUID:
         return await admin.fetchval("SELECT id FROM app.open_direct_conversation($1)", second)
 
 
+@pytest.mark.req("RTM-09")
 async def test_members_join_a_conversation_and_strangers_do_not(admin: Any, api_pool: Pool) -> None:
     ada, grace, alan = [await create_user(admin, name) for name in ("Ada", "Grace", "Alan")]
     channel = f"conversation:{await open_conversation(admin, ada, grace)}"

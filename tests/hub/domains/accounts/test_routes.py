@@ -205,7 +205,6 @@ async def test_logout_ends_the_session_and_may_be_repeated(ada: User, anonymous)
     assert (await refresh(anonymous, ada.refresh_token)).status_code == 401
 
 
-@pytest.mark.req("ACC-04")
 @pytest.mark.req("PRO-01")
 async def test_me_is_the_whole_account_with_its_profile(ada: User):
     me = (await ada.client.get("/v1/me")).json()
@@ -275,6 +274,7 @@ async def test_an_account_that_is_gone_is_signed_out(ada: User, system_pool: Poo
     assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
 
 
+@pytest.mark.req("PRD-06")
 @pytest.mark.req("SEC-01")
 async def test_the_email_is_sealed_at_rest(ada: User, system_pool: Pool):
     async with system_pool.connection() as connection:

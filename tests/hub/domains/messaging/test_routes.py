@@ -156,6 +156,7 @@ async def test_a_client_key_never_makes_two_messages(ada: User, grace: User, sys
     assert await count_rows(system_pool, "messages") == 2
 
 
+@pytest.mark.req("API-08")
 async def test_a_client_key_sent_20_times_at_once_makes_one_message(ada, grace, system_pool):
     conversation = await open_conversation(ada, grace)
     answers = await asyncio.gather(
@@ -166,7 +167,6 @@ async def test_a_client_key_sent_20_times_at_once_makes_one_message(ada, grace, 
     assert await count_rows(system_pool, "messages") == 1
 
 
-@pytest.mark.req("RTM-09")
 async def test_others_conversations_do_not_exist(ada: User, grace: User, alan: User, system_pool):
     conversation = await open_conversation(ada, grace)
     await send(ada, conversation, "Secret")

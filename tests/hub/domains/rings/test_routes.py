@@ -117,7 +117,6 @@ async def test_rings_page_newest_first(ada: User, give_ring):
     assert (first["has_more"], second["has_more"]) == (True, False)
 
 
-@pytest.mark.req("RNG-01")
 async def test_taps_are_listed_for_their_owner_only(
     hub: Running, ada: User, grace: User, give_ring
 ):

@@ -24,7 +24,6 @@ async def ring(ada: User, give_ring) -> NewRing:
     return await give_ring(ada)
 
 
-@pytest.mark.req("RNG-01")
 async def test_a_fresh_link_is_a_tap_of_the_ring(ada: User, ring: NewRing, anonymous):
     answer = await anonymous.get(link(ring, 1), headers=JSON)
     assert answer.status_code == 200, answer.text
