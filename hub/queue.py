@@ -6,7 +6,6 @@ or doubled message costs time, never an effect.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -27,6 +26,7 @@ from core.actor import SYSTEM
 from core.config import Settings
 from core.db import Pool, begin
 from core.errors import DomainError
+from core.pause import pause_seconds
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, TaskKey
 from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, PeriodicTask
@@ -113,8 +113,7 @@ class StreamBroker(RedisStreamBroker):
             except (RedisError, OSError, TimeoutError) as error:
                 failures += 1
                 _log.warning("queue_unavailable", error=type(error).__name__)
-                ceiling = min(5.0, 0.1 * 2**failures)
-                await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311  # jitter
+                await asyncio.sleep(pause_seconds(failures))
 
     async def _read(self, redis: "Redis") -> AsyncGenerator[AckableMessage, None]:
         loop = asyncio.get_running_loop()

@@ -1,16 +1,15 @@
 """LISTEN that survives the loss of the server."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any, Final, cast
 
 import asyncpg
 
+from core.pause import pause_seconds
+
 CONNECT_SECONDS: Final = 5
-FIRST_PAUSE_SECONDS: Final = 0.1
-LONGEST_PAUSE_SECONDS: Final = 2.0
 # A connection cut without a word (a router, a frozen server) is noticed within this time.
 CHECK_SECONDS: Final = 5.0
 _LOST: Final = (
@@ -30,23 +29,17 @@ async def listen(url: str, channel: str) -> AsyncGenerator[str]:
 
     Takes an address without a pooler. Notifications only wake: equal ones may be merged.
     """
-    pause_seconds = FIRST_PAUSE_SECONDS
+    failures = 0
     while True:
         try:
             connection = await connect(
                 url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS
             )
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ):
-            # Jitter, so that a fleet does not come back in one moment.
-            await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311
-            pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+        except _LOST:
+            failures += 1
+            await asyncio.sleep(pause_seconds(failures))
             continue
-        pause_seconds = FIRST_PAUSE_SECONDS
+        failures = 0
         try:
             async for payload in _payloads(connection, channel):
                 yield payload
@@ -72,7 +65,9 @@ async def _payloads(connection: Any, channel: str) -> AsyncGenerator[str]:  # no
         yield ""
         while True:
             try:
-                payload = await asyncio.wait_for(queue.get(), CHECK_SECONDS)
+                # Not `wait_for`: in Python 3.11 it can swallow a cancellation, and with it a stop.
+                async with asyncio.timeout(CHECK_SECONDS):
+                    payload = await queue.get()
             except TimeoutError:
                 await connection.execute("SELECT 1")
                 continue

@@ -16,12 +16,13 @@ from core.config import Settings
 from core.crypto import FieldCipher, KeyRing, blind_index
 from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
+from core.pause import pause_seconds
 from hub.domains.gateways import service as gateways
 from hub.domains.gateways.mqtt import read_presence
 from hub.domains.gateways.schemas import Answer, Message
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
-from hub.processes.lifecycle import pause_seconds, run_until_stopped
+from hub.processes.lifecycle import run_until_stopped
 from hub.providers.mqtt import Delivery, MqttLink
 
 # One batch in the database while the next one gathers.

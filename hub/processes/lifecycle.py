@@ -1,16 +1,12 @@
 """How a process without a server lives: one coroutine until SIGTERM or SIGINT, then exit 0."""
 
 import asyncio
-import random
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import uvloop
-
-_FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 2.0
 
 
 def run_until_stopped(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -26,12 +22,3 @@ async def _cancelled_by_signals(main: Callable[[], Coroutine[Any, Any, None]]) -
         loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
-
-
-def pause_seconds(failures: int) -> float:
-    """Return how long to wait after the n-th failure in a row: exponential, with jitter.
-
-    Short at most: an outage is over for users only when this wait is.
-    """
-    ceiling = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
-    return random.uniform(ceiling / 2, ceiling)  # noqa: S311  # jitter, no secret

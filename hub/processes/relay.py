@@ -19,10 +19,11 @@ from core.actor import SYSTEM
 from core.config import Settings
 from core.db import Pool, begin, listen
 from core.errors import DomainError
+from core.pause import pause_seconds
 from hub import queue
 from hub.domains.events import service as events
 from hub.domains.events.schemas import OutboxEvent, TaskKey
-from hub.processes.lifecycle import pause_seconds, run_until_stopped
+from hub.processes.lifecycle import run_until_stopped
 from hub.realtime.broker import BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
 from hub.wiring.channels import history_of

@@ -6,7 +6,6 @@ pings it twice a second: a Redis that hangs is noticed as surely as one that is 
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from typing import Any, Final, cast
@@ -14,6 +13,7 @@ from typing import Any, Final, cast
 import hiredis
 
 from core import clock, config, ids, log
+from core.pause import LONGEST_SECONDS, pause_seconds
 from hub.realtime import metrics
 from hub.realtime.broker import (
     BrokerUnavailableError,
@@ -30,7 +30,6 @@ from hub.realtime.redis_link import RedisLink, Reply, parse_address
 _PING_SECONDS: Final = 0.5
 # An outage shows within this time plus one ping interval: readiness must be red in two seconds.
 _SILENCE_SECONDS: Final = 1.3
-_BACKOFF_SECONDS: Final = (0.05, 2.0)
 _SUBSCRIBE_CHUNK: Final = 500
 # The epoch must outlive the publications by far: when it goes, every subscriber is told of a gap.
 _META_TTL_SECONDS: Final = 90 * 24 * 3600
@@ -217,10 +216,11 @@ class RedisBroker:
                 _logger.warning("redis_connection_failed", connection=name, error=str(error))
             except Exception:
                 _logger.exception("redis_connection_broke", connection=name)
-            low, high = _BACKOFF_SECONDS
-            lasted = clock.monotonic_seconds() - started_at > high + self._deadline_seconds
-            failures = 0 if lasted else failures + 1
-            await asyncio.sleep(random.uniform(low, min(high, low * 2 ** min(failures, 6))))  # noqa: S311  # jitter
+            lasted = (
+                clock.monotonic_seconds() - started_at > LONGEST_SECONDS + self._deadline_seconds
+            )
+            failures = 1 if lasted else failures + 1
+            await asyncio.sleep(pause_seconds(failures))
 
     async def _serve_commands(self, ready: asyncio.Event) -> None:
         link = await RedisLink.open(self._address, self._deadline_seconds)
