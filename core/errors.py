@@ -35,7 +35,7 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "auth.development_only": ErrorSpec(
         403,
         "Development only",
-        'Works only with server.mode = "development" and from a loopback address.',
+        'Works only with server.mode = "development" and from a loopback address without a proxy.',
     ),
     "request.origin_refused": ErrorSpec(
         403, "Origin refused", "Add the page's origin to `server.allowed_origins`."
