@@ -58,7 +58,7 @@ def simulate(
     try:
         from firmware_bridge.virtual import simulation  # noqa: PLC0415  # needs the extra `edge`
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is missing: pip install 'pinghub[edge]'") from None
+        raise ConfigError(f"{error.name} is missing: run `make install`") from None
     entries = simulation.read_rings(rings)
     asyncio.run(
         simulation.run(

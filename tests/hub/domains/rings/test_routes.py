@@ -3,7 +3,6 @@
 import asyncio
 import json
 
-import pytest
 from msgspec.structs import replace
 
 from core.actor import SYSTEM
