@@ -1,6 +1,7 @@
 """How long a tap takes to its row and to a phone at 50 taps/s, beside a plain loop as the floor."""
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -143,6 +144,9 @@ def _mqtt_client(url: str) -> paho.Client:
     address = mqtt_address.parse(url, "mqtt.url")
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.username_pw_set(address.username, address.password)
+    client.on_socket_open = lambda _client, _data, connection: connection.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )
     client.connect(address.host, address.port)
     client.loop_start()
     return client
