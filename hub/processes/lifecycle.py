@@ -22,3 +22,14 @@ async def _cancelled_by_signals(main: Callable[[], Coroutine[Any, Any, None]]) -
         loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
+
+
+def heed_cancellation() -> None:
+    """Raise the cancellation that a library has swallowed; without it a process would not stop.
+
+    `wait_for` of Python 3.11 does, when what it waits for is done in the same moment; redis-py
+    sends by it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -23,7 +23,7 @@ from core.pause import pause_seconds
 from hub import queue
 from hub.domains.events import service as events
 from hub.domains.events.schemas import OutboxEvent, TaskKey
-from hub.processes.lifecycle import run_until_stopped
+from hub.processes.lifecycle import heed_cancellation, run_until_stopped
 from hub.realtime.broker import BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
 from hub.wiring.channels import history_of
@@ -164,6 +164,7 @@ async def _kick(kick: Kick, tasks: Sequence[TaskKey]) -> None:
         await kick(tasks)
     except Exception as error:  # noqa: BLE001  # the rows are committed: the sweeper kicks again
         _log.warning("kick_failed", tasks=len(tasks), error=type(error).__name__)
+    heed_cancellation()
 
 
 async def _main(settings: Settings) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -90,6 +91,20 @@ async def test_a_consumer_task_is_written_and_kicked_for_each_consumer(
     [task] = await admin.fetch("SELECT event_id, consumer, status FROM consumer_tasks")
     assert (task["consumer"], task["status"]) == ("profiles.mark_active", "pending")
     assert kicks.tasks == [TaskKey(task["event_id"], "profiles.mark_active")]
+
+
+async def test_a_stop_is_heeded_though_a_kick_has_swallowed_it() -> None:
+    """As redis-py does in Python 3.11, when it is cancelled in the moment in which it has sent."""
+
+    async def swallow(_tasks: Sequence[TaskKey]) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    kicking = asyncio.create_task(relay._kick(swallow, [TaskKey(uuid4(), "profiles.mark_active")]))
+    await asyncio.sleep(0)
+    kicking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await kicking
 
 
 async def test_a_message_reaches_every_member_and_the_conversation(
