@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from core import config, log
 from core.edge import TapKind
@@ -19,6 +19,7 @@ _DURATION_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 app = App(
     name="ring",
     help="Virtual rings, ring bytes.",
+    group_commands=Group("Commands"),
     help_epilogue=(
         "Examples:\n\n"
         "- `pinghub ring list`  the rings that `pinghub up` runs\n\n"

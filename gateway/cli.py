@@ -4,7 +4,7 @@ import sys
 from typing import Annotated
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +15,11 @@ from gateway.paths import status_path
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON document.")]
 
-app = App(name="gateway", help="The edge daemon beside the rings.")
+app = App(
+    name="gateway",
+    help="The edge daemon beside the rings.",
+    group_commands=Group("Commands"),
+)
 
 
 @app.command

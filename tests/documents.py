@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.config import Settings
+from core.config import ALIASES, Settings
 from core.errors import CATALOGUE
 from hub.app import create_app
 
@@ -43,6 +43,8 @@ def settings() -> str:
     lines = [
         "# Written by `make docs` from `core/config.py`: every setting with its default.",
         "# Copy what you change to pinghub.toml, or set PINGHUB_SECTION__KEY in the environment.",
+        "# Names that platforms set are understood there too:",
+        *(f"#   {alias} = {'.'.join(target)}" for alias, target in ALIASES.items()),
         "",
     ]
     for section in msgspec.structs.fields(Settings):

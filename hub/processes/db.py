@@ -14,7 +14,7 @@ import alembic.command
 import alembic.config
 import alembic.util.exc
 import sqlalchemy.exc
-from cyclopts import App
+from cyclopts import App, Group
 
 import migrations
 from core import config
@@ -24,7 +24,11 @@ from core.db.bootstrap import bootstrap as bootstrap_database
 from core.errors import ConfigError, DomainError
 from hub.embedded import postgres
 
-app = App(name="db", help="Bootstrap and migrate the database; dump and restore it.")
+app = App(
+    name="db",
+    help="Bootstrap and migrate the database; dump and restore it.",
+    group_commands=Group("Commands"),
+)
 
 _URL_SETTINGS: Final = {
     "url": "ping_api",
