@@ -127,9 +127,7 @@ def test_a_second_start_in_the_same_home_is_refused_in_one_line(up: Up, home: Pa
     assert f"already running in {home} (pid {up.process.pid})" in second.text
 
 
-def test_ctrl_c_stops_within_ten_seconds_and_data_survives_the_next_start(
-    up: Up, home: Path
-):
+def test_ctrl_c_stops_within_ten_seconds_and_data_survives_the_next_start(up: Up, home: Path):
     wait_until(lambda: "tapped" in up.text, "a tap", 20)
     assert up.stop() < 10
     assert up.process.returncode == 0
