@@ -9,13 +9,12 @@ from typing import Final
 
 from core import log
 from hub.realtime import codes, metrics, recovery
-from hub.realtime.broker import Broker, BrokerUnavailableError, History
+from hub.realtime.broker import Broker, BrokerUnavailableError, History, StreamPosition
 from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
 from hub.realtime.protocol import json_framing
 from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.registry import Channel, Joining, Registry, Subscriber
-from hub.realtime.session import subscribe_result
 
 _ATTEMPTS: Final = 5
 
@@ -128,7 +127,7 @@ class Joiner:
             late = channel.joining[subscriber].buffered
             self._registry.settle(channel, subscriber, 0)
             return Joined(SubscribeResult(), _pushes(channel, late))
-        result = subscribe_result(request, merged.top)
+        result = _result(request, merged.top)
         if request.since is not None:
             metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
             if merged.recovered:
@@ -165,3 +164,16 @@ def _pushes(channel: Channel, publications: list[recovery.Publication]) -> list[
 def _failed(task: asyncio.Task[None]) -> bool:
     """Say whether a task failed, and so mark its exception as seen."""
     return task.cancelled() or task.exception() is not None
+
+
+def _result(request: JoinRequest, top: StreamPosition | None) -> SubscribeResult:
+    """Return what every reply to a subscription says about its channel."""
+    if top is None:
+        return SubscribeResult()
+    return SubscribeResult(
+        recoverable=request.namespace.force_recovery,
+        positioned=request.namespace.force_positioning or request.namespace.force_recovery,
+        epoch=top.epoch,
+        offset=top.offset,
+        was_recovering=request.since is not None,
+    )

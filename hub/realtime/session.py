@@ -10,8 +10,8 @@ from enum import Enum, auto
 from typing import Final
 
 from core import config
-from hub.realtime import codes, metrics, namespaces
-from hub.realtime.broker import History, StreamPosition
+from hub.realtime import admission, codes, metrics
+from hub.realtime.broker import History
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.effects import (
     Authenticate,
@@ -19,16 +19,12 @@ from hub.realtime.effects import (
     Effect,
     Join,
     Joined,
-    JoinRequest,
     Leave,
-    PublishData,
-    ReadHistory,
     Write,
 )
 from hub.realtime.namespaces import Namespace
 from hub.realtime.protocol import json_framing
 from hub.realtime.protocol.messages import (
-    EMPTY,
     Command,
     ConnectRequest,
     ConnectResult,
@@ -42,14 +38,12 @@ from hub.realtime.protocol.messages import (
     RefreshResult,
     Reply,
     SubscribeRequest,
-    SubscribeResult,
     UnsubscribePush,
     UnsubscribeRequest,
     UnsubscribeResult,
     error_reply,
 )
 
-FLAG_REJECT_UNRECOVERED: Final = 2
 _NAME_MAX_CHARACTERS: Final = 16
 _VERSION_MAX_CHARACTERS: Final = 64
 
@@ -312,45 +306,17 @@ class Session:
         self, request: ConnectRequest, claims: ConnectClaims, now: float
     ) -> list[Effect]:
         self._next_ping_at = now + self._settings.ping_interval_seconds * self._jitter
-        requests: list[JoinRequest] = []
-        for channel in namespaces.personal_channels(self._namespaces, claims.user):
-            known = request.subs.get(channel, SubscribeRequest())
-            known.flag = 0  # there is no reply of its own to carry an error
-            namespace = self._namespaces[channel.partition(namespaces.BOUNDARY)[0]]
-            requests.append(_join_request(channel, namespace, known))
-            self.subscriptions[channel] = True
-        return [Join(requests)]
+        join = admission.personal(request.subs, self._namespaces, claims.user)
+        self.subscriptions |= {request.channel: True for request in join.requests}
+        return [join]
 
     def _start_subscribe(self, request: SubscribeRequest) -> list[Effect]:
-        channel = request.channel
-        if not channel:
-            return self._close(codes.CLOSE_BAD_REQUEST)
-        namespace = namespaces.find(self._namespaces, channel)
-        error = self._subscribe_error(request, namespace)
-        if error or namespace is None:
-            # Not `refused`: the channel may be subscribed, and stays so.
-            return self._refuse(error or codes.UNKNOWN_CHANNEL)
-        self.subscriptions[channel] = False
-        return [Join([_join_request(channel, namespace, request)])]
-
-    def _subscribe_error(  # noqa: PLR0911  # one per refusal
-        self, request: SubscribeRequest, namespace: Namespace | None
-    ) -> codes.Error | None:
-        channel = request.channel
-        if not self._is_channel_name(channel):
-            return codes.BAD_REQUEST
-        if channel in self.subscriptions:
-            return codes.ALREADY_SUBSCRIBED
-        if len(self.subscriptions) >= self._settings.max_channels_per_client:
-            return codes.LIMIT_EXCEEDED
-        if namespace is None:
-            return codes.UNKNOWN_CHANNEL
-        if request.type or bytes(request.tf):
-            return codes.NOT_AVAILABLE
-        user = self.claims.user if self.claims else ""
-        if namespace.personal and not namespaces.belongs_to(channel, user):
-            return codes.PERMISSION_DENIED
-        return None
+        decision = admission.subscribe(
+            request, self._namespaces, self.subscriptions, self._user, self._settings
+        )
+        if isinstance(decision, Join):
+            self.subscriptions[request.channel] = False
+        return self._begin(decision)
 
     def _unsubscribe(self, request: UnsubscribeRequest) -> list[Effect]:
         if not request.channel:
@@ -362,55 +328,31 @@ class Session:
         return [*left, *self._reply(Reply(unsubscribe=UnsubscribeResult()))]
 
     def _start_publish(self, request: PublishRequest) -> list[Effect]:
-        if not request.channel:
-            return self._close(codes.CLOSE_BAD_REQUEST)
-        namespace = namespaces.find(self._namespaces, request.channel)
-        if namespace is None:
-            return self._refuse(codes.UNKNOWN_CHANNEL)
-        if not namespace.allow_publish_for_subscriber or (
-            request.channel not in self.subscriptions
-        ):
-            return self._refuse(codes.PERMISSION_DENIED)
-        if request.data is EMPTY:
-            return self._refuse(codes.BAD_REQUEST)
-        return [
-            PublishData(
-                channel=request.channel,
-                namespace=namespace,
-                data=bytes(request.data),
-                info=json_framing.client_info(
-                    self.claims.user if self.claims else "", self.client_id
-                ),
+        return self._begin(
+            admission.publish(
+                request, self._namespaces, self.subscriptions, self._user, self.client_id
             )
-        ]
+        )
 
     def _start_history(self, request: HistoryRequest) -> list[Effect]:
-        if not request.channel:
-            return self._close(codes.CLOSE_BAD_REQUEST)
-        namespace = namespaces.find(self._namespaces, request.channel)
-        if namespace is None:
-            return self._refuse(codes.UNKNOWN_CHANNEL)
-        if request.channel not in self.subscriptions or not namespace.allow_history_for_subscriber:
-            return self._refuse(codes.PERMISSION_DENIED)
-        if not namespace.has_history:
-            return self._refuse(codes.NOT_AVAILABLE)
         most = self._settings.recovery_max_publications
-        return [
-            ReadHistory(
-                channel=request.channel,
-                since=request.since.offset if request.since else None,
-                limit=min(request.limit, most) if request.limit >= 0 else most,
-                reverse=request.reverse,
-            )
-        ]
-
-    def _is_channel_name(self, channel: str) -> bool:
-        return (
-            len(channel) <= self._settings.max_channel_length
-            and channel.isascii()
-            and channel.isprintable()
-            and " " not in channel
+        return self._begin(
+            admission.read_history(request, self._namespaces, self.subscriptions, most)
         )
+
+    def _begin(self, decision: Effect | admission.Refusal) -> list[Effect]:
+        match decision:
+            case codes.Disconnect():
+                return self._close(decision)
+            case codes.Error():
+                # Not `refused`: the channel may be subscribed, and stays so.
+                return self._refuse(decision)
+            case effect:
+                return [effect]
+
+    @property
+    def _user(self) -> str:
+        return self.claims.user if self.claims else ""
 
     def _refuse(self, error: codes.Error) -> list[Effect]:
         """Refuse a command before it changed anything."""
@@ -443,29 +385,3 @@ class Session:
         self.state = SessionState.CLOSED
         self._inbox.clear()
         self._current = None
-
-
-def _join_request(channel: str, namespace: Namespace, request: SubscribeRequest) -> JoinRequest:
-    since = None
-    if request.recover and namespace.force_recovery:
-        since = StreamPosition(request.offset, request.epoch)
-    return JoinRequest(
-        channel=channel,
-        namespace=namespace,
-        ask=not namespace.personal,
-        since=since,
-        reject_unrecovered=bool(request.flag & FLAG_REJECT_UNRECOVERED),
-    )
-
-
-def subscribe_result(request: JoinRequest, top: StreamPosition | None) -> SubscribeResult:
-    """Return what every reply to a subscription says about its channel."""
-    if top is None:
-        return SubscribeResult()
-    return SubscribeResult(
-        recoverable=request.namespace.force_recovery,
-        positioned=request.namespace.force_positioning or request.namespace.force_recovery,
-        epoch=top.epoch,
-        offset=top.offset,
-        was_recovering=request.since is not None,
-    )

@@ -42,7 +42,7 @@ BELOW = {
     "schemas": {"events"},
     "__init__": set[str](),
 }
-LINES_MAX = 480
+LINES_MAX = 420
 ASSEMBLY_LINES_MAX = 70  # what a screen shows at once
 
 
