@@ -173,8 +173,9 @@ def test_bad_settings_are_one_line_and_exit_code_2(tmp_path):
     refused = gateway.ask("run")
     assert refused.returncode == 2
     assert refused.stderr.splitlines() == [
-        "pinghub: gateway.mqtt_url must look like mqtt://user:password@host:port"
+        "pinghub: setting gateway.mqtt_url: must begin with mqtt:// or mqtts://"
     ]
+    gateway.environment["PINGHUB_GATEWAY__MQTT_URL"] = "mqtt://127.0.0.1"
     gateway.environment["PINGHUB_GATEWAY__BLE_BACKEND"] = "hci0"
     assert "gateway.ble_backend" in gateway.ask("run").stderr
     gateway.environment["PINGHUB_GATEWAY__ID"] = "a/b"
