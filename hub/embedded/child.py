@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from core.errors import ConfigError
 from hub.embedded import launch
+from hub.embedded.private import privately, write_private
 
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 8.0
@@ -85,7 +86,7 @@ def spawn(
     Call it from the thread that lives as long as the command shall: the kernel sends
     `death_signal` when that thread ends.
     """
-    with open(log_path, "ab", opener=_privately) as log:  # Path.open takes none
+    with open(log_path, "ab", opener=privately) as log:  # Path.open takes none
         return subprocess.Popen(  # noqa: S603  # our own command line
             launched(command, death_signal, user),
             stdin=subprocess.DEVNULL,
@@ -184,26 +185,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def owned_folder(path: Path) -> Path:
-    """Create a folder that only its owner may enter."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
-
-
-def write_private(path: Path, content: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    temporary.replace(path)
-
-
-def _privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -9,8 +9,8 @@ from typing import Final
 from urllib.parse import quote
 
 from core import config
-from core.ids import new_token
-from hub.embedded import child, generated, mosquitto, mqtt, redis
+from hub.embedded import generated, mosquitto, mqtt, redis
+from hub.embedded.private import kept_password, owned_folder, write_private
 
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # inside the containers' own network
 REDIS_PORT: Final = 6379
@@ -22,17 +22,17 @@ RINGS_HCI: Final = "rings:7002"
 
 def write(home: Path) -> None:
     """Write settings and the services' own configuration; again is harmless."""
-    child.owned_folder(home)
+    owned_folder(home)
     secrets = generated.secrets(home)
     gateway = secrets["gateway"]["id"]
-    superuser_password = _password(home / "postgres.password")
-    redis_folder = child.owned_folder(home / "redis")
-    redis_password = redis.password_in(redis_folder)
-    child.write_private(
+    superuser_password = kept_password(home / "postgres.password")
+    redis_folder = owned_folder(home / "redis")
+    redis_password = kept_password(redis_folder / "password")
+    write_private(
         redis_folder / "redis.conf",
         redis.configuration(redis_folder, REDIS_PORT, redis_password, bind=EVERYWHERE),
     )
-    mqtt_folder = child.owned_folder(home / "mqtt")
+    mqtt_folder = owned_folder(home / "mqtt")
     hub_password, gateway_password = (
         mqtt.add_login(home, name) for name in (mqtt.HUB_LOGIN, gateway)
     )
@@ -55,12 +55,6 @@ def write(home: Path) -> None:
             "development": {"rings_address": RINGS_CONTROL},
         },
     )
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        child.write_private(path, new_token(24))
-    return path.read_text().strip()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from core.db.bootstrap import as_login, at_database
 from core.ids import new_id, new_token
-from hub.embedded.child import write_private
+from hub.embedded.private import write_private
 
 DATABASE_NAME: Final = "pinghub"
 # Settings of [database] and the login each of them uses.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from hub.embedded import child
+from hub.embedded.private import write_private
 
 UNPACKED: Final = Path(sys.prefix) / "share" / "mosquitto"
 _FURTHER_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/mosquitto/sbin")
@@ -58,8 +58,8 @@ def command(program: Path, folder: Path, port: int) -> list[str]:
 
 def write_configuration(folder: Path, port: int, *, bind: str = "127.0.0.1") -> None:
     """Write mosquitto.conf and the fences; the logins come from `mqtt.add_login`."""
-    child.write_private(folder / "acl", _ACL)
-    child.write_private(folder / "mosquitto.conf", _configuration(folder, port, bind))
+    write_private(folder / "acl", _ACL)
+    write_private(folder / "mosquitto.conf", _configuration(folder, port, bind))
 
 
 def environment(program: Path) -> dict[str, str] | None:

@@ -19,6 +19,7 @@ from typing import Final, Literal
 from core import mqtt_address
 from core.errors import ConfigError
 from hub.embedded import amqtt, child, mosquitto
+from hub.embedded.private import owned_folder, write_private
 
 HUB_LOGIN: Final = "hub"
 # Mosquitto's own `$7$`: PBKDF2 with SHA-512. Passwords are random, so few rounds suffice.
@@ -56,7 +57,7 @@ def start(home: Path, port: int, *, implementation: Literal["", "amqtt"] = "") -
 
     Call it from the thread that lives as long as the broker shall.
     """
-    folder = child.owned_folder(home / "mqtt")
+    folder = owned_folder(home / "mqtt")
     password = add_login(home, HUB_LOGIN)
     program = None if implementation == "amqtt" else mosquitto.find()
     if program is not None:
@@ -85,14 +86,14 @@ def add_login(home: Path, name: str) -> str:
     """Return the password of a login; a new one is known to a running broker at once."""
     if not _LOGIN.fullmatch(name):
         raise ConfigError(f"{name!r} cannot be an MQTT login: use letters, digits, - and _")
-    folder = child.owned_folder(home / "mqtt")
+    folder = owned_folder(home / "mqtt")
     path = folder / "logins.json"
     logins: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     if name not in logins:
         logins[name] = secrets.token_urlsafe(24)
-        child.write_private(path, json.dumps(logins, indent=2))
+        write_private(path, json.dumps(logins, indent=2))
         lines = [f"{login}:{_hashed(password)}\n" for login, password in logins.items()]
-        child.write_private(folder / "passwords", "".join(lines))
+        write_private(folder / "passwords", "".join(lines))
         if (pid := child.pid_in(folder / "pid")) is not None:
             os.kill(pid, signal.SIGHUP)
     return logins[name]

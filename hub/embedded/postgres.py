@@ -6,7 +6,6 @@ the kernel when the supervisor dies; one that outlived a supervisor is stopped a
 
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 from core.errors import ConfigError
 from hub.embedded import child
+from hub.embedded.private import kept_password, owned_folder
 
 START_SECONDS: Final = 30.0
 # The fast shutdown, which ends open sessions, then the immediate one.
@@ -32,9 +32,9 @@ def start(home: Path, port: int, *, options: tuple[str, ...] = ()) -> child.Serv
     Call it from the thread that lives as long as the server shall: the kernel ends the server
     with that thread. Raises ConfigError with the remedy when it cannot run.
     """
-    folder = child.owned_folder(home / "postgres")
+    folder = owned_folder(home / "postgres")
     data = folder / "data"
-    password = _password(folder / "superuser.password")
+    password = kept_password(folder / "superuser.password")
     if not (data / "PG_VERSION").exists():
         _initialise(folder, data)
     child.stop_stale(data / "postmaster.pid", STOP_SIGNALS)
@@ -113,14 +113,6 @@ def _environment() -> dict[str, str]:
     """PG* variables of the caller must not reach a server of our own."""
     kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24))
-    return path.read_text().strip()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, deadline: float) -> bool:

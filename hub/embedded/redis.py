@@ -5,7 +5,6 @@ Loopback only, with a password, appended to disk every second. Everything is in 
 
 import os
 import re
-import secrets
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Final
 
 from core.errors import ConfigError
 from hub.embedded import child
+from hub.embedded.private import kept_password, owned_folder, write_private
 
 WANTED_MAJOR: Final = 7
 _FURTHER_FOLDERS: Final = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/opt/redis/bin")
@@ -26,10 +26,10 @@ def start(home: Path, port: int) -> child.Service:
     Call it from the thread that lives as long as the server shall.
     """
     program = find_program()
-    folder = child.owned_folder(home / "redis")
-    password = password_in(folder)
+    folder = owned_folder(home / "redis")
+    password = kept_password(folder / "password")
     # A file, because a command line is readable by everyone on the machine.
-    child.write_private(folder / "redis.conf", configuration(folder, port, password))
+    write_private(folder / "redis.conf", configuration(folder, port, password))
     process, log_path = child.start_service(
         "Redis",
         [str(program), str(folder / "redis.conf")],
@@ -88,14 +88,6 @@ def configuration(folder: Path, port: int, password: str, *, bind: str = "127.0.
         "maxmemory-policy noeviction",
     )
     return "\n".join((*lines, ""))
-
-
-def password_in(folder: Path) -> str:
-    """Return the password that is kept in the folder; it is generated on first use."""
-    path = folder / "password"
-    if not path.exists():
-        child.write_private(path, secrets.token_urlsafe(24))
-    return path.read_text().strip()
 
 
 def _answers(port: int, password: str) -> bool:

@@ -7,7 +7,6 @@ what the first one made and changes nothing. `rings.json` gives the virtual ring
 import asyncio
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -22,6 +21,7 @@ from core.ids import UserId, new_id
 from hub.domains.accounts import service as accounts
 from hub.domains.rings import service as rings
 from hub.domains.rings.schemas import ClaimRing
+from hub.embedded.private import owned_folder, write_private
 from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
 
 _log = log.get("seed")
@@ -81,7 +81,7 @@ async def seed(settings: config.Settings, home: Path) -> None:
     finally:
         await api.close()
         await system.close()
-    _write_private(home / "rings.json", json.dumps(entries, indent=2) + "\n")
+    write_private(owned_folder(home) / "rings.json", json.dumps(entries, indent=2) + "\n")
     _log.info("seeded", users=len(PEOPLE), rings=len(entries))
 
 
@@ -129,12 +129,3 @@ async def _add_ring(
         "sun_meta_key": meta_key.hex(),
         "sun_file_key": file_key.hex(),
     }
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from core import config
 from core.errors import ConfigError
 from hub.embedded import child, generated, mqtt, postgres, redis
+from hub.embedded.private import owned_folder
 from hub.processes import leftovers
 from hub.processes.supervisor import Change, Spawned, Spec, Supervisor, last_words, pinghub
 
@@ -68,7 +69,7 @@ class System:
         self.home = home
         self.ports = ports
         self.supervisor = Supervisor(on_change)
-        self.logs = child.owned_folder(home / "logs")
+        self.logs = owned_folder(home / "logs")
         self.environment = {
             **environ,
             **leftovers.mark(home),

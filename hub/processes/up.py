@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from core import config
 from core.errors import ConfigError
 from hub.embedded import child
+from hub.embedded.private import owned_folder
 from hub.processes import leftovers
 from hub.processes.supervisor import Change
 from hub.processes.system import Ports, System, own_settings
@@ -116,7 +117,7 @@ class _StopRequests:
 def _claimed(home: Path) -> Generator[None]:
     """Own the home folder; only one supervisor works in it."""
     try:
-        child.owned_folder(home)
+        owned_folder(home)
         lock = (home / "up.lock").open("a+")
     except OSError as error:
         raise ConfigError(
