@@ -47,7 +47,7 @@ async def open_adapter(backend: str) -> AsyncGenerator[Adapter]:
         yield Adapter(None, None, asyncio.Event().wait)  # pyright: ignore[reportArgumentType]  # never set
         return
     # Imported late: Bumble is an extra that a gateway with BlueZ does without.
-    from firmware_bridge.virtual import bleak_backend  # noqa: PLC0415
+    from firmware_bridge.virtual import bleak_backend  # noqa: PLC0415  # loaded when it is used
 
     try:
         opened = await bleak_backend.open_adapter(backend)

@@ -26,7 +26,7 @@ app = App(
 def run() -> None:
     """Carry taps from the rings in reach to the hub, until SIGTERM or Ctrl-C."""
     # Imported late: `status` answers at once, without Bluetooth and MQTT libraries.
-    from gateway import daemon  # noqa: PLC0415
+    from gateway import daemon  # noqa: PLC0415  # loaded when it is used
 
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)

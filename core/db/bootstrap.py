@@ -113,13 +113,13 @@ def scram_verifier(password: str) -> str:
     return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{salt_text}${stored_text}:{server_text}"
 
 
-async def _create_role(connection: Any, role: str, login: LiteralString) -> None:  # noqa: ANN401
+async def _create_role(connection: Any, role: str, login: LiteralString) -> None:  # noqa: ANN401  # asyncpg has no public type
     if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await _execute(connection, "CREATE ROLE %I", role)
     await _execute(connection, f"ALTER ROLE %I {login} {_NEVER}", role)
 
 
-async def _create_database(connection: Any, database: str) -> None:  # noqa: ANN401
+async def _create_database(connection: Any, database: str) -> None:  # noqa: ANN401  # asyncpg has no public type
     exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database)
     if not exists:
         await _execute(
@@ -133,7 +133,7 @@ async def _create_database(connection: Any, database: str) -> None:  # noqa: ANN
         await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, login)
 
 
-async def _execute(connection: Any, template: LiteralString, *names: str) -> None:  # noqa: ANN401
+async def _execute(connection: Any, template: LiteralString, *names: str) -> None:  # noqa: ANN401  # asyncpg has no public type
     """Execute a utility statement, which takes no parameters; PostgreSQL quotes the names."""
     statement = await connection.fetchval(
         "SELECT format($1, VARIADIC $2::text[])", template, list(names)

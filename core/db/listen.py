@@ -47,7 +47,7 @@ async def listen(url: str, channel: str) -> AsyncGenerator[str]:
             connection.terminate()
 
 
-async def _payloads(connection: Any, channel: str) -> AsyncGenerator[str]:  # noqa: ANN401
+async def _payloads(connection: Any, channel: str) -> AsyncGenerator[str]:  # noqa: ANN401  # asyncpg has no public type
     queue: asyncio.Queue[str | None] = asyncio.Queue()
     waiting: set[str] = set()
 

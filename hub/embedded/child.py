@@ -5,6 +5,7 @@ its pid file and working folder, and is stopped at the next start.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ STOP_SECONDS: Final = 8.0
 """How long each signal may take; PostgreSQL's fast shutdown writes a checkpoint."""
 POLITE: Final = (signal.SIGTERM, signal.SIGKILL)
 _POLL_SECONDS: Final = 0.02
+_FREE_PORTS: Final = (20_000, 32_000)
 
 
 class Child:
@@ -181,10 +183,16 @@ def require_free(port: int, name: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port of loopback that was free a moment ago.
+
+    Drawn below the range from which the kernel serves outgoing connections: one of those, opened
+    before the port is bound, would take it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*_FREE_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -29,8 +29,8 @@ from hub.providers.mqtt import Delivery, MqttLink
 _BATCHES_IN_FLIGHT: Final = 2
 
 _log = log.get("ingest")
-_taps = Counter("ingest_taps_total", "Taps by verdict", ["verdict"])
-_batch_seconds = Histogram("ingest_batch_seconds", "Time from receipt to commit of a batch")
+_taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
+_batch_seconds = Histogram("pinghub_ingest_batch_seconds", "Time from receipt to commit of a batch")
 
 
 def run(settings: Settings) -> None:

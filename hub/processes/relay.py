@@ -36,9 +36,9 @@ _SWEEP_MAX_TASKS: Final = 1000
 _GATHER_SECONDS: Final = 0.005
 
 _log = log.get("relay")
-_published = Counter("relay_published_total", "Events published")
-_buried = Counter("relay_dead_letters_total", "Events that cannot be published")
-_failures = Counter("relay_failures_total", "Batches rolled back", ["cause"])
+_published = Counter("pinghub_relay_published", "Events published")
+_buried = Counter("pinghub_relay_dead_letters", "Events that cannot be published")
+_failures = Counter("pinghub_relay_failures", "Batches rolled back", ["cause"])
 
 Publish = Callable[[list[PublishRequest]], Awaitable[object]]
 Kick = Callable[[Sequence[TaskKey]], Awaitable[None]]
@@ -258,7 +258,9 @@ def _report(event: str, error: Exception, failures: int) -> None:
     else:
         cause = "unexpected"
     _failures.labels(cause).inc()
+    if failures > 1 and failures % 20:
+        return  # it is tried for ever: one line now and then is enough
     if cause == "unexpected":
         _log.exception(event, failures=failures)
-    elif failures == 1 or failures % 20 == 0:
+    else:
         _log.warning(event, cause=cause, failures=failures)

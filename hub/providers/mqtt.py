@@ -185,7 +185,7 @@ class MqttLink:
 
     def _spread_reconnects(self) -> None:
         # Jitter, so that a fleet does not return to a restarted broker in one moment.
-        first = random.uniform(0.1, 0.5)  # noqa: S311
+        first = random.uniform(0.1, 0.5)  # noqa: S311  # jitter
         delays: Any = self._client.reconnect_delay_set  # documented as whole seconds, takes any
         delays(min_delay=first, max_delay=first * 16)
 

@@ -94,12 +94,13 @@ def deliver(event: OutboxEvent, members: Mapping[UUID, Sequence[UUID]]) -> Deliv
     if event.type is None or event.payload is None or event.subject_id is None or route is None:
         raise UndeliverableError(f"no route for the event type {event.type!r}")
     try:
-        _DECODERS[event.type].decode(event.payload)
+        payload = _DECODERS[event.type].decode(event.payload)
         publication = Publication(
             id=event.event_id,
             type=event.type,
             occurred_at=event.occurred_at,
-            data=msgspec.Raw(msgspec.json.format(bytes(event.payload), indent=-1)),
+            # Written anew from the Struct: times look as they do over REST, which jsonb's do not.
+            data=msgspec.Raw(msgspec.json.encode(msgspec.structs.asdict(payload))),
         )
         data = msgspec.json.encode(publication)
     except msgspec.MsgspecError as error:

@@ -90,7 +90,7 @@ def test_taps_of_three_rings_arrive_genuine_dated_and_leave_the_rings(
     assert {finding["check"] for finding in json.loads(diagnosis.stdout)} >= {"mqtt", "bluetooth"}
     address = f"http://127.0.0.1:{gateway.metrics_port}/metrics"
     with urllib.request.urlopen(address) as answer:
-        assert b'gateway_taps_total{outcome="stored"} 6.0' in answer.read()
+        assert b'pinghub_gateway_taps_total{outcome="stored"} 6.0' in answer.read()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

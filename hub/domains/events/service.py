@@ -21,8 +21,10 @@ RELAY_CONSUMER: Final = "relay"
 _LOOK_AHEAD: Final = 4
 
 _log = log.get("events")
-_done = Counter("consumer_tasks_done_total", "Consumer tasks finished", ["consumer"])
-_failed = Counter("consumer_tasks_failed_total", "Failed attempts of consumer tasks", ["consumer"])
+_done = Counter("pinghub_consumer_tasks_done", "Consumer tasks finished", ["consumer"])
+_failed = Counter(
+    "pinghub_consumer_tasks_failed", "Failed attempts of consumer tasks", ["consumer"]
+)
 
 
 async def take_outbox(tx: Tx, *, shards: int, shards_max: int, limit: int) -> list[OutboxEvent]:

@@ -13,7 +13,11 @@ from tests.fixtures.ports import free_port
 
 
 @pytest.mark.req("API-05")
-async def test_500_at_once_on_two_hubs_get_exactly_the_burst(redis_url, redis_prefix):
+async def test_500_at_once_on_two_hubs_get_exactly_the_burst(
+    redis_url, redis_prefix, monkeypatch: pytest.MonkeyPatch
+):
+    # The count is meant here; on a busy machine 500 at once need longer than a request may wait.
+    monkeypatch.setattr(limits, "DEADLINE_SECONDS", 20.0)
     one, two = Limiter(redis_url, redis_prefix), Limiter(redis_url, redis_prefix)
     policy = POLICIES["auth"]
     taken = await asyncio.gather(

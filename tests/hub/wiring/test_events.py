@@ -72,6 +72,27 @@ def test_members_of_the_subject_receive_the_event() -> None:
     }
 
 
+def test_times_are_written_as_rest_writes_them() -> None:
+    tapped = {
+        "tap_id": str(uuid4()),
+        "ring_id": str(uuid4()),
+        "kind": "button",
+        "source": "ble",
+        "boot": 1,
+        "seq": 2,
+        "rssi": None,
+        "gateway_id": None,
+        "tapped_at": "2026-01-02T03:04:05.678+00:00",
+        "uncertainty_ms": 5,
+        "time_source": "synced",
+        "verified": True,
+    }
+    payload = msgspec.Raw(msgspec.json.encode(tapped))
+    delivery = events.deliver(event(type="ring.tapped", payload=payload), {})
+    written = msgspec.json.decode(delivery.data)["data"]
+    assert written == tapped | {"tapped_at": "2026-01-02T03:04:05.678000Z"}
+
+
 def test_only_conversations_need_their_members() -> None:
     tapped = event(type="ring.tapped", subject_id=uuid4())
     assert events.conversations_in([event(), tapped, event(type="unknown")]) == {SUBJECT}
