@@ -90,6 +90,7 @@ class System:
     def start_services(self) -> None:
         """Start the embedded services and write their addresses into embedded.toml."""
         require_platform(self.embedded)
+        require_logins(self.own.database)
         self.supervisor.add(self._service_spec(name) for name in self.embedded)
         self.supervisor.wait_ready()
         self._write_settings()
@@ -225,6 +226,18 @@ def require_platform(embedded: tuple[ServiceName, ...]) -> None:
     if embedded and (sys.platform, platform.machine()) != ("linux", "x86_64"):
         wanted = "; ".join(_REPLACED_BY[name] for name in embedded)
         raise ConfigError(f"services are embedded on Linux x86_64 only; install here: {wanted}")
+
+
+def require_logins(database: config.Database) -> None:
+    """Raise ConfigError when a server is named, but not every login that is needed there."""
+    if not database.url or database.superuser_url:
+        return
+    logins = {"DATABASE_SYSTEM_URL": database.system_url, "DATABASE_OWNER_URL": database.owner_url}
+    if missing := [name for name, url in logins.items() if not url]:
+        raise ConfigError(
+            f"DATABASE_URL names your own PostgreSQL: set {' and '.join(missing)} too,"
+            " or DATABASE_SUPERUSER_URL instead of all, and the logins are made"
+        )
 
 
 def answers(url: str) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from core import config
 from core.errors import ConfigError
 from hub.embedded import postgres
 from hub.embedded.child import free_port
 from hub.processes import leftovers
-from hub.processes.system import SERVICES, own_settings, require_platform
+from hub.processes.system import SERVICES, own_settings, require_logins, require_platform
 from hub.processes.watch import demo_users, get, sign_in
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.redis import RestartableRedis
@@ -122,6 +123,15 @@ def test_where_services_cannot_be_embedded_their_names_and_settings_are_told(
     assert "MQTT_URL" in str(refusal.value)
     assert "REDIS_URL" not in str(refusal.value)
     require_platform(())
+
+
+def test_a_server_of_ones_own_needs_its_other_logins_before_anything_starts():
+    with pytest.raises(ConfigError) as refusal:
+        require_logins(config.Database(url="postgresql://a:b@h/d", owner_url="postgresql://o@h/d"))
+    assert "DATABASE_SYSTEM_URL" in str(refusal.value)
+    assert "DATABASE_OWNER_URL" not in str(refusal.value)
+    require_logins(config.Database(superuser_url="postgresql://s@h/d"))
+    require_logins(config.Database())
 
 
 def taps(stack: Stack) -> set[tuple[int, int]]:
