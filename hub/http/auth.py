@@ -57,8 +57,13 @@ def require_development(connection: Connection) -> None:
     settings = resources(connection).settings
     if settings.server.mode != "development" or not _is_loopback(client_address(connection)):
         raise DomainError("auth.development_only")
-    # Behind a proxy on this machine everybody's address is loopback.
-    if any(name in connection.headers for name in _FORWARDED):
+    # Behind a proxy on this machine everybody's address is loopback, unless a proxy that the
+    # operator trusts says for all its hops that they are (compose.yaml's does).
+    forwarded = {name for name in _FORWARDED if name in connection.headers}
+    if settings.server.trusted_proxies and forwarded == {"x-forwarded-for"}:
+        hops = ",".join(connection.headers.getall("x-forwarded-for")).split(",")
+        forwarded = {hop for hop in hops if not _is_loopback(hop.strip())}
+    if forwarded:
         raise DomainError("auth.development_only")
     # A page that a browser loaded from elsewhere reaches loopback too, by a name of its own
     # (DNS rebinding) or across origins; curl and SDKs send neither.

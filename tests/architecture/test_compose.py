@@ -20,6 +20,7 @@ from tests.hub.test_cli import pinghub
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+HAPROXY = PROJECT / "docs" / "deploy" / "haproxy.cfg"
 OURS = sorted(name for name, service in SERVICES.items() if service.get("image") == "pinghub")
 
 
@@ -41,6 +42,13 @@ def test_what_is_waited_for_exists_and_can_become_true():
 def test_only_the_proxy_is_reachable_and_only_from_this_machine():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {"proxy": ["127.0.0.1:8000:8000"]}
+
+
+def test_who_comes_through_the_proxy_counts_as_local_for_development_sign_in():
+    # Right because of the test above; hub/http/auth.py believes it of a trusted proxy only.
+    assert "http-request set-header X-Forwarded-For 127.0.0.1" in HAPROXY.read_text()
+    subnet = COMPOSE["networks"]["default"]["ipam"]["config"][0]["subnet"]
+    assert SERVICES["serve"]["environment"]["PINGHUB_SERVER__TRUSTED_PROXIES"] == subnet
 
 
 def test_mounted_volumes_and_files_exist():

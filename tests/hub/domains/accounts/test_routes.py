@@ -75,6 +75,21 @@ async def test_a_proxy_on_this_machine_makes_nobody_local(anonymous, ada):
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.development_only")
 
 
+async def test_a_trusted_proxy_may_say_that_everybody_is_local(start_app, app_settings, ada):
+    proxied = await start_app(with_server(app_settings, trusted_proxies=("172.31.77.0/24",)))
+    async with proxied.client() as client:
+        for hops, status in [
+            ("127.0.0.1", 200),
+            ("203.0.113.9", 403),
+            ("203.0.113.9, 127.0.0.1", 403),
+            ("127.0.0.1, 203.0.113.9", 403),
+            ("", 403),
+        ]:
+            headers = {"x-forwarded-for": hops}
+            answer = await client.post(SIGN_IN, json={"user_id": str(ada.id)}, headers=headers)
+            assert answer.status_code == status, hops
+
+
 async def test_development_sign_in_refuses_pages_from_elsewhere(anonymous, ada):
     for headers, code in [
         ({"host": "evil.example"}, "auth.development_only"),
