@@ -4,14 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fixtures.stack import Stack, start_or_say_what_is_missing
+from tests.fixtures.stack import Stack, running
 
 
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("measured"))
-    try:
-        start_or_say_what_is_missing(stack)
+    with running(Stack(tmp_path_factory.mktemp("measured"))) as stack:
         yield stack
-    finally:
-        stack.stop_all()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.faults import FaultySystem
 from tests.e2e.journey import Journey, ticking
-from tests.fixtures.stack import Stack, start_or_say_what_is_missing
+from tests.fixtures.stack import Stack, running
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +19,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Generator[FaultySystem]:
         # Lost calls are looked for sooner than in production, or each would cost half a minute.
         settings={"PINGHUB_RELAY__SWEEP_SECONDS": "1", "PINGHUB_RELAY__STALE_TASK_SECONDS": "5"},
     )
-    try:
-        start_or_say_what_is_missing(stack)
+    with running(stack):
         assert isinstance(stack.system, FaultySystem)
         yield stack.system
-    finally:
-        stack.stop_all()
 
 
 @pytest.fixture

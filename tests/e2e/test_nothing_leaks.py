@@ -4,7 +4,6 @@ import asyncio
 import json
 import stat
 import tomllib
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,21 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from core import edge
 from core.ids import new_id
 from hub.processes import leftovers
-from tests.fixtures.stack import PROCESSES, SERVICES, Stack, start_or_say_what_is_missing
+from tests.fixtures.stack import PROCESSES, SERVICES, Stack
 from tests.fixtures.waiting import wait_until
 
 CANARY = "canary"
 """Begins every word that a user or an attacker sends and no log may repeat."""
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("leaks"))
-    try:
-        start_or_say_what_is_missing(stack)
-        yield stack
-    finally:
-        stack.stop_all()
 
 
 class Driven:
