@@ -20,6 +20,7 @@ from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
 from hub.realtime.asgi import websocket_endpoint
+from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.realtime import open_realtime, websocket
 
 
@@ -43,6 +44,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             *HEALTH_ROUTES,
             *KEY_ROUTES,
             *DOCUMENT_ROUTES,
+            asyncapi_route(version("pinghub"), settings.server.public_url),
             *console_routes(settings),
         ],
         guards=[admit],

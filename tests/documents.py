@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from core.config import ALIASES, Settings
 from core.errors import CATALOGUE
 from hub.app import create_app
+from hub.wiring.asyncapi import document as asyncapi_document
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -38,6 +40,12 @@ def openapi() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def asyncapi() -> str:
+    """Return docs/asyncapi.json, the realtime channels."""
+    document = asyncapi_document(version("pinghub"), Settings().server.public_url)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def settings() -> str:
     """Return docs/pinghub.example.toml: every setting with its default."""
     lines = [
@@ -63,7 +71,12 @@ def settings() -> str:
     return "\n".join(lines)
 
 
-GENERATED = {"errors.md": errors, "openapi.json": openapi, "pinghub.example.toml": settings}
+GENERATED = {
+    "asyncapi.json": asyncapi,
+    "errors.md": errors,
+    "openapi.json": openapi,
+    "pinghub.example.toml": settings,
+}
 
 
 def main() -> None:
