@@ -15,6 +15,7 @@ from hub.realtime.namespaces import Namespace
 from hub.realtime.protocol import json_framing
 from hub.realtime.protocol.messages import (
     EMPTY,
+    ClientInfo,
     HistoryRequest,
     PublishRequest,
     SubscribeRequest,
@@ -45,7 +46,7 @@ def subscribe(  # noqa: PLR0911  # one per refusal
     namespace = namespaces.find(known, channel)
     if namespace is None:
         return codes.UNKNOWN_CHANNEL
-    if request.type or bytes(request.tf):
+    if request.type or request.tf:
         return codes.NOT_AVAILABLE
     if namespace.personal and not namespaces.belongs_to(channel, user):
         return codes.PERMISSION_DENIED
@@ -86,7 +87,7 @@ def publish(
         channel=request.channel,
         namespace=namespace,
         data=bytes(request.data),
-        info=json_framing.client_info(user, client_id),
+        info=json_framing.encode_info(ClientInfo(user=user, client=client_id)),
     )
 
 

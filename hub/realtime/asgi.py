@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from core import log
 from hub.realtime import codes, metrics
 from hub.realtime.hub import Hub
+from hub.realtime.protocol.json_framing import JSON
 
 Scope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
@@ -64,7 +65,7 @@ class _Carrier:
         self._reader = asyncio.current_task()
         self._giving_up: asyncio.TimerHandle | None = None
         self._gave_up = False
-        self._connection = hub.open(self._wake)
+        self._connection = hub.open(JSON, self._wake)
         self._writer = asyncio.create_task(self._write())
 
     async def run(self, first: codes.Disconnect | None = None) -> None:

@@ -27,7 +27,7 @@ from hub.realtime.effects import (
     Write,
 )
 from hub.realtime.joining import JoinRefusedError
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.framing import Framing
 from hub.realtime.session import Session
 
 if TYPE_CHECKING:
@@ -43,11 +43,14 @@ _logger = log.get("realtime.connection")
 class Connection:
     """Binds a session to hub and carrier. A full buffer closes it: memory stays bounded."""
 
-    def __init__(self, hub: "Hub", session: Session, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, hub: "Hub", session: Session, framing: Framing, wake: Callable[[], None]
+    ) -> None:
         self.session = session
         self.closing: codes.Disconnect | None = None
         self.scheduled_at = session.deadline
         self._hub = hub
+        self._framing = framing
         self._wake = wake
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -102,7 +105,7 @@ class Connection:
                 break
             count += 1
             size += len(message)
-        frame = json_framing.join(self._waiting[:count])
+        frame = self._framing.join(self._waiting[:count])
         del self._waiting[:count]
         self._waiting_bytes -= size
         metrics.MESSAGES_SENT.inc(count)

@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 from hub.realtime.broker import Publication, StreamPosition
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.registry import Channel, Subscriber
 
 
@@ -30,7 +30,7 @@ def deliver(channel: Channel, publication: Publication, epoch: str) -> Arrival:
             joining.buffered.append(publication)
     if not channel.live and not channel.ahead:
         return Arrival.DELIVERED
-    frame = json_framing.publication_push(channel.prefix, publication)
+    frame = JSON.publication_push(channel.prefix, publication)
     for subscriber in channel.live:
         subscriber.write(frame)
     if channel.ahead:

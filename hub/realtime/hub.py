@@ -15,6 +15,7 @@ from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
 from hub.realtime.joining import Joiner, JoinRefusedError
 from hub.realtime.namespaces import Namespace
+from hub.realtime.protocol.framing import Framing
 from hub.realtime.registry import Registry
 from hub.realtime.session import Session
 from hub.realtime.timers import Timers
@@ -78,16 +79,17 @@ class Hub:
         await self.broker.close()
         _logger.info("realtime_closed", connections=len(leaving))
 
-    def open(self, wake: Callable[[], None]) -> Connection:
+    def open(self, framing: Framing, wake: Callable[[], None]) -> Connection:
         """Begin a connection; its carrier is woken whenever there is something to write."""
         session = Session(
             str(ids.new_id()),
             self.settings,
             self._namespaces,
+            framing,
             now=clock.monotonic_seconds(),
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
         )
-        connection = Connection(self, session, wake)
+        connection = Connection(self, session, framing, wake)
         self.connections.add(connection)
         self._empty.clear()
         self.timers.add(connection)

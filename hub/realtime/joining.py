@@ -12,7 +12,7 @@ from hub.realtime import codes, metrics, recovery
 from hub.realtime.broker import Broker, BrokerUnavailableError, History, StreamPosition
 from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.registry import Channel, Joining, Registry, Subscriber
 
@@ -134,9 +134,7 @@ class Joiner:
                 metrics.RECOVERED_PUBLICATIONS.observe(len(merged.publications))
                 result.recovered = True
                 result.offset = request.since.offset
-                result.publications = [
-                    json_framing.encode_publication(item) for item in merged.publications
-                ]
+                result.publications = [JSON.publication(item) for item in merged.publications]
             elif request.reject_unrecovered:
                 raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
         if channel.position is None:
@@ -158,7 +156,7 @@ def _merge(
 
 
 def _pushes(channel: Channel, publications: list[recovery.Publication]) -> list[bytes]:
-    return [json_framing.publication_push(channel.prefix, item) for item in publications]
+    return [JSON.publication_push(channel.prefix, item) for item in publications]
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

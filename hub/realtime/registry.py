@@ -14,7 +14,7 @@ import msgspec
 from hub.realtime import metrics
 from hub.realtime.broker import Publication, StreamPosition
 from hub.realtime.namespaces import Namespace
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.json_framing import JSON
 
 
 class Subscriber(Protocol):
@@ -56,7 +56,7 @@ class Channel:
     def __init__(self, name: str, namespace: Namespace) -> None:
         self.name = name
         self.namespace = namespace
-        self.prefix = json_framing.push_prefix(name)
+        self.prefix = JSON.push_prefix(name)
         self.position: StreamPosition | None = None
         self.live: dict[Subscriber, None] = {}
         self.ahead: dict[Subscriber, int] = {}

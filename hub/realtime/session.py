@@ -23,7 +23,7 @@ from hub.realtime.effects import (
     Write,
 )
 from hub.realtime.namespaces import Namespace
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol.framing import BinaryDataError, Framing, MalformedFrameError
 from hub.realtime.protocol.messages import (
     Command,
     ConnectRequest,
@@ -65,6 +65,7 @@ class Session:
     __slots__ = (
         "_current",
         "_expires_at",
+        "_framing",
         "_inbox",
         "_jitter",
         "_namespaces",
@@ -83,6 +84,7 @@ class Session:
         client_id: str,
         settings: config.Realtime,
         known: Mapping[str, Namespace],
+        framing: Framing,
         *,
         now: float,
         jitter: float = 1.0,
@@ -94,6 +96,7 @@ class Session:
         """Channel to whether the server made the subscription."""
         self._settings = settings
         self._namespaces = known
+        self._framing = framing
         self._jitter = jitter  # 0 to 1: spreads the first pings of many connections
         self._inbox: deque[Command] = deque()
         self._current: Command | None = None
@@ -122,8 +125,8 @@ class Session:
         if self.state is SessionState.CLOSED:
             return []
         try:
-            commands = json_framing.decode_commands(frame)
-        except json_framing.MalformedFrameError:
+            commands = self._framing.decode_commands(frame)
+        except MalformedFrameError:
             return self._close(codes.CLOSE_BAD_REQUEST)
         for command in commands:
             if not command.is_pong:
@@ -150,7 +153,7 @@ class Session:
             return []
         self._next_ping_at = now + self._settings.ping_interval_seconds
         self._ping_sent_at = now
-        return [Write(json_framing.PING)]
+        return [Write(self._framing.ping)]
 
     def authenticated(self, claims: ConnectClaims, now: float, unix_now: int) -> list[Effect]:
         """The token of the connect or refresh command under way is good."""
@@ -226,8 +229,12 @@ class Session:
         since = request.since if request else None
         if since and since.epoch and since.epoch != history.top.epoch:
             return self.refused(codes.UNRECOVERABLE_POSITION)
+        try:
+            publications = [self._framing.publication(item) for item in history.publications]
+        except BinaryDataError:
+            return self._close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
         result = HistoryResult(
-            publications=[json_framing.encode_publication(item) for item in history.publications],
+            publications=publications,
             epoch=history.top.epoch,
             offset=history.top.offset,
         )
@@ -248,7 +255,7 @@ class Session:
         push = Push(
             channel=channel, unsubscribe=UnsubscribePush(code=reason.code, reason=reason.reason)
         )
-        return [Leave(channel), Write(json_framing.encode_reply(PushReply(push=push)))]
+        return [Leave(channel), Write(self._framing.encode_reply(PushReply(push=push)))]
 
     def close(self, disconnect: codes.Disconnect) -> list[Effect]:
         """The server ends the session."""
@@ -366,7 +373,7 @@ class Session:
             return []
         reply.id = self._current.id
         self._current = None
-        return [Write(json_framing.encode_reply(reply))]
+        return [Write(self._framing.encode_reply(reply))]
 
     def _answer(self, reply: Reply, late: list[Write] | None = None) -> list[Effect]:
         """Answer the current command and go on with the next."""

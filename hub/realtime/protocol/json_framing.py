@@ -1,64 +1,118 @@
-"""JSON framing: a transport frame is one or more JSON objects separated by line feeds.
+"""JSON framing: a transport frame is one or more JSON objects separated by line feeds."""
 
-Sans-I/O. Protobuf framing will stand beside this module with the same functions.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+from msgspec import Raw
 
 from hub.realtime.broker import Publication
-from hub.realtime.protocol.messages import Command, PushReply, Reply
+from hub.realtime.protocol import payload
+from hub.realtime.protocol.framing import BinaryDataError, Framing, MalformedFrameError
+from hub.realtime.protocol.messages import (
+    ClientInfo,
+    Command,
+    EmulationRequest,
+    Int64,
+    Message,
+    PushReply,
+    Reply,
+)
 
-PING: Final = b"{}"
 _SEPARATOR: Final = b"\n"
+_MALFORMED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+class _Emulation(Message):
+    node: str = ""
+    session: str = ""
+    data: str = ""
+
+
 _decoder = msgspec.json.Decoder(Command)
+_emulation_decoder = msgspec.json.Decoder(_Emulation)
 _encoder = msgspec.json.Encoder()
 
 
-class MalformedFrameError(Exception):
-    """The frame is not a sequence of commands."""
+class _JsonFraming:
+    """The port's functions; see there."""
+
+    name = "json"
+    is_binary = False
+    ping = b"{}"
+
+    def decode_commands(self, frame: str | bytes) -> list[Command]:
+        try:
+            data = frame.encode() if isinstance(frame, str) else frame
+            return [_decoder.decode(line) for line in data.strip().split(_SEPARATOR)]
+        except _MALFORMED as error:
+            raise MalformedFrameError(str(error)) from None
+
+    def decode_emulation(self, body: bytes) -> EmulationRequest:
+        try:
+            request = _emulation_decoder.decode(body)
+        except _MALFORMED as error:
+            raise MalformedFrameError(str(error)) from None
+        return EmulationRequest(
+            node=request.node, session=request.session, data=request.data.encode()
+        )
+
+    def encode_reply(self, reply: Reply | PushReply) -> bytes:
+        return _encoder.encode(reply)
+
+    def join(self, messages: Iterable[bytes]) -> bytes:
+        return _SEPARATOR.join(messages)
+
+    def publication(
+        self, publication: Publication, *, data: bytes | None = None, delta: bool = False
+    ) -> Raw:
+        text = _text(publication, data, delta=delta)
+        if not publication.offset:
+            return Raw(text)
+        return Raw(b'%b,"offset":%d}' % (text[:-1], publication.offset))
+
+    def push_prefix(self, channel: str) -> bytes:
+        return b'{"push":{"channel":' + _encoder.encode(channel) + b',"pub":'
+
+    def publication_push(
+        self,
+        prefix: bytes,
+        publication: Publication,
+        *,
+        data: bytes | None = None,
+        delta: bool = False,
+    ) -> bytes:
+        text = _text(publication, data, delta=delta)
+        if not publication.offset:
+            return b"%b%b}}" % (prefix, text)
+        return b'%b%b,"offset":%d}}}' % (prefix, text[:-1], publication.offset)
 
 
-def decode_commands(frame: str | bytes) -> list[Command]:
-    """Read the commands of a frame, or raise MalformedFrameError; an empty frame is malformed."""
-    try:
-        data = frame.encode() if isinstance(frame, str) else frame
-        return [_decoder.decode(line) for line in data.strip().split(_SEPARATOR)]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise MalformedFrameError(str(error)) from None
+JSON: Final[Framing] = _JsonFraming()
 
 
-def encode_reply(reply: Reply | PushReply) -> bytes:
-    """Encode one reply."""
-    return _encoder.encode(reply)
+class _DeltaPublication(Message):
+    data: str
+    info: ClientInfo | None = None
+    tags: Mapping[str, str] = {}
+    delta: bool = False
+    time: Int64 = 0
 
 
-def encode_publication(publication: Publication) -> msgspec.Raw:
-    """Return a publication as it stands in replies: the stored object with its offset."""
-    if not publication.offset:
-        return msgspec.Raw(publication.payload)
-    return msgspec.Raw(b'%b,"offset":%d}' % (publication.payload[:-1], publication.offset))
+def _text(publication: Publication, data: bytes | None, *, delta: bool) -> bytes:
+    """Return a publication without offset; with deltas its data is a JSON string, even if whole."""
+    if payload.is_binary(publication.payload):
+        raise BinaryDataError
+    if data is None:
+        return publication.payload
+    item = payload.decode(publication.payload)
+    return _encoder.encode(
+        _DeltaPublication(
+            data=data.decode(), info=item.info, tags=item.tags, delta=delta, time=item.time
+        )
+    )
 
 
-def client_info(user: str, client_id: str) -> bytes:
-    """Return the object by which a publication names its author."""
-    return _encoder.encode({"user": user, "client": client_id})
-
-
-def push_prefix(channel: str) -> bytes:
-    """Return the part of a publication's push that is the same for a whole channel."""
-    return b'{"push":{"channel":' + _encoder.encode(channel) + b',"pub":'
-
-
-def publication_push(prefix: bytes, publication: Publication) -> bytes:
-    """Return the frame of one publication, the same bytes for every subscriber."""
-    if not publication.offset:
-        return b"%b%b}}" % (prefix, publication.payload)
-    return b'%b%b,"offset":%d}}}' % (prefix, publication.payload[:-1], publication.offset)
-
-
-def join(messages: Iterable[bytes]) -> bytes:
-    """Put encoded messages into one transport frame."""
-    return _SEPARATOR.join(messages)
+def encode_info(info: ClientInfo) -> bytes:
+    """Return the object by which a stored publication names its author."""
+    return _encoder.encode(info)

@@ -1,7 +1,11 @@
 """The messages of the client protocol, independent of their framing.
 
-Fields keep the order and names of the published schema; fields with their zero value are left out.
-`Raw` fields are JSON embedded as it is. Unknown fields are ignored: clients may be newer than we.
+Fields keep the order and names of the published schema (client.proto); fields with their zero
+value are left out, except those without a default. Fields of features that this server lacks are
+missing here and ignored when they arrive: clients may be newer than we.
+
+`Raw` fields are JSON texts embedded as they are in JSON, bytes of any kind in Protobuf; one that is
+empty must be EMPTY itself. Publications inside results are made by `Framing.publication`.
 """
 
 from typing import Annotated, Final
@@ -16,6 +20,7 @@ UInt32 = Annotated[int, Meta(ge=0, lt=1 << 32)]
 # Signed, as the streams behind it count; no offset comes near the bound.
 UInt64 = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Int32 = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
+Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -25,6 +30,26 @@ class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
 class Position(Message):
     offset: UInt64 = 0
     epoch: str = ""
+
+
+class ClientInfo(Message):
+    """Who published, joined or is present; user and client are always sent."""
+
+    user: str
+    client: str
+    conn_info: Raw = EMPTY
+    chan_info: Raw = EMPTY
+
+
+class FilterNode(Message):
+    """A condition on the tags of publications; `op` is empty in a comparison."""
+
+    op: str = ""
+    key: str = ""
+    cmp: str = ""
+    val: str = ""
+    vals: list[str] = []
+    nodes: list["FilterNode"] = []
 
 
 class SubscribeRequest(Message):
@@ -38,8 +63,8 @@ class SubscribeRequest(Message):
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
-    tf: Raw = EMPTY
-    flag: int = 0
+    tf: FilterNode | None = None
+    flag: Int64 = 0
     type: Int32 = 0
 
 
@@ -59,6 +84,7 @@ class UnsubscribeRequest(Message):
 class PublishRequest(Message):
     channel: str = ""
     data: Raw = EMPTY
+    type: Int32 = 0
 
 
 class PresenceRequest(Message):
@@ -88,6 +114,7 @@ class RefreshRequest(Message):
 class SubRefreshRequest(Message):
     channel: str = ""
     token: str = ""
+    type: Int32 = 0
 
 
 Request = (
@@ -148,6 +175,7 @@ class SubscribeResult(Message):
     positioned: bool = False
     data: Raw = EMPTY
     was_recovering: bool = False
+    delta: bool = False
 
 
 class ConnectResult(Message):
@@ -161,6 +189,8 @@ class ConnectResult(Message):
     pong: bool = False
     session: str = ""
     node: str = ""
+    time: Int64 = 0
+    """Unix time of the server in milliseconds."""
 
 
 class UnsubscribeResult(Message):
@@ -171,17 +201,34 @@ class PublishResult(Message):
     pass
 
 
-class HistoryResult(msgspec.Struct, kw_only=True):
-    """The one result whose fields are all sent, also when empty."""
+class PresenceResult(Message):
+    presence: dict[str, ClientInfo]
+    """Who is present, by client id."""
 
-    publications: list[Raw] = []
-    epoch: str = ""
-    offset: UInt64 = 0
+
+class PresenceStatsResult(Message):
+    num_clients: UInt32
+    num_users: UInt32
+
+
+class HistoryResult(Message):
+    publications: list[Raw]
+    epoch: str
+    offset: UInt64
+
+
+class RpcResult(Message):
+    data: Raw = EMPTY
 
 
 class RefreshResult(Message):
     client: str = ""
     version: str = ""
+    expires: bool = False
+    ttl: UInt32 = 0
+
+
+class SubRefreshResult(Message):
     expires: bool = False
     ttl: UInt32 = 0
 
@@ -201,8 +248,20 @@ class Reply(Message):
     subscribe: SubscribeResult | None = None
     unsubscribe: UnsubscribeResult | None = None
     publish: PublishResult | None = None
+    presence: PresenceResult | None = None
+    presence_stats: PresenceStatsResult | None = None
     history: HistoryResult | None = None
+    rpc: RpcResult | None = None
     refresh: RefreshResult | None = None
+    sub_refresh: SubRefreshResult | None = None
+
+
+class JoinPush(Message):
+    info: ClientInfo
+
+
+class LeavePush(Message):
+    info: ClientInfo
 
 
 class UnsubscribePush(Message):
@@ -210,15 +269,63 @@ class UnsubscribePush(Message):
     reason: str = ""
 
 
+class MessagePush(Message):
+    data: Raw = EMPTY
+
+
+class SubscribePush(Message):
+    """The server subscribed the client."""
+
+    recoverable: bool = False
+    epoch: str = ""
+    offset: UInt64 = 0
+    positioned: bool = False
+    data: Raw = EMPTY
+
+
+class DisconnectPush(Message):
+    """The close of a transport that has no close codes of its own."""
+
+    code: UInt32 = 0
+    reason: str = ""
+    reconnect: bool = False
+
+
+class RefreshPush(Message):
+    expires: bool = False
+    ttl: UInt32 = 0
+
+
 class Push(Message):
     """What the server says unasked; publications are framed by `fanout`, once for everybody."""
 
     channel: str = ""
+    join: JoinPush | None = None
+    leave: LeavePush | None = None
     unsubscribe: UnsubscribePush | None = None
+    message: MessagePush | None = None
+    subscribe: SubscribePush | None = None
+    connect: ConnectResult | None = None
+    disconnect: DisconnectPush | None = None
+    refresh: RefreshPush | None = None
 
 
 class PushReply(Message):
     push: Push
+
+
+class EmulationRequest(Message):
+    """Commands for a connection whose transport only carries from server to client."""
+
+    node: str = ""
+    session: str = ""
+    data: bytes = b""
+    """A transport frame of the session's framing."""
+
+
+def raw(data: bytes) -> Raw:
+    """Return bytes as a field's value; only EMPTY itself is left out of messages."""
+    return Raw(data) if data else EMPTY
 
 
 def error_reply(command_id: int, error: Error) -> Reply:

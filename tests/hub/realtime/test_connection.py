@@ -9,6 +9,7 @@ from hub.realtime import codes
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.connection import Connection
 from hub.realtime.hub import Hub
+from hub.realtime.protocol.json_framing import JSON
 from tests.hub.realtime.house import NAMESPACES, authorize, verify_token
 
 
@@ -16,7 +17,7 @@ from tests.hub.realtime.house import NAMESPACES, authorize, verify_token
 async def connection() -> Connection:
     settings = config.Realtime(buffer_max_bytes=100)
     hub = Hub(settings, MemoryBroker(), NAMESPACES, verify_token, authorize)
-    return hub.open(lambda: None)
+    return hub.open(JSON, lambda: None)
 
 
 async def test_what_waits_shares_frames_of_sixteen_messages(connection: Connection):

@@ -21,6 +21,7 @@ from hub.realtime.effects import (
     Write,
 )
 from hub.realtime.namespaces import Namespace
+from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.session import Session, SessionState
 
@@ -43,7 +44,7 @@ ANN = ConnectClaims(user="ann")
 
 
 def new_session() -> Session:
-    return Session("client-1", SETTINGS, NAMESPACES, now=0.0, jitter=1.0)
+    return Session("client-1", SETTINGS, NAMESPACES, JSON, now=0.0, jitter=1.0)
 
 
 def command(number: int, **request: Any) -> str:
@@ -392,7 +393,7 @@ def test_a_second_pong_to_one_ping_is_one_too_many():
 
 
 def test_the_first_ping_comes_at_a_moment_of_its_own():
-    session = Session("c", SETTINGS, NAMESPACES, now=0.0, jitter=0.2)
+    session = Session("c", SETTINGS, NAMESPACES, JSON, now=0.0, jitter=0.2)
     session.receive(command(1, connect={}), 0.0)
     session.authenticated(ANN, 0.0, 1000)
     session.joined({"taps:ann": Joined(SubscribeResult(), [])}, 1000)

@@ -23,6 +23,7 @@ from hub.realtime.effects import (
     Write,
 )
 from hub.realtime.namespaces import Namespace
+from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.session import Session, SessionState
 
@@ -53,7 +54,7 @@ class SessionMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now = 0.0
         self.number = 0
-        self.session = Session("c", config.Realtime(), NAMESPACES, now=0.0, jitter=0.5)
+        self.session = Session("c", config.Realtime(), NAMESPACES, JSON, now=0.0, jitter=0.5)
         self.pending: Effect | None = None
         self.asked: list[int] = []
         self.answered: list[int] = []

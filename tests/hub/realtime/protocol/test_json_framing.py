@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hub.realtime import codes
 from hub.realtime.broker import Publication
-from hub.realtime.protocol import json_framing
-from hub.realtime.protocol.json_framing import MalformedFrameError, decode_commands
+from hub.realtime.protocol.framing import MalformedFrameError
+from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import (
     METHODS,
     Command,
@@ -53,14 +53,14 @@ CLIENT = "f3abc452-0000-4000-8000-000000000000"
     ],
 )
 def test_captured_commands_are_understood(frame: str, method: str, fields: dict[str, Any]):
-    (command,) = decode_commands(frame)
+    (command,) = JSON.decode_commands(frame)
     assert command.method == method
     request = getattr(command, method)
     assert {name: getattr(request, name) for name in fields} == fields
 
 
 def test_one_frame_carries_several_commands_in_order():
-    first, second = decode_commands(
+    first, second = JSON.decode_commands(
         '{"id":2,"subscribe":{"channel":"recovery:a"}}\n{"id":3,"subscribe":{"channel":"nope:x"}}\n'
     )
     assert (first.id, second.id) == (2, 3)
@@ -116,8 +116,8 @@ def test_one_frame_carries_several_commands_in_order():
                     recoverable=True,
                     epoch="aBilBsfx",
                     publications=[
-                        json_framing.encode_publication(Publication(b'{"data":{"n": 1}}', 1)),
-                        json_framing.encode_publication(Publication(b'{"data":{"n":2}}', 2)),
+                        JSON.publication(Publication(b'{"data":{"n": 1}}', 1)),
+                        JSON.publication(Publication(b'{"data":{"n":2}}', 2)),
                     ],
                     recovered=True,
                     positioned=True,
@@ -135,7 +135,7 @@ def test_one_frame_carries_several_commands_in_order():
                 id=5,
                 history=HistoryResult(
                     publications=[
-                        json_framing.encode_publication(
+                        JSON.publication(
                             Publication(b'{"data":{"n":2},"info":{"user":"","client":"f"}}', 2)
                         )
                     ],
@@ -151,26 +151,26 @@ def test_one_frame_carries_several_commands_in_order():
     ],
 )
 def test_replies_are_the_captured_bytes(reply: Reply, captured: str):
-    assert json_framing.encode_reply(reply).decode() == captured
+    assert JSON.encode_reply(reply).decode() == captured
 
 
 def test_a_publication_is_pushed_as_the_captured_bytes():
-    prefix = json_framing.push_prefix("recovery:a")
+    prefix = JSON.push_prefix("recovery:a")
     stored = Publication(b'{"data":{"n":2},"info":{"user":"","client":"f3ab"}}', 2)
-    assert json_framing.publication_push(prefix, stored) == (
+    assert JSON.publication_push(prefix, stored) == (
         b'{"push":{"channel":"recovery:a","pub":{"data":{"n":2},'
         b'"info":{"user":"","client":"f3ab"},"offset":2}}}'
     )
 
 
 def test_a_publication_without_history_is_pushed_without_offset():
-    frame = json_framing.publication_push(json_framing.push_prefix("a"), Publication(b'{"data":1}'))
+    frame = JSON.publication_push(JSON.push_prefix("a"), Publication(b'{"data":1}'))
     assert frame == b'{"push":{"channel":"a","pub":{"data":1}}}'
 
 
 def test_an_unsubscribe_push_names_channel_code_and_reason():
     push = Push(channel="a:b", unsubscribe=UnsubscribePush(code=2500, reason="insufficient state"))
-    assert json.loads(json_framing.encode_reply(PushReply(push=push))) == {
+    assert json.loads(JSON.encode_reply(PushReply(push=push))) == {
         "push": {
             "channel": "a:b",
             "unsubscribe": {"code": 2500, "reason": "insufficient state"},
@@ -179,8 +179,8 @@ def test_an_unsubscribe_push_names_channel_code_and_reason():
 
 
 def test_a_ping_is_an_empty_object():
-    assert json_framing.PING == b"{}"
-    assert decode_commands("{}")[0].is_pong
+    assert JSON.ping == b"{}"
+    assert JSON.decode_commands("{}")[0].is_pong
 
 
 @pytest.mark.parametrize(
@@ -207,11 +207,13 @@ def test_a_ping_is_an_empty_object():
 )
 def test_a_malformed_frame_is_refused_as_a_whole(frame: str | bytes):
     with pytest.raises(MalformedFrameError):
-        decode_commands(frame)
+        JSON.decode_commands(frame)
 
 
 def test_unknown_fields_of_newer_clients_are_ignored():
-    (command,) = decode_commands('{"id":1,"connect":{"name":"js","profile":"x","dict":{"a":1}}}')
+    (command,) = JSON.decode_commands(
+        '{"id":1,"connect":{"name":"js","profile":"x","dict":{"a":1}}}'
+    )
     assert command.connect is not None
     assert command.connect.name == "js"
 
@@ -242,7 +244,7 @@ commands = st.builds(
 
 @given(st.lists(commands, min_size=1, max_size=5))
 def test_every_command_comes_through_as_it_was_sent(sent: list[dict[str, Any]]):
-    decoded = decode_commands("\n".join(json.dumps(item) for item in sent))
+    decoded = JSON.decode_commands("\n".join(json.dumps(item) for item in sent))
     for item, command in zip(sent, decoded, strict=True):
         method = command.method
         assert {method} == item.keys() - {"id"}
@@ -256,7 +258,7 @@ def test_every_command_comes_through_as_it_was_sent(sent: list[dict[str, Any]]):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused_but_never_break(data: bytes):
     try:
-        decoded = decode_commands(data)
+        decoded = JSON.decode_commands(data)
     except MalformedFrameError:
         return
     assert all(isinstance(item, Command) for item in decoded)
@@ -265,9 +267,7 @@ def test_any_bytes_are_decoded_or_refused_but_never_break(data: bytes):
 @given(st.text(min_size=1, max_size=50), json_values, st.integers(0, 2**62))
 def test_a_pushed_publication_reads_back_whole(channel: str, data: Any, offset: int):
     payload = b'{"data":' + json.dumps(data).encode() + b"}"
-    frame = json_framing.publication_push(
-        json_framing.push_prefix(channel), Publication(payload, offset)
-    )
+    frame = JSON.publication_push(JSON.push_prefix(channel), Publication(payload, offset))
     assert b"\n" not in frame
     pub = {"data": data} | ({"offset": offset} if offset else {})
     assert json.loads(frame) == {"push": {"channel": channel, "pub": pub}}

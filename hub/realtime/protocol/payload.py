@@ -1,0 +1,35 @@
+"""The stored form of a publication: one JSON object, the same for every format of its readers."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from hub.realtime.protocol.messages import EMPTY, ClientInfo, Int64
+
+NO_TAGS: Final[Mapping[str, str]] = {}
+
+
+class Payload(msgspec.Struct, kw_only=True):
+    """A publication without its offset. Data that is no JSON stands in `b64data` instead."""
+
+    data: Raw = EMPTY
+    b64data: bytes = b""
+    info: ClientInfo | None = None
+    tags: Mapping[str, str] = NO_TAGS
+    time: Int64 = 0
+    """Unix time in milliseconds."""
+
+    @property
+    def content(self) -> bytes:
+        """The data as the publisher gave it."""
+        return bytes(self.data) or self.b64data
+
+
+decode: Final = msgspec.json.Decoder(Payload).decode
+
+
+def is_binary(payload: bytes) -> bool:
+    """Whether a JSON client cannot be given this publication."""
+    return payload.startswith(b'{"b64data"')
