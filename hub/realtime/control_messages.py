@@ -1,0 +1,111 @@
+"""What the hub's processes tell and ask each other.
+
+Orders change the state of connections wherever these are, and none may be missed. Questions go to
+the processes of this moment, and who does not answer in time is named.
+"""
+
+import msgspec
+
+from hub.realtime.broker import StreamPosition
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the orders: which connections are meant.
+
+    Those of `user`, of these only the one of `client` or `session` when given.
+    """
+
+    user: str = ""
+    client: str = ""
+    session: str = ""
+
+
+class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
+    """Close connections, except those of the clients in `whitelist`."""
+
+    whitelist: tuple[str, ...] = ()
+    code: int = 3503
+    reason: str = "force disconnect"
+
+
+class Unsubscribe(Order, frozen=True, kw_only=True, tag="unsubscribe"):
+    """End the subscriptions to a channel; all subscriptions without one."""
+
+    channel: str = ""
+    code: int = 2000
+    reason: str = "server unsubscribe"
+
+
+class Subscribe(Order, frozen=True, kw_only=True, tag="subscribe"):
+    """Make subscriptions from the server's side; None leaves a choice to the namespace."""
+
+    channel: str
+    info: bytes = b""
+    data: bytes = b""
+    expires_at: int = 0
+    """Unix seconds; 0 never."""
+    presence: bool | None = None
+    join_leave: bool | None = None
+    force_push_join_leave: bool | None = None
+    force_recovery: bool | None = None
+    force_positioning: bool | None = None
+    recover_since: StreamPosition | None = None
+
+
+class Refresh(Order, frozen=True, kw_only=True, tag="refresh"):
+    """Change when connections expire and what is known about them, or let them expire now."""
+
+    expired: bool = False
+    expire_at: int = 0
+    """Unix seconds; 0 never."""
+    info: bytes = b""
+
+
+AnyOrder = Disconnect | Unsubscribe | Subscribe | Refresh
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True, tag="node"):
+    """One hub process as `info` shows it."""
+
+    uid: str
+    name: str = ""
+    version: str = ""
+    num_clients: int = 0
+    num_users: int = 0
+    num_subs: int = 0
+    num_channels: int = 0
+    uptime: int = 0
+    """Seconds."""
+
+
+class ListChannels(msgspec.Struct, frozen=True, tag="list_channels"):
+    """Ask for channels with subscribers; `pattern` is a glob, "" means all."""
+
+    pattern: str = ""
+
+
+class ChannelList(msgspec.Struct, frozen=True, tag="channel_list"):
+    """Channels of one process, each with the number of its subscribers there."""
+
+    channels: dict[str, int]
+
+
+class Emulate(msgspec.Struct, frozen=True, tag="emulate"):
+    """Hand over what a client of http_stream or SSE sent to another process than its own."""
+
+    session: str
+    data: bytes
+
+
+class EmulateResult(msgspec.Struct, frozen=True, tag="emulate_result"):
+    """Whether the session was found."""
+
+    found: bool
+
+
+class DescribeNode(msgspec.Struct, frozen=True, tag="describe_node"):
+    """Ask for the numbers of this moment; answered by `NodeInfo`."""
+
+
+Question = ListChannels | Emulate | DescribeNode
+Answer = ChannelList | EmulateResult | NodeInfo
