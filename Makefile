@@ -15,7 +15,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
-.PHONY: up test soak check lint fmt bench requirements lock docs install install-dev clean help
+.PHONY: up test soak check lint fmt bench requirements lock protocol docs install install-dev clean help
 
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
@@ -44,6 +44,9 @@ fmt: install-dev ## format and repair what can be repaired
 
 requirements: install-dev ## which requirements are proved, and by which tests
 	@$(BIN)/python -m tests.requirements
+
+protocol: install-dev ## generate the Protobuf messages of the client protocol
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. hub/realtime/protocol/client.proto
 
 docs: install-dev ## write the generated documents
 	$(BIN)/python -m tests.documents

@@ -47,11 +47,14 @@ class Framing(Protocol):
         ...
 
     def encode_reply(self, reply: Reply | PushReply) -> bytes:
-        """Encode one message, without what separates it from the next."""
+        """Encode one message, ready to be joined."""
         ...
 
     def join(self, messages: Iterable[bytes]) -> bytes:
-        """Put encoded messages into one transport frame."""
+        """Put encoded messages (at least one) into one transport frame.
+
+        Only this makes a frame: a message alone need not be one.
+        """
         ...
 
     def publication(

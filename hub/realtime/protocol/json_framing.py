@@ -58,7 +58,10 @@ class _JsonFraming:
         )
 
     def encode_reply(self, reply: Reply | PushReply) -> bytes:
-        return _encoder.encode(reply)
+        text = _encoder.encode(reply)
+        if b"\n" in text or b"\r" in text:  # only between the tokens of a Raw field
+            return msgspec.json.format(text, indent=-1)
+        return text
 
     def join(self, messages: Iterable[bytes]) -> bytes:
         return _SEPARATOR.join(messages)

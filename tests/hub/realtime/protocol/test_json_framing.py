@@ -21,6 +21,7 @@ from hub.realtime.protocol.messages import (
     Push,
     PushReply,
     Reply,
+    RpcResult,
     SubscribeResult,
     UnsubscribePush,
     error_reply,
@@ -271,3 +272,8 @@ def test_a_pushed_publication_reads_back_whole(channel: str, data: Any, offset: 
     assert b"\n" not in frame
     pub = {"data": data} | ({"offset": offset} if offset else {})
     assert json.loads(frame) == {"push": {"channel": channel, "pub": pub}}
+
+
+def test_line_feeds_inside_embedded_json_do_not_break_the_frame():
+    reply = Reply(id=1, rpc=RpcResult(data=msgspec.Raw(b'{\r\n "a": [1,\n2]\n}')))
+    assert JSON.encode_reply(reply) == b'{"id":1,"rpc":{"data":{"a":[1,2]}}}'
