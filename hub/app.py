@@ -19,7 +19,7 @@ from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
-from hub.realtime.asgi import websocket_endpoint
+from hub.realtime.carriers.asgi_websocket import websocket_endpoint
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.realtime import open_realtime, websocket
 

@@ -1,11 +1,10 @@
-"""One connection of a client: carries out the session's effects, holds what waits to be written.
+"""One connection of a client: carries out the session's effects; what it says goes to its outlet.
 
-A carrier (websocket now, others later) feeds `receive`, writes what `take` returns whenever `wake`
-is called, and closes the socket when `closing` is set and nothing is left to write.
+A carrier feeds frames (`receive`, or `feed` where it cannot await) and tells when the socket is
+gone (`lost`). Between frames a connection owns no task, event or queue: most of them are idle.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
 
 from core import clock, log
@@ -27,90 +26,83 @@ from hub.realtime.effects import (
     Write,
 )
 from hub.realtime.joining import JoinRefusedError
-from hub.realtime.protocol.framing import Framing
+from hub.realtime.outlet import Direct, Outlet
+from hub.realtime.protocol.framing import BinaryDataError, Framing
 from hub.realtime.session import Session
 
 if TYPE_CHECKING:
     from hub.realtime.hub import Hub
 
-MESSAGES_PER_FRAME: Final = 16
-_FRAME_BYTES: Final = 65_536
 _BACKLOG_COMMANDS: Final = 64
 
 _logger = log.get("realtime.connection")
 
 
 class Connection:
-    """Binds a session to hub and carrier. A full buffer closes it: memory stays bounded."""
+    """Binds a session to hub and outlet."""
 
-    def __init__(
-        self, hub: "Hub", session: Session, framing: Framing, wake: Callable[[], None]
-    ) -> None:
+    __slots__ = (
+        "_hub",
+        "_outlet",
+        "_ready",
+        "_task",
+        "closing",
+        "direct",
+        "framing",
+        "scheduled_at",
+        "session",
+    )
+
+    def __init__(self, hub: "Hub", session: Session, framing: Framing, outlet: Outlet) -> None:
         self.session = session
+        self.framing = framing
+        self.direct: Direct | None = outlet.direct
         self.closing: codes.Disconnect | None = None
         self.scheduled_at = session.deadline
         self._hub = hub
-        self._framing = framing
-        self._wake = wake
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
-        self._full = False
+        self._outlet = outlet
         self._task: asyncio.Task[None] | None = None
-        self._ready_to_read = asyncio.Event()
-        self._ready_to_read.set()
+        self._ready: asyncio.Future[None] | None = None
 
     @property
     def deadline(self) -> float:
         """When the session wants to be called next."""
         return self.session.deadline
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the client has yet to take."""
+        return self._outlet.waiting_bytes
+
     async def receive(self, frame: str | bytes) -> None:
         """Take a frame; returns when the session is ready for another."""
+        if not self.feed(frame):
+            self._ready = asyncio.get_running_loop().create_future()
+            await self._ready
+
+    def feed(self, frame: str | bytes) -> bool:
+        """Take a frame; False asks to send no more before the outlet's `resume_reading`."""
         metrics.MESSAGES_RECEIVED.inc()
         metrics.MESSAGES_RECEIVED_BYTES.inc(len(frame))
         if len(frame) > self._hub.settings.max_message_bytes:
             self.close(codes.MESSAGE_TOO_BIG)
-            return
+            return True
         self._carry_out(self.session.receive(frame, clock.monotonic_seconds()))
-        await self._ready_to_read.wait()
+        return not self._is_busy
 
     def on_time(self, now: float) -> None:
         """Let the session do what is due."""
         self._carry_out(self.session.on_time(now))
 
     def write(self, message: bytes) -> None:
-        """Queue one encoded message, or give the client up when its buffer is full."""
-        if self.closing or self._full:
-            return
-        size = self._waiting_bytes + len(message)
-        # A single large answer always fits: refusing it would repeat for ever.
-        if size > self._hub.settings.buffer_max_bytes and self._waiting:
-            self._full = True
-            self._waiting.clear()
-            self._waiting_bytes = 0
-            # Later, because a fan-out may be walking through the subscribers right now.
-            asyncio.get_running_loop().call_soon(self.close, codes.CLOSE_SLOW)
-            return
-        self._waiting.append(message)
-        self._waiting_bytes = size
-        self._wake()
+        """Send one encoded message after all that was sent before."""
+        if self.closing is None:
+            self._outlet.write(message)
 
-    def take(self) -> bytes | None:
-        """Return the next transport frame, or None when nothing waits."""
-        if not self._waiting:
-            return None
-        count = size = 0
-        for message in self._waiting[:MESSAGES_PER_FRAME]:
-            if count and size + len(message) > _FRAME_BYTES:
-                break
-            count += 1
-            size += len(message)
-        frame = self._framing.join(self._waiting[:count])
-        del self._waiting[:count]
-        self._waiting_bytes -= size
-        metrics.MESSAGES_SENT.inc(count)
-        metrics.MESSAGES_SENT_BYTES.inc(len(frame))
-        return frame
+    def overflow(self) -> None:
+        """The client does not read what it is sent."""
+        # Later, because a fan-out may be walking through the subscribers right now.
+        asyncio.get_running_loop().call_soon(self.close, codes.CLOSE_SLOW)
 
     def lose_state(self, channel: str) -> None:
         """Publications of a channel were missed."""
@@ -127,27 +119,29 @@ class Connection:
             self._task.cancel()
         self._hub.forget(self)
         self._hub.gone(self)
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._go_on()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.closing is None and self.session.backlog > _BACKLOG_COMMANDS
+
+    def _go_on(self) -> None:
+        if self._ready and not self._ready.done():
+            self._ready.set_result(None)
+        self._ready = None
 
     def _carry_out(self, effects: list[Effect]) -> None:
+        was_busy = self._is_busy
+        messages: list[bytes] = []
         for effect in effects:
+            if isinstance(effect, Write):
+                messages.append(effect.message)
+                continue
+            # What a session says in one go shares frames, and nothing overtakes it.
+            self._write_all(messages)
             match effect:
-                case Write(message):
-                    self.write(message)
                 case Close(disconnect):
-                    self.closing = disconnect
-                    self._ready_to_read.set()
-                    if self._task and self._task is not asyncio.current_task():
-                        self._task.cancel()
-                    self._hub.forget(self)
-                    _logger.info(
-                        "connection_closed_by_server",
-                        code=disconnect.code,
-                        reason=disconnect.reason,
-                        client=self.session.client_id,
-                    )
-                    self._wake()
+                    self._close(disconnect)
                 case Leave(channel):
                     self._hub.leave(channel, self)
                 case Authenticate() | Join() | ReadHistory() | PublishData():
@@ -155,12 +149,30 @@ class Connection:
                     self._task = asyncio.create_task(self._answer(effect))
                 case _:
                     assert_never(effect)
+        self._write_all(messages)
         if self.closing is None:
-            if self.session.backlog > _BACKLOG_COMMANDS:
-                self._ready_to_read.clear()
-            else:
-                self._ready_to_read.set()
             self._hub.timers.update(self)
+        if not self._is_busy and (was_busy or self._ready):
+            self._go_on()
+            self._outlet.resume_reading()
+
+    def _write_all(self, messages: list[bytes]) -> None:
+        if messages and self.closing is None:
+            self._outlet.write(*messages)
+        messages.clear()
+
+    def _close(self, disconnect: codes.Disconnect) -> None:
+        self.closing = disconnect
+        if self._task and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._hub.forget(self)
+        _logger.info(
+            "connection_closed_by_server",
+            code=disconnect.code,
+            reason=disconnect.reason,
+            client=self.session.client_id,
+        )
+        self._outlet.close(disconnect)
 
     async def _answer(self, effect: Authenticate | Join | ReadHistory | PublishData) -> None:
         try:
@@ -182,6 +194,8 @@ class Connection:
                     effects = self.session.published()
         except BrokerUnavailableError:
             effects = self.session.refused(codes.INTERNAL)
+        except BinaryDataError:
+            effects = self.session.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
         except Exception:
             _logger.exception("command_failed", client=self.session.client_id)
             effects = self.session.refused(codes.INTERNAL)

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Final
 
 from core import log
-from hub.realtime import fanout, metrics, recovery
+from hub.realtime import metrics, recovery
 from hub.realtime.broker import Broker, BrokerUnavailableError, Publication
-from hub.realtime.fanout import Arrival
+from hub.realtime.fanout import Arrival, Fanout
 from hub.realtime.registry import Channel, Registry
 
 _PARALLEL: Final = 64
@@ -26,6 +26,7 @@ class Continuity:
 
     def __init__(self, registry: Registry, broker: Broker, check_seconds: float) -> None:
         self._registry = registry
+        self._fanout = Fanout()
         self._broker = broker
         self._check_seconds = check_seconds
         self._doubtful: dict[str, None] = {}
@@ -50,10 +51,14 @@ class Continuity:
         if channel.resync and publication.offset:
             channel.dropped_offset = max(channel.dropped_offset, publication.offset)
             return
-        with metrics.BROADCAST_SECONDS.time():
-            arrival = fanout.deliver(channel, publication, epoch)
+        arrival = self._fanout.deliver(channel, publication, epoch)
         if arrival in (Arrival.GAP, Arrival.EPOCH_CHANGED):
             self._start_resync(channel)
+
+    def on_batch_end(self) -> None:
+        """Write what came in one read of the broker's connection."""
+        with metrics.BROADCAST_SECONDS.time():
+            self._fanout.flush()
 
     def doubt_everything(self) -> None:
         """Any channel may have missed something."""
@@ -96,7 +101,7 @@ class Continuity:
             return False
         if publications is None:
             metrics.RESYNCS.labels(outcome="lost").inc()
-            lost = fanout.invalidate(channel, top)
+            lost = self._fanout.invalidate(channel, top)
             metrics.SUBSCRIPTIONS.dec(len(lost))
             _logger.warning("channel_continuity_lost", subscribers=len(lost))
             for subscriber in lost:
@@ -104,7 +109,8 @@ class Continuity:
         else:
             metrics.RESYNCS.labels(outcome="caught_up" if publications else "complete").inc()
             for publication in publications:
-                fanout.deliver(channel, publication, top.epoch)
+                self._fanout.deliver(channel, publication, top.epoch)
+            self._fanout.flush()
         return channel.dropped_offset <= top.offset
 
     async def _run(self) -> None:

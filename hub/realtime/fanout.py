@@ -1,10 +1,20 @@
-"""From one publication to every subscriber: one prepared frame, one write each, nothing awaited."""
+"""From one publication to every subscriber: bytes made once, one write each, nothing awaited.
 
+What comes in one read from the broker is collected and leaves in one write per socket. No timer is
+involved: an idle hub adds no latency, a loaded one batches by itself.
+"""
+
+import os
+from collections.abc import Iterable
 from enum import Enum, auto
 
+from hub.realtime import codes, metrics
 from hub.realtime.broker import Publication, StreamPosition
-from hub.realtime.protocol.json_framing import JSON
-from hub.realtime.registry import Channel, Subscriber
+from hub.realtime.outlet import Direct
+from hub.realtime.protocol import payload
+from hub.realtime.protocol.framing import BinaryDataError
+from hub.realtime.registry import Ahead, Audience, Channel, Subscriber
+from hub.realtime.websocket.prepared import prepare
 
 
 class Arrival(Enum):
@@ -16,37 +26,130 @@ class Arrival(Enum):
     EPOCH_CHANGED = auto()
 
 
-def deliver(channel: Channel, publication: Publication, epoch: str) -> Arrival:
-    """Hand a publication to all subscribers if it is the next one; otherwise say what it is."""
-    offset = publication.offset
-    channel.quiet = False
-    if offset:
-        arrival = _compare(channel.position, offset, epoch)
-        if arrival is not Arrival.DELIVERED:
-            return arrival
-        channel.position = StreamPosition(offset, epoch)
-    if channel.joining:
-        for joining in channel.joining.values():
-            joining.buffered.append(publication)
-    if not channel.live and not channel.ahead:
+class Fanout:
+    """Hands publications to subscribers; `flush` has to follow before the loop goes on.
+
+    Between a `deliver` and its `flush` nothing else may write to a subscriber: it would overtake.
+    """
+
+    def __init__(self) -> None:
+        self._unsent: list[Audience] = []
+
+    def deliver(self, channel: Channel, publication: Publication, epoch: str) -> Arrival:
+        """Hand a publication to all subscribers if it is the next one; otherwise say what it is."""
+        offset = publication.offset
+        channel.quiet = False
+        if offset:
+            arrival = _compare(channel.position, offset, epoch)
+            if arrival is not Arrival.DELIVERED:
+                return arrival
+            channel.position = StreamPosition(offset, epoch)
+        if channel.joining:
+            for joining in channel.joining.values():
+                joining.buffered.append(publication)
+        # A copy: a client that is closed because it cannot be given this leaves at once.
+        for audience in tuple(channel.audiences.values()):
+            try:
+                self._spread(channel, audience, publication)
+            except BinaryDataError:
+                self._refuse(channel, audience)
         return Arrival.DELIVERED
-    frame = JSON.publication_push(channel.prefix, publication)
-    for subscriber in channel.live:
-        subscriber.write(frame)
-    if channel.ahead:
-        _catch_up(channel, offset, frame)
-    return Arrival.DELIVERED
+
+    def invalidate(self, channel: Channel, position: StreamPosition | None) -> list[Subscriber]:
+        """Let go of everyone who can no longer be sure of the channel; joining ones read again."""
+        self.flush()
+        lost = [*channel.live, *channel.ahead]
+        channel.audiences.clear()
+        channel.ahead.clear()
+        for joining in channel.joining.values():
+            joining.broken = True
+        channel.position = position
+        return lost
+
+    def flush(self) -> None:
+        """Write what was delivered to sockets that take frames directly."""
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, []
+        if len(unsent) == 1:
+            (audience,) = unsent
+            _write(audience.direct.values(), _take(audience))
+            return
+        frames: dict[Direct, bytes] = {}
+        for audience in unsent:
+            data = _take(audience)
+            for socket in audience.direct.values():
+                earlier = frames.get(socket)
+                frames[socket] = data if earlier is None else earlier + data
+        for socket, data in frames.items():
+            _write((socket,), data)
+
+    def _spread(self, channel: Channel, audience: Audience, publication: Publication) -> None:
+        encoding = audience.encoding
+        message = encoding.framing.publication_push(audience.prefix, publication)
+        for subscriber in audience.queued:
+            subscriber.write(message)
+        if audience.direct:
+            if not audience.pending:
+                self._unsent.append(audience)
+            audience.pending.append(
+                prepare(encoding.framing, (message,), deflated=encoding.deflated)
+            )
+        if audience.filtered:
+            tags = payload.decode(publication.payload).tags
+            for subscriber, wants in audience.filtered.items():
+                if wants(tags):
+                    subscriber.write(message)
+        if channel.ahead:
+            self._catch_up(channel, audience, publication, message)
+
+    def _catch_up(
+        self, channel: Channel, audience: Audience, publication: Publication, message: bytes
+    ) -> None:
+        offset = publication.offset
+        for subscriber, ahead in list(channel.ahead.items()):
+            if ahead.audience is not audience:
+                continue
+            if (not offset or offset > ahead.offset) and _is_wanted(ahead, publication):
+                subscriber.write(message)
+            if offset >= ahead.offset:
+                # What is pending here was made before it stood at the channel's position.
+                self.flush()
+                del channel.ahead[subscriber]
+                audience.enter(subscriber, ahead.tags_filter)
+
+    def _refuse(self, channel: Channel, audience: Audience) -> None:
+        """Close those whose format cannot carry the publication."""
+        self.flush()
+        waiting = [item for item, ahead in channel.ahead.items() if ahead.audience is audience]
+        for subscriber in (*audience, *waiting):
+            subscriber.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
 
 
-def invalidate(channel: Channel, position: StreamPosition | None) -> list[Subscriber]:
-    """Let go of everyone who can no longer be sure of the channel; joining ones read again."""
-    lost = [*channel.live, *channel.ahead]
-    channel.live.clear()
-    channel.ahead.clear()
-    for joining in channel.joining.values():
-        joining.broken = True
-    channel.position = position
-    return lost
+def _take(audience: Audience) -> bytes:
+    pending = audience.pending
+    data = pending[0] if len(pending) == 1 else b"".join(pending)
+    metrics.MESSAGES_SENT.inc(len(audience.direct) * len(pending))
+    metrics.MESSAGES_SENT_BYTES.inc(len(audience.direct) * len(data))
+    pending.clear()
+    return data
+
+
+def _write(sockets: Iterable[Direct], data: bytes) -> None:
+    """Write to each; the kernel's buffer has room unless a client does not read."""
+    size = len(data)
+    for socket in sockets:
+        descriptor = socket.descriptor
+        if descriptor < 0:
+            socket.send(data)
+            continue
+        try:
+            written = os.write(descriptor, data)
+        except OSError:
+            # A full buffer, or a socket that is gone: the transport finds out which.
+            written = 0
+        if written != size:
+            socket.send(data[written:])
 
 
 def _compare(position: StreamPosition | None, offset: int, epoch: str) -> Arrival:
@@ -57,10 +160,5 @@ def _compare(position: StreamPosition | None, offset: int, epoch: str) -> Arriva
     return Arrival.DUPLICATE if offset <= position.offset else Arrival.GAP
 
 
-def _catch_up(channel: Channel, offset: int, frame: bytes) -> None:
-    for subscriber, reached in list(channel.ahead.items()):
-        if offset > reached:
-            subscriber.write(frame)
-        if offset >= reached:
-            del channel.ahead[subscriber]
-            channel.live[subscriber] = None
+def _is_wanted(ahead: Ahead, publication: Publication) -> bool:
+    return ahead.tags_filter is None or ahead.tags_filter(payload.decode(publication.payload).tags)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from core import clock, config, ids, log
-from hub.realtime import codes
+from hub.realtime import codes, metrics
 from hub.realtime.broker import Broker
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.connection import Connection
@@ -15,6 +15,7 @@ from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
 from hub.realtime.joining import Joiner, JoinRefusedError
 from hub.realtime.namespaces import Namespace
+from hub.realtime.outlet import Outlet
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.registry import Registry
 from hub.realtime.session import Session
@@ -60,7 +61,11 @@ class Hub:
     async def start(self) -> None:
         """Start the broker; works also while it is unreachable."""
         self._continuity.start()
-        await self.broker.start(self._continuity.on_publication, self._continuity.doubt_everything)
+        await self.broker.start(
+            self._continuity.on_publication,
+            self._continuity.doubt_everything,
+            on_batch_end=self._continuity.on_batch_end,
+        )
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Send every client away (3001) at a moment of its own within the drain time, then stop."""
@@ -79,8 +84,8 @@ class Hub:
         await self.broker.close()
         _logger.info("realtime_closed", connections=len(leaving))
 
-    def open(self, framing: Framing, wake: Callable[[], None]) -> Connection:
-        """Begin a connection; its carrier is woken whenever there is something to write."""
+    def open(self, outlet: Outlet, framing: Framing, *, transport: str = "websocket") -> Connection:
+        """Begin a connection whose messages leave by the outlet."""
         session = Session(
             str(ids.new_id()),
             self.settings,
@@ -89,10 +94,12 @@ class Hub:
             now=clock.monotonic_seconds(),
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
         )
-        connection = Connection(self, session, framing, wake)
+        connection = Connection(self, session, framing, outlet)
+        outlet.on_overflow = connection.overflow
         self.connections.add(connection)
         self._empty.clear()
         self.timers.add(connection)
+        metrics.CONNECTIONS_ACCEPTED.labels(transport=transport).inc()
         return connection
 
     def forget(self, connection: Connection) -> None:

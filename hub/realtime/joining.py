@@ -12,9 +12,9 @@ from hub.realtime import codes, metrics, recovery
 from hub.realtime.broker import Broker, BrokerUnavailableError, History, StreamPosition
 from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
-from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.messages import SubscribeResult
-from hub.realtime.registry import Channel, Joining, Registry, Subscriber
+from hub.realtime.registry import Channel, Encoding, Joining, Registry, Subscriber
 
 _ATTEMPTS: Final = 5
 
@@ -123,10 +123,12 @@ class Joiner:
         channel: Channel,
         merged: recovery.Merged | None,
     ) -> Joined:
+        framing = subscriber.framing
+        encoding = Encoding(framing)
         if merged is None:
             late = channel.joining[subscriber].buffered
-            self._registry.settle(channel, subscriber, 0)
-            return Joined(SubscribeResult(), _pushes(channel, late))
+            self._registry.settle(channel, subscriber, 0, encoding=encoding)
+            return Joined(SubscribeResult(), _pushes(channel, framing, late))
         result = _result(request, merged.top)
         if request.since is not None:
             metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
@@ -134,13 +136,13 @@ class Joiner:
                 metrics.RECOVERED_PUBLICATIONS.observe(len(merged.publications))
                 result.recovered = True
                 result.offset = request.since.offset
-                result.publications = [JSON.publication(item) for item in merged.publications]
+                result.publications = [framing.publication(item) for item in merged.publications]
             elif request.reject_unrecovered:
                 raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
         if channel.position is None:
             channel.position = merged.position
-        self._registry.settle(channel, subscriber, merged.position.offset)
-        return Joined(result, _pushes(channel, merged.late))
+        self._registry.settle(channel, subscriber, merged.position.offset, encoding=encoding)
+        return Joined(result, _pushes(channel, framing, merged.late))
 
 
 def _merge(
@@ -155,8 +157,11 @@ def _merge(
     return merged
 
 
-def _pushes(channel: Channel, publications: list[recovery.Publication]) -> list[bytes]:
-    return [JSON.publication_push(channel.prefix, item) for item in publications]
+def _pushes(
+    channel: Channel, framing: Framing, publications: list[recovery.Publication]
+) -> list[bytes]:
+    prefix = framing.push_prefix(channel.name)
+    return [framing.publication_push(prefix, item) for item in publications]
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

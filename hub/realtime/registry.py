@@ -2,23 +2,38 @@
 
 A subscriber of a channel is in exactly one of three places: `joining` while its history is read
 (what arrives meanwhile is kept for it), `ahead` when its history already showed publications that
-this process has yet to receive, and `live` after that. Live subscribers all stand at the channel's
-position, so one comparison per publication checks the position of all of them.
+this process has yet to receive, and in an audience after that. Everybody in an audience stands at
+the channel's position, so one comparison per publication checks the position of all of them.
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from hub.realtime import metrics
+from hub.realtime import codes, metrics
 from hub.realtime.broker import Publication, StreamPosition
 from hub.realtime.namespaces import Namespace
-from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.outlet import Direct
+from hub.realtime.protocol.framing import Framing
+
+TagsFilter = Callable[[Mapping[str, str]], bool]
+"""Says by a publication's tags whether a subscriber wants it."""
 
 
 class Subscriber(Protocol):
     """What the registry and the fan-out need of a connection."""
+
+    @property
+    def framing(self) -> Framing:
+        """The format that the client speaks."""
+        ...
+
+    @property
+    def direct(self) -> Direct | None:
+        """Where shared frames go; without it everything goes through `write`."""
+        ...
 
     def write(self, message: bytes) -> None:
         """Queue one encoded message; never blocks, never raises."""
@@ -27,6 +42,72 @@ class Subscriber(Protocol):
     def lose_state(self, channel: str) -> None:
         """Be told that publications of the channel were missed; the registry has let go of it."""
         ...
+
+    def close(self, disconnect: codes.Disconnect) -> None:
+        """Be closed, because it cannot be given what it subscribed to."""
+        ...
+
+
+class Encoding(NamedTuple):
+    """What a publication's bytes depend on: each is made once, however many get it."""
+
+    framing: Framing
+    delta: bool = False
+    deflated: bool = False
+
+
+class Audience:
+    """Subscribers of one channel who are sent the same bytes."""
+
+    __slots__ = ("direct", "encoding", "filtered", "pending", "prefix", "queued")
+
+    def __init__(self, channel: str, encoding: Encoding) -> None:
+        self.encoding = encoding
+        self.prefix = encoding.framing.push_prefix(channel)
+        self.queued: dict[Subscriber, None] = {}
+        self.direct: dict[Subscriber, Direct] = {}
+        self.filtered: dict[Subscriber, TagsFilter] = {}
+        """Walked one by one: their tags decide."""
+        self.pending: list[bytes] = []
+        """Frames for `direct` that were prepared since the last flush."""
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        yield from self.queued
+        yield from self.direct
+        yield from self.filtered
+
+    def __contains__(self, subscriber: Subscriber) -> bool:
+        return any(subscriber in group for group in (self.queued, self.direct, self.filtered))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is here."""
+        return not (self.queued or self.direct or self.filtered)
+
+    def enter(self, subscriber: Subscriber, tags_filter: TagsFilter | None) -> None:
+        """Send the subscriber everything from now on."""
+        if tags_filter:
+            self.filtered[subscriber] = tags_filter
+        elif subscriber.direct:
+            self.direct[subscriber] = subscriber.direct
+        else:
+            self.queued[subscriber] = None
+
+    def leave(self, subscriber: Subscriber) -> bool:
+        """Send the subscriber nothing more; True when it was here."""
+        for group in (self.queued, self.direct, self.filtered):
+            if subscriber in group:
+                del group[subscriber]
+                return True
+        return False
+
+
+class Ahead(NamedTuple):
+    """A subscriber who has everything up to `offset`, and the place that waits for it."""
+
+    offset: int
+    audience: Audience
+    tags_filter: TagsFilter | None
 
 
 class Joining(msgspec.Struct):
@@ -41,14 +122,13 @@ class Channel:
 
     __slots__ = (
         "ahead",
+        "audiences",
         "dropped_offset",
         "joining",
-        "live",
         "name",
         "namespace",
         "opening",
         "position",
-        "prefix",
         "quiet",
         "resync",
     )
@@ -56,10 +136,9 @@ class Channel:
     def __init__(self, name: str, namespace: Namespace) -> None:
         self.name = name
         self.namespace = namespace
-        self.prefix = JSON.push_prefix(name)
         self.position: StreamPosition | None = None
-        self.live: dict[Subscriber, None] = {}
-        self.ahead: dict[Subscriber, int] = {}
+        self.audiences: dict[Encoding, Audience] = {}
+        self.ahead: dict[Subscriber, Ahead] = {}
         self.joining: dict[Subscriber, Joining] = {}
         self.opening: asyncio.Task[None] | None = None
         """The broker subscription of this process, shared by all who join."""
@@ -73,7 +152,20 @@ class Channel:
     @property
     def is_empty(self) -> bool:
         """Whether nobody here wants the channel any more."""
-        return not (self.live or self.ahead or self.joining)
+        return not (self.audiences or self.ahead or self.joining)
+
+    @property
+    def live(self) -> Iterator[Subscriber]:
+        """Everybody who stands at the channel's position."""
+        for audience in self.audiences.values():
+            yield from audience
+
+    def drop_empty_audiences(self) -> None:
+        """Forget encodings that nobody uses or waits for."""
+        awaited = [item.audience for item in self.ahead.values()]
+        for encoding, audience in list(self.audiences.items()):
+            if audience.is_empty and audience not in awaited:
+                del self.audiences[encoding]
 
 
 class Registry:
@@ -92,26 +184,39 @@ class Registry:
         metrics.SUBSCRIPTIONS.inc()
         return channel
 
-    def settle(self, channel: Channel, subscriber: Subscriber, offset: int) -> None:
+    def settle(
+        self,
+        channel: Channel,
+        subscriber: Subscriber,
+        offset: int,
+        *,
+        encoding: Encoding,
+        tags_filter: TagsFilter | None = None,
+    ) -> None:
         """End the joining of a subscriber who has everything up to `offset`."""
         del channel.joining[subscriber]
+        if subscriber.direct and subscriber.direct.deflated and not tags_filter:
+            encoding = encoding._replace(deflated=True)
+        audience = channel.audiences.get(encoding)
+        if audience is None:
+            audience = channel.audiences[encoding] = Audience(channel.name, encoding)
         if channel.position is not None and offset > channel.position.offset:
-            channel.ahead[subscriber] = offset
+            channel.ahead[subscriber] = Ahead(offset, audience, tags_filter)
         else:
-            channel.live[subscriber] = None
+            audience.enter(subscriber, tags_filter)
 
     def leave(self, name: str, subscriber: Subscriber) -> bool:
         """End a subscription; True when the channel has no subscriber left and is gone."""
         channel = self.channels.get(name)
         if channel is None:
             return False
-        found = False
-        for group in (channel.live, channel.ahead, channel.joining):
-            if subscriber in group:
-                del group[subscriber]
-                found = True
+        found = subscriber in channel.joining or subscriber in channel.ahead
+        channel.joining.pop(subscriber, None)
+        channel.ahead.pop(subscriber, None)
+        found = any(item.leave(subscriber) for item in channel.audiences.values()) or found
         if found:
             metrics.SUBSCRIPTIONS.dec()
+        channel.drop_empty_audiences()
         if not channel.is_empty:
             return False
         del self.channels[name]

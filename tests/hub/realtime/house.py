@@ -12,7 +12,7 @@ import uvicorn
 import websockets
 
 from core import config
-from hub.realtime.asgi import websocket_endpoint
+from hub.realtime.carriers.asgi_websocket import websocket_endpoint
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
 from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
 from hub.realtime.hub import Hub

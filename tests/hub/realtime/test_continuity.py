@@ -42,7 +42,7 @@ class LossyBroker(MemoryBroker):
     def healthy(self) -> bool:
         return not self.is_away
 
-    async def start(self, on_publication=None, on_gap=None) -> None:
+    async def start(self, on_publication=None, on_gap=None, **callbacks: Any) -> None:
         self.on_gap = on_gap
         self._deliver = on_publication
 
@@ -50,7 +50,7 @@ class LossyBroker(MemoryBroker):
             if not self.is_cut and on_publication:
                 on_publication(channel, publication, epoch)
 
-        await super().start(deliver, on_gap)
+        await super().start(deliver, on_gap, **callbacks)
 
     async def history(self, channel: str, **options: Any) -> History:
         if self.is_away:

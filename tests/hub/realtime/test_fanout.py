@@ -1,10 +1,13 @@
 """From a publication to its subscribers: positions, late joiners, gaps."""
 
-from hub.realtime import fanout
+from hub.realtime import codes
 from hub.realtime.broker import Publication, StreamPosition
-from hub.realtime.fanout import Arrival
+from hub.realtime.fanout import Arrival, Fanout
 from hub.realtime.namespaces import Namespace
-from hub.realtime.registry import Channel, Registry
+from hub.realtime.outlet import Direct
+from hub.realtime.protocol.framing import Framing
+from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.registry import Channel, Encoding, Registry
 
 KEPT = Namespace(
     history_size=10, history_ttl_seconds=60, force_recovery=True, force_positioning=True
@@ -14,14 +17,21 @@ KEPT = Namespace(
 class Recorder:
     """A subscriber that remembers what it was given."""
 
+    framing: Framing = JSON
+    direct: Direct | None = None
+
     def __init__(self) -> None:
         self.frames: list[bytes] = []
+        self.closed: list[codes.Disconnect] = []
 
     def write(self, message: bytes) -> None:
         self.frames.append(message)
 
     def lose_state(self, channel: str) -> None:
         raise AssertionError(channel)
+
+    def close(self, disconnect: codes.Disconnect) -> None:
+        self.closed.append(disconnect)
 
 
 def publication(offset: int) -> Publication:
@@ -32,7 +42,7 @@ def live(registry: Registry, subscriber: Recorder, offset: int = 0) -> Channel:
     channel = registry.enter("room:a", KEPT, subscriber)
     if channel.position is None:
         channel.position = StreamPosition(offset, "e")
-    registry.settle(channel, subscriber, offset)
+    registry.settle(channel, subscriber, offset, encoding=Encoding(JSON))
     return channel
 
 
@@ -40,7 +50,7 @@ def test_all_live_subscribers_share_the_bytes_of_one_frame():
     registry, first, second = Registry(), Recorder(), Recorder()
     channel = live(registry, first)
     live(registry, second)
-    assert fanout.deliver(channel, publication(1), "e") is Arrival.DELIVERED
+    assert Fanout().deliver(channel, publication(1), "e") is Arrival.DELIVERED
     assert first.frames == [b'{"push":{"channel":"room:a","pub":{"data":1,"offset":1}}}']
     assert first.frames[0] is second.frames[0]
     assert channel.position == StreamPosition(1, "e")
@@ -49,16 +59,16 @@ def test_all_live_subscribers_share_the_bytes_of_one_frame():
 def test_a_publication_is_delivered_once():
     subscriber = Recorder()
     channel = live(Registry(), subscriber)
-    fanout.deliver(channel, publication(1), "e")
-    assert fanout.deliver(channel, publication(1), "e") is Arrival.DUPLICATE
+    Fanout().deliver(channel, publication(1), "e")
+    assert Fanout().deliver(channel, publication(1), "e") is Arrival.DUPLICATE
     assert len(subscriber.frames) == 1
 
 
 def test_a_gap_and_another_epoch_are_seen_and_nothing_is_delivered():
     subscriber = Recorder()
     channel = live(Registry(), subscriber)
-    assert fanout.deliver(channel, publication(2), "e") is Arrival.GAP
-    assert fanout.deliver(channel, publication(1), "other") is Arrival.EPOCH_CHANGED
+    assert Fanout().deliver(channel, publication(2), "e") is Arrival.GAP
+    assert Fanout().deliver(channel, publication(1), "other") is Arrival.EPOCH_CHANGED
     assert subscriber.frames == []
     assert channel.position == StreamPosition(0, "e")
 
@@ -67,7 +77,7 @@ def test_a_joining_subscriber_gets_nothing_yet_and_loses_nothing():
     registry, first, second = Registry(), Recorder(), Recorder()
     channel = live(registry, first)
     registry.enter("room:a", KEPT, second)
-    fanout.deliver(channel, publication(1), "e")
+    Fanout().deliver(channel, publication(1), "e")
     assert second.frames == []
     assert [item.offset for item in channel.joining[second].buffered] == [1]
 
@@ -77,7 +87,7 @@ def test_one_who_is_ahead_skips_what_history_already_showed():
     channel = live(registry, first)
     live(registry, second, offset=2)
     for offset in (1, 2, 3):
-        fanout.deliver(channel, publication(offset), "e")
+        Fanout().deliver(channel, publication(offset), "e")
     assert len(first.frames) == 3
     assert second.frames == first.frames[2:]
     assert second in channel.live
@@ -98,7 +108,7 @@ def test_losing_continuity_lets_go_of_everybody():
     channel = live(registry, first)
     live(registry, second, offset=5)
     registry.enter("room:a", KEPT, third)
-    lost = fanout.invalidate(channel, StreamPosition(7, "new"))
+    lost = Fanout().invalidate(channel, StreamPosition(7, "new"))
     assert lost == [first, second]
     assert channel.joining[third].broken
     assert channel.position == StreamPosition(7, "new")

@@ -7,11 +7,14 @@ waits into as few frames as possible; a client that does not read fills its buff
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from core import log
-from hub.realtime import codes, metrics
+from hub.realtime import codes
+from hub.realtime.carriers import origin
 from hub.realtime.hub import Hub
+from hub.realtime.outlet import Queue
+from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.json_framing import JSON
 
 Scope = MutableMapping[str, Any]
@@ -24,9 +27,8 @@ JSON_SUBPROTOCOL: Final = "centrifuge-json"
 PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
 # How long a client that does not read may delay its own close frame.
 _CLOSE_SECONDS: Final = 3.0
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-_logger = log.get("realtime.asgi")
+_logger = log.get("realtime.websocket")
 
 
 def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp:
@@ -35,16 +37,14 @@ def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp
     Browsers send an Origin: it must be the page's own server or a listed one ("*": any). Native
     clients send none and are judged by their token alone.
     """
-    allowed = {origin.rstrip("/").lower() for origin in allowed_origins}
+    allowed = origin.known_origins(allowed_origins)
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
-            await _answer_http(send, 426, "http", b'{"detail":"This address speaks websocket."}')
+            await answer_http(send, 426, "http", b'{"detail":"This address speaks websocket."}')
             return
         await receive()
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        origin = headers.get(b"origin", b"").decode("latin-1").lower()
-        if origin and not _is_allowed(origin, headers.get(b"host", b"").decode("latin-1"), allowed):
+        if not origin.is_allowed(scope["headers"], allowed):
             _logger.info("websocket_refused", code="request.origin_refused")
             await _refuse(scope, send, 403, b'{"code":"request.origin_refused"}')
         elif hub.draining:
@@ -58,14 +58,15 @@ def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp
 class _Carrier:
     """The two halves of one connection: the reader is the ASGI call, the writer a task."""
 
-    def __init__(self, hub: Hub, receive: Receive, send: Send) -> None:
+    def __init__(self, hub: Hub, framing: Framing, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._something = asyncio.Event()
         self._reader = asyncio.current_task()
         self._giving_up: asyncio.TimerHandle | None = None
         self._gave_up = False
-        self._connection = hub.open(JSON, self._wake)
+        self._outlet = Queue(framing, hub.settings.buffer_max_bytes, self._wake)
+        self._connection = hub.open(self._outlet, framing)
         self._writer = asyncio.create_task(self._write())
 
     async def run(self, first: codes.Disconnect | None = None) -> None:
@@ -100,9 +101,9 @@ class _Carrier:
             while True:
                 await self._something.wait()
                 self._something.clear()
-                while frame := self._connection.take():
+                while frame := self._outlet.take():
                     await self._send({"type": "websocket.send", "text": frame.decode()})
-                if closing := self._connection.closing:
+                if closing := self._outlet.closing:
                     await self._send(
                         {
                             "type": "websocket.close",
@@ -117,7 +118,7 @@ class _Carrier:
 
     def _wake(self) -> None:
         self._something.set()
-        if self._connection.closing and self._giving_up is None:
+        if self._outlet.closing and self._giving_up is None:
             loop = asyncio.get_running_loop()
             self._giving_up = loop.call_later(_CLOSE_SECONDS, self._give_up)
 
@@ -139,40 +140,21 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         (name for name in (JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL) if name in offered), None
     )
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
-    metrics.CONNECTIONS_ACCEPTED.labels(transport="websocket").inc()
     # Only JSON is spoken here so far; a Protobuf client is told so in a way it understands.
     refusal = codes.CLOSE_INAPPROPRIATE_PROTOCOL if wants_protobuf else None
     if hub.draining:  # since the handshake began
         refusal = codes.CLOSE_SHUTDOWN
-    await _Carrier(hub, receive, send).run(refusal)
-
-
-def _is_allowed(origin: str, host: str, allowed: set[str]) -> bool:
-    if "*" in allowed or origin in allowed:
-        return True
-    try:
-        page = urlsplit(origin)
-        server = urlsplit(f"//{host.lower()}")
-        default = _DEFAULT_PORTS.get(page.scheme)
-        ports = (page.port or default, server.port or default)
-    except ValueError:  # a port that is no number, half an IPv6 address
-        return False
-    return (
-        default is not None
-        and page.hostname is not None
-        and page.hostname == server.hostname
-        and ports[0] == ports[1]
-    )
+    await _Carrier(hub, JSON, receive, send).run(refusal)
 
 
 async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        await _answer_http(send, status, "websocket.http", body)
+        await answer_http(send, status, "websocket.http", body)
     else:
         await send({"type": "websocket.close", "code": 1008})
 
 
-async def _answer_http(send: Send, status: int, prefix: str, body: bytes) -> None:
+async def answer_http(send: Send, status: int, prefix: str, body: bytes) -> None:
     await send(
         {
             "type": f"{prefix}.response.start",

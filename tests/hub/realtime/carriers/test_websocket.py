@@ -269,7 +269,7 @@ async def test_a_client_that_does_not_read_is_closed_3008_and_others_do_not_noti
 
 
 async def test_a_client_that_never_reads_again_is_cut_off(house: House, monkeypatch):
-    monkeypatch.setattr("hub.realtime.asgi._CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr("hub.realtime.carriers.asgi_websocket._CLOSE_SECONDS", 0.2)
     async with socket(house, "ann") as slow:
         await subscribe(slow, "room:a")
         slow.connection.transport.pause_reading()
