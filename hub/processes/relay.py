@@ -26,6 +26,8 @@ from hub.domains.events.schemas import OutboxEvent, TaskKey
 from hub.processes.lifecycle import heed_cancellation, run_until_stopped
 from hub.realtime.broker import BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.control import control_redis, order_request
+from hub.realtime.control_orders import CHANNEL as ORDERS
 from hub.wiring.channels import history_of
 from hub.wiring.events import Delivery, UndeliverableError, conversations_in, deliver
 
@@ -76,8 +78,13 @@ def plan(batch: Sequence[OutboxEvent], members: Mapping[UUID, Sequence[UUID]]) -
 
 
 def requests_of(delivery: Delivery) -> list[PublishRequest]:
-    """Return one publication per channel; the event's id makes each of them repeatable."""
+    """Return one publication per channel, and the order as one of the control stream.
+
+    The event's id makes each of them repeatable.
+    """
     requests: list[PublishRequest] = []
+    if delivery.order:
+        requests.append(order_request(delivery.order, key=str(delivery.event_id)))
     for channel in delivery.channels:
         history = history_of(channel)
         requests.append(
@@ -176,23 +183,31 @@ async def _main(settings: Settings) -> None:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    broker = RedisBroker(settings.redis)
+    broker, control = RedisBroker(settings.redis), RedisBroker(control_redis(settings.redis))
     tasks = queue.create_broker(settings)
 
     async def kick(keys: Sequence[TaskKey]) -> None:
         await queue.kick_tasks(tasks, keys)
 
+    async def publish(requests: list[PublishRequest]) -> None:
+        orders = [item for item in requests if item.channel == ORDERS]
+        if orders:
+            await control.publish_many(orders)
+        await broker.publish_many([item for item in requests if item.channel != ORDERS])
+
     wakes: Wakes = asyncio.Queue(_LANES)
     await broker.start()
+    await control.start()
     await tasks.startup()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(database.direct_url or system_url, wakes))
             for _ in range(_LANES):
-                group.create_task(_lane(pool, broker.publish_many, kick, settings.relay, wakes))
+                group.create_task(_lane(pool, publish, kick, settings.relay, wakes))
             group.create_task(_sweep_for_ever(pool, kick, settings.relay))
     finally:
         await broker.close()
+        await control.close()
         await tasks.shutdown()
         await pool.close()
 

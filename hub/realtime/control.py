@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from core import clock, log
+from core import clock, config, log
 from hub.realtime import control_orders
 from hub.realtime.broker import Broker, BrokerUnavailableError, Publication, PublishRequest
 from hub.realtime.control_messages import Answer, AnyOrder, NodeInfo, Question
@@ -286,6 +286,11 @@ class Control:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def control_redis(settings: config.Redis) -> config.Redis:
+    """Return what the control's own broker is made with: the same Redis, keys of its own."""
+    return msgspec.structs.replace(settings, key_prefix=f"{settings.key_prefix}:control")
 
 
 def order_request(order: AnyOrder, *, sender: str = "", key: str = "") -> PublishRequest:

@@ -61,7 +61,14 @@ class Refresh(Order, frozen=True, kw_only=True, tag="refresh"):
     info: bytes = b""
 
 
-AnyOrder = Disconnect | Unsubscribe | Subscribe | Refresh
+class Revoke(msgspec.Struct, frozen=True, kw_only=True, tag="revoke"):
+    """End a sign-in session for good: close its connections, refuse its tokens from now on."""
+
+    sign_in_session: str
+    """As `ConnectClaims.session_id`; what orders call `session` is a connection's own."""
+
+
+AnyOrder = Disconnect | Unsubscribe | Subscribe | Refresh | Revoke
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True, tag="node"):

@@ -46,3 +46,23 @@ RESYNCS = Counter(
 BROKER_FAILURES = Counter(
     "pinghub_broker_redis_connection_failures", "Redis connections lost.", ["connection"]
 )
+PUB_SUB_LAG_SECONDS = Histogram(
+    "pinghub_node_pub_sub_lag_seconds",
+    "How long what Redis publishes waits before this process has it.",
+    buckets=(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+PUB_SUB_DROPPED = Counter(
+    "pinghub_broker_redis_pub_sub_dropped", "Messages from Redis that could not be delivered."
+)
+EPOCHS_ENDED = Counter(
+    "pinghub_broker_redis_epochs_ended",
+    "Streams begun anew because Redis came back without publications that it had acknowledged.",
+)
+API_SECONDS = Histogram(
+    "pinghub_api_command_duration_seconds",
+    "From a call of the server API to its answer.",
+    ["method"],
+)
+API_ERRORS = Counter(
+    "pinghub_api_command_errors", "Calls of the server API that were refused.", ["method", "code"]
+)

@@ -41,8 +41,9 @@ def asyncapi_route(version: str, public_url: str) -> HTTPRouteHandler:
 def document(version: str, public_url: str) -> dict[str, Any]:
     """Return the document of a hub that is reached under `public_url`."""
     address = urlsplit(public_url)
+    published = {name: kind for name, kind in PAYLOADS.items() if ROUTES[name].channels}
     references, schemas = msgspec.json.schema_components(
-        (Publication, *PAYLOADS.values()), ref_template=_SCHEMAS
+        (Publication, *published.values()), ref_template=_SCHEMAS
     )
     envelope, *payloads = (_target(reference) for reference in references)
     for name in payloads:
@@ -51,7 +52,7 @@ def document(version: str, public_url: str) -> dict[str, Any]:
         schemas[name]["required"].remove("type")
     messages = {
         event_type: _message(event_type, envelope, name)
-        for event_type, name in zip(PAYLOADS, payloads, strict=True)
+        for event_type, name in zip(published, payloads, strict=True)
     }
     return {
         "asyncapi": "3.0.0",

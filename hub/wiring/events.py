@@ -1,7 +1,8 @@
 """The nervous system: event type -> the channels that carry it and the consumers that react to it.
 
 `{owner}` is the event's user, `{subject}` what it is about, `{member}` each user in the subject
-conversation. An event type without a row here cannot be published: it becomes a dead letter.
+conversation. An order is what every hub process then does with its connections. An event type
+without a row here cannot be published: it becomes a dead letter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,19 +12,23 @@ from uuid import UUID
 
 import msgspec
 
+from hub.domains.accounts.events import SessionRevoked
 from hub.domains.events.schemas import OutboxEvent
 from hub.domains.gateways.events import GatewayOffline, GatewayOnline
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.rings.events import RingClaimed, RingLost, RingRenamed, RingTapped
+from hub.realtime.control_messages import AnyOrder, Revoke
 
 Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}"]
+OrderKind = Literal["revoke {subject}"]
 
 
 class Route(msgspec.Struct, frozen=True):
     """Where an event goes."""
 
-    channels: tuple[Audience, ...]
+    channels: tuple[Audience, ...] = ()
     consumers: tuple[str, ...] = ()
+    order: OrderKind | None = None
 
 
 ROUTES: Final[Mapping[str, Route]] = {
@@ -37,6 +42,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
+    "session.revoked": Route(order="revoke {subject}"),
 }
 
 Payload = (
@@ -48,6 +54,7 @@ Payload = (
     | GatewayOffline
     | ConversationOpened
     | MessageSent
+    | SessionRevoked
 )
 PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Payload)
@@ -69,12 +76,13 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One event, ready to leave: the channels, their common data, the consumers."""
+    """One event, ready to leave: the channels, their common data, the consumers, the order."""
 
     event_id: UUID
     channels: tuple[str, ...]
     data: bytes
     consumers: tuple[str, ...]
+    order: AnyOrder | None = None
 
 
 def conversations_in(events: Sequence[OutboxEvent]) -> set[UUID]:
@@ -110,6 +118,7 @@ def deliver(event: OutboxEvent, members: Mapping[UUID, Sequence[UUID]]) -> Deliv
         channels=tuple(_channels(route, event, members.get(event.subject_id, ()))),
         data=data,
         consumers=route.consumers,
+        order=None if route.order is None else Revoke(sign_in_session=str(event.subject_id)),
     )
 
 

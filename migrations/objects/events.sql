@@ -68,3 +68,9 @@ EXECUTE FUNCTION app.emit_row(
   'message.sent', 'conversation', 'conversation_id', 'sender_id',
   'message_id=id', 'conversation_id', 'sender_id', 'kind', 'body', 'reply_to_id', 'created_at'
 );
+
+CREATE CONSTRAINT TRIGGER emit_session_revoked
+AFTER UPDATE OF revoked_at ON sessions
+DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_session_revoked('session.revoked');

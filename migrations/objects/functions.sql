@@ -166,6 +166,23 @@ BEGIN
 END
 $$;
 
+-- Trigger, deferred: an exchange of refresh tokens revokes one row and adds its successor, which is
+-- not the end of the sign-in session. At commit it shows whether the family has a row that lives on.
+CREATE OR REPLACE FUNCTION app.emit_session_revoked() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM public.sessions AS s WHERE s.family_id = NEW.family_id AND s.revoked_at IS NULL
+  ) THEN
+    PERFORM app.emit(
+      TG_ARGV[0], NEW.user_id, 'session', NEW.family_id,
+      jsonb_build_object('session_id', NEW.family_id)
+    );
+  END IF;
+  RETURN NULL;
+END
+$$;
+
 -- The channel only wakes; PostgreSQL merges equal notifications of one transaction.
 CREATE OR REPLACE FUNCTION app.notify_outbox() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$

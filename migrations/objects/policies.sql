@@ -180,7 +180,8 @@ app.emit(text, uuid, text, uuid, jsonb)
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION
-app.emit_row(), app.emit_rows(), app.audit(), app.notify_outbox(), app.create_profile(), app.note_message()
+app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.audit(), app.notify_outbox(),
+app.create_profile(), app.note_message()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

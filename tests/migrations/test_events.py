@@ -48,7 +48,20 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
             conversation,
             grace,
         )
+    await sign_in(system, ada)
+    await system.execute("UPDATE sessions SET revoked_at = now()")
     return ada, grace
+
+
+async def sign_in(system: asyncpg.Connection, user: UUID, family: UUID | None = None) -> UUID:
+    """Add a session; return its family."""
+    return await system.fetchval(
+        """INSERT INTO sessions (user_id, family_id, token_hash, expires_at)
+        VALUES ($1, coalesce($2, uuidv7()), uuid_send(uuidv7()), now() + interval '1 day')
+        RETURNING family_id""",
+        user,
+        family,
+    )
 
 
 async def test_each_type_fires_once_and_decodes_with_its_struct(
@@ -65,6 +78,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "gateway.offline",
         "conversation.opened",
         "message.sent",
+        "session.revoked",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:
@@ -143,3 +157,19 @@ async def test_changes_that_are_none_emit_nothing(system: asyncpg.Connection) ->
     await system.execute("INSERT INTO gateways (name) VALUES ('nobodys')")
     await system.execute("UPDATE gateways SET status = 'online' WHERE user_id IS NULL")
     assert await system.fetchval("SELECT count(*) FROM events") == before
+
+
+async def test_a_session_ends_with_its_family_not_with_an_exchange(
+    system: asyncpg.Connection,
+) -> None:
+    user = await system.fetchval("INSERT INTO users (full_name) VALUES ('Ada') RETURNING id")
+    family = await sign_in(system, user)
+    async with system.transaction():
+        await system.execute("UPDATE sessions SET revoked_at = now()")
+        await sign_in(system, user, family)
+    assert await system.fetchval("SELECT count(*) FROM events") == 0
+    await system.execute("UPDATE sessions SET revoked_at = now() WHERE revoked_at IS NULL")
+    row = await system.fetchrow("SELECT type, user_id, subject_id, payload FROM events")
+    assert row is not None
+    assert tuple(row.values())[:3] == ("session.revoked", user, family)
+    assert json.loads(row["payload"]) == {"session_id": str(family)}

@@ -16,6 +16,7 @@ from core import config
 from core.db import Pool
 from hub.domains.events.schemas import TaskKey
 from hub.processes import relay
+from hub.realtime import control_orders
 from hub.realtime.broker import Broker, BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.broker_redis import RedisBroker
@@ -119,6 +120,22 @@ async def test_a_message_reaches_every_member_and_the_conversation(
         assert types == ["conversation.opened", "message.sent"]
     [publication] = await published(broker, f"conversation:{conversation}")
     assert publication["data"]["body"] == "hello"
+
+
+async def test_the_end_of_a_session_is_an_order_to_every_process(
+    admin: Any, system_pool: Pool, broker: MemoryBroker
+) -> None:
+    user, family = await create_user(admin, "Ada"), uuid4()
+    await admin.execute(
+        """INSERT INTO sessions (user_id, family_id, token_hash, expires_at)
+        VALUES ($1, $2, '\\x00', now() + interval '1 day')""",
+        user,
+        family,
+    )
+    await admin.execute("UPDATE sessions SET revoked_at = now()")
+    assert await relay.relay_batch(system_pool, broker.publish_many, Kicks(), SETTINGS) == 1
+    [order] = await published(broker, control_orders.CHANNEL)
+    assert order["body"] == {"type": "revoke", "sign_in_session": str(family)}
 
 
 async def test_redis_away_loses_nothing_and_commits_nothing(
@@ -394,6 +411,7 @@ import os
 from core import config
 from hub.domains.events import service
 from hub.processes import relay
+from hub.realtime import control_orders
 from hub.realtime.broker_redis import RedisBroker
 
 point = os.environ["CRASH_POINT"]

@@ -14,6 +14,7 @@ from core.actor import SYSTEM
 from core.db import Pool, begin
 from hub.domains.events import service
 from hub.domains.events.schemas import OutboxEvent
+from hub.realtime.control_messages import Revoke
 from hub.wiring import events
 from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError
@@ -38,7 +39,7 @@ def event(**more: Any) -> OutboxEvent:
 
 def test_every_type_in_the_catalogue_has_a_route_and_a_payload() -> None:
     catalogue = (Path(migrations.__file__).parent / "objects" / "events.sql").read_text()
-    types = set(re.findall(r"app\.emit_rows?\(\s*'([^']+)'", catalogue))
+    types = set(re.findall(r"app\.emit_\w+\(\s*'([^']+)'", catalogue))
     assert types
     assert types == ROUTES.keys() == PAYLOADS.keys()
 
@@ -124,6 +125,11 @@ async def test_what_every_trigger_writes_can_be_delivered(admin: Any, system_poo
         "UPDATE gateways SET status = 'online'",
         "UPDATE gateways SET status = 'offline'",
         f"""
+        INSERT INTO sessions (user_id, family_id, token_hash, expires_at)
+        VALUES ('{world.user_id}', uuidv7(), '\\x00', now() + interval '1 day')
+        """,
+        "UPDATE sessions SET revoked_at = now()",
+        f"""
         INSERT INTO ring_taps (user_id, ring_id, kind, source, boot, seq, verified)
         VALUES ('{world.user_id}', '{world.ring_id}', 'button', 'ble', 1, 1, true)
         """,
@@ -141,6 +147,9 @@ async def test_what_every_trigger_writes_can_be_delivered(admin: Any, system_poo
         deliveries = {item.type: events.deliver(item, members) for item in written}
     assert deliveries.keys() == ROUTES.keys()
     assert deliveries["ring.tapped"].channels == (f"taps:{world.user_id}",)
+    family = await admin.fetchval("SELECT family_id FROM sessions")
+    revoked = deliveries["session.revoked"]
+    assert (revoked.channels, revoked.order) == ((), Revoke(sign_in_session=str(family)))
     assert set(deliveries["message.sent"].channels) == {
         f"messages:{world.user_id}",
         f"messages:{grace}",
