@@ -6,39 +6,41 @@ pings it twice a second: a Redis that hangs is noticed as surely as one that is 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from importlib import resources
-from typing import Any, Final, cast
+from collections import OrderedDict
+from typing import Final
 
-import hiredis
-
-from core import clock, config, ids, log
-from core.pause import LONGEST_SECONDS, pause_seconds
+from core import config, ids, log
 from hub.realtime import metrics
 from hub.realtime.broker import (
-    BrokerUnavailableError,
+    META_TTL_SECONDS,
     History,
+    OnBatchEnd,
     OnGap,
+    OnInfo,
     OnPublication,
     Publication,
     PublishRequest,
     StreamPosition,
     encode_payload,
+    meta_ttl_of,
 )
-from hub.realtime.redis_link import RedisLink, Reply, parse_address
+from hub.realtime.protocol.messages import ClientInfo
+from hub.realtime.redis_commands import RedisCommands, RunScript
+from hub.realtime.redis_entries import encode_info
+from hub.realtime.redis_link import Argument, text
+from hub.realtime.redis_subscriptions import (
+    JOIN,
+    LEAVE,
+    Receiver,
+    RedisSubscriptions,
+    Subscribed,
+)
 
-_PING_SECONDS: Final = 0.5
-# An outage shows within this time plus one ping interval: readiness must be red in two seconds.
-_SILENCE_SECONDS: Final = 1.3
-_SUBSCRIBE_CHUNK: Final = 500
-# The epoch must outlive the publications by far: when it goes, every subscriber is told of a gap.
-_META_TTL_SECONDS: Final = 90 * 24 * 3600
 # A stream remembers the idempotency keys of so many publications: more than relays have under way.
 _KEYS_MIN: Final = 5000
-_SCRIPTS: Final = {
-    name: (resources.files("hub.realtime") / "lua" / f"{name}.lua").read_text()
-    for name in ("publish", "history", "remove_history")
-}
+# Of so many channels that it is not subscribed to a process remembers what it has seen.
+_WITNESSED_MAX: Final = 20_000
+_WITNESS_CHUNK: Final = 500
 
 _logger = log.get("realtime.broker")
 
@@ -47,49 +49,49 @@ class RedisBroker:
     """Publishes through one script per publication; reconnects for ever; never repeats a call."""
 
     def __init__(self, settings: config.Redis) -> None:
-        self._address = parse_address(config.require(settings.url, "redis.url"))
+        self.commands = RedisCommands(settings, self._testify)
         self._prefix = settings.key_prefix
-        self._deadline_seconds = settings.call_deadline_seconds
-        self._commands: RedisLink | None = None
-        self._subscriptions: RedisLink | None = None
-        self._shas: dict[str, str] = {}
-        self._channels: set[str] = set()
-        self._confirmations: dict[str, asyncio.Future[None]] = {}
-        self._on_publication: OnPublication | None = None
-        self._on_gap: OnGap | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._channel_prefix = f"{self._prefix}:channel:".encode()
+        self._deadline_seconds = settings.call_deadline_seconds
+        self._subscriptions = RedisSubscriptions(
+            settings,
+            self.commands,
+            prefix=self._channel_prefix,
+            on_departed=self._depart,
+        )
+        self._witnessed: OrderedDict[str, StreamPosition] = OrderedDict()
+        self._receives = False
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def healthy(self) -> bool:
         """Whether every connection this process needs answered a moment ago."""
-        links = [self._commands]
-        if self._on_publication:
-            links.append(self._subscriptions)
-        now = clock.monotonic_seconds()
-        return all(
-            link and not link.closed.is_set() and now - link.last_reply_at < _SILENCE_SECONDS
-            for link in links
-        )
+        return self.commands.healthy and (not self._receives or self._subscriptions.healthy)
 
     async def start(
-        self, on_publication: OnPublication | None = None, on_gap: OnGap | None = None
+        self,
+        on_publication: OnPublication | None = None,
+        on_gap: OnGap | None = None,
+        *,
+        on_join: OnInfo | None = None,
+        on_leave: OnInfo | None = None,
+        on_batch_end: OnBatchEnd | None = None,
     ) -> None:
         """Begin to connect; returns when connected or when the first deadline is over."""
-        self._on_publication, self._on_gap = on_publication, on_gap
-        ready = [asyncio.Event()]
-        self._tasks = [asyncio.create_task(self._keep("commands", self._serve_commands, ready[0]))]
-        if on_publication:
-            ready.append(asyncio.Event())
-            self._tasks.append(
-                asyncio.create_task(
-                    self._keep("subscriptions", self._serve_subscriptions, ready[1])
-                )
-            )
+        self._receives = on_publication is not None
+        connected, subscribing = asyncio.Event(), asyncio.Event()
+        self._tasks = [asyncio.create_task(self.commands.keep(connected))]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._deadline_seconds):
-                for event in ready:
-                    await event.wait()
+                await connected.wait()
+        if not on_publication:
+            return
+        receiver = Receiver(on_publication, on_gap, on_join, on_leave, on_batch_end)
+        self._tasks.append(asyncio.create_task(self._subscriptions.keep(subscribing, receiver)))
+        if connected.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._deadline_seconds):
+                    await subscribing.wait()
 
     async def close(self) -> None:
         """Stop; calls under way fail."""
@@ -104,56 +106,59 @@ class RedisBroker:
 
     async def publish_many(self, requests: list[PublishRequest]) -> list[StreamPosition]:
         """Publish in order in one round trip."""
-        replies = await self._run("publish", [self._publish_arguments(item) for item in requests])
-        return [StreamPosition(int(reply[0]), _text(reply[1])) for reply in replies]
+        calls = [self._publish_arguments(request) for request in requests]
+        replies = await self.commands.run("publish", calls)
+        positions = [StreamPosition(int(reply[0]), text(reply[1])) for reply in replies]
+        for request, position in zip(requests, positions, strict=True):
+            self._witness(request.channel, position)
+        return positions
+
+    async def publish_join(self, channel: str, info: ClientInfo) -> None:
+        """Tell that a client joined."""
+        await self._tell(channel, JOIN, info)
+
+    async def publish_leave(self, channel: str, info: ClientInfo) -> None:
+        """Tell that a client left."""
+        await self._tell(channel, LEAVE, info)
 
     async def subscribe(self, channel: str) -> None:
         """Subscribe this process; returns after Redis confirmed."""
-        link = self._subscriptions
-        if link is None:
-            raise BrokerUnavailableError("no subscription connection to Redis")
-        self._channels.add(channel)
-        confirmed = self._confirmations.get(channel)
-        if confirmed is None:
-            confirmed = asyncio.get_running_loop().create_future()
-            self._confirmations[channel] = confirmed
-        link.send("SUBSCRIBE", self._pubsub_channel(channel))
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                await asyncio.shield(confirmed)
-        except TimeoutError:
-            raise BrokerUnavailableError("Redis did not confirm a subscription in time") from None
+        await self._subscriptions.subscribe(channel)
 
     async def unsubscribe(self, channel: str) -> None:
         """Forget the channel now; Redis is told if it is there."""
-        self._channels.discard(channel)
-        if confirmed := self._confirmations.pop(channel, None):
-            confirmed.cancel()
-        if self._subscriptions:
-            self._subscriptions.send("UNSUBSCRIBE", self._pubsub_channel(channel))
+        self._subscriptions.unsubscribe(channel)
 
     async def history(
-        self, channel: str, *, since: int | None = None, limit: int = -1, reverse: bool = False
+        self,
+        channel: str,
+        *,
+        since: int | None = None,
+        limit: int = -1,
+        reverse: bool = False,
+        meta_ttl_seconds: int = 0,
     ) -> History:
         """Read the stream; see the port."""
-        arguments = [
+        arguments: list[Argument] = [
             2,
             *self._stream_keys(channel),
             "" if since is None else str(since),
             limit,
             int(reverse),
-            _META_TTL_SECONDS,
+            meta_ttl_seconds or META_TTL_SECONDS,
             ids.new_token(6),
         ]
-        top, epoch, found = (await self._run("history", [arguments]))[0]
+        top_offset, epoch, found = (await self.commands.run("history", [arguments]))[0]
+        top = StreamPosition(int(top_offset), text(epoch))
+        self._witness(channel, top)
         publications = [
             Publication(found[index + 1], int(found[index])) for index in range(0, len(found), 2)
         ]
-        return History(publications, StreamPosition(int(top), _text(epoch)))
+        return History(publications, top)
 
     async def remove_history(self, channel: str, *, epoch: str = "") -> None:
         """Forget the stream; see the port."""
-        await self._run("remove_history", [[2, *self._stream_keys(channel), epoch]])
+        await self.commands.run("remove_history", [[2, *self._stream_keys(channel), epoch]])
 
     def _stream_keys(self, channel: str) -> tuple[str, str]:
         return (
@@ -161,11 +166,8 @@ class RedisBroker:
             f"{self._prefix}:meta:{{{channel}}}",
         )
 
-    def _pubsub_channel(self, channel: str) -> bytes:
-        return self._channel_prefix + channel.encode()
-
-    def _publish_arguments(self, request: PublishRequest) -> list[str | bytes | int]:
-        key = request.idempotency_key
+    def _publish_arguments(self, request: PublishRequest) -> list[Argument]:
+        key, history = request.idempotency_key, request.history
         stream, meta = self._stream_keys(request.channel)
         return [
             4,
@@ -174,127 +176,54 @@ class RedisBroker:
             f"{self._prefix}:keys:{{{request.channel}}}",
             f"{self._prefix}:result:{{{request.channel}}}:{key}",
             encode_payload(request),
-            self._pubsub_channel(request.channel),
-            request.history.size,
-            request.history.ttl_seconds,
-            max(_META_TTL_SECONDS, 2 * request.history.ttl_seconds),
+            self._channel_prefix + request.channel.encode(),
+            history.size,
+            history.ttl_seconds,
+            meta_ttl_of(history),
             ids.new_token(6),
             key,
-            max(request.idempotency_ttl_seconds, request.history.ttl_seconds) if key else 0,
-            max(_KEYS_MIN, 2 * request.history.size),
+            max(request.idempotency_ttl_seconds, history.ttl_seconds) if key else 0,
+            max(_KEYS_MIN, 2 * history.size),
+            request.version,
+            request.version_epoch,
+            self.commands.run_id,
         ]
 
-    async def _run(
-        self, script: str, calls: Sequence[Sequence[str | bytes | int]]
-    ) -> list[list[Any]]:
-        link = self._commands
-        if link is None:
-            raise BrokerUnavailableError("no connection to Redis")
-        sha = self._shas[script]
-        replies = await asyncio.gather(
-            *link.call_many([("EVALSHA", sha, *arguments) for arguments in calls]),
-            return_exceptions=True,
-        )
-        failed = [reply for reply in replies if isinstance(reply, BaseException)]
-        if any(str(error).startswith("NOSCRIPT") for error in failed):
-            # Somebody flushed the scripts: a new connection loads them again.
-            link.abort()
-        if failed:
-            raise BrokerUnavailableError(str(failed[0])) from None
-        return cast("list[list[Any]]", replies)
+    async def _tell(self, channel: str, kind: bytes, info: ClientInfo) -> None:
+        message = kind + b"::" + encode_info(info)
+        await self.commands.call("PUBLISH", self._channel_prefix + channel.encode(), message)
 
-    async def _keep(
-        self, name: str, serve: Callable[[asyncio.Event], Awaitable[None]], ready: asyncio.Event
-    ) -> None:
-        failures = 0
-        while True:
-            started_at = clock.monotonic_seconds()
-            try:
-                await serve(ready)
-            except (BrokerUnavailableError, hiredis.HiredisError) as error:
-                metrics.BROKER_FAILURES.labels(connection=name).inc()
-                _logger.warning("redis_connection_failed", connection=name, error=str(error))
-            except Exception:
-                _logger.exception("redis_connection_broke", connection=name)
-            lasted = (
-                clock.monotonic_seconds() - started_at > LONGEST_SECONDS + self._deadline_seconds
-            )
-            failures = 1 if lasted else failures + 1
-            await asyncio.sleep(pause_seconds(failures))
+    def _depart(self, entry: Subscribed) -> None:
+        self._witness(entry.channel, StreamPosition(entry.offset, entry.epoch_text))
 
-    async def _serve_commands(self, ready: asyncio.Event) -> None:
-        link = await RedisLink.open(self._address, self._deadline_seconds)
-        try:
-            for name, text in _SCRIPTS.items():
-                self._shas[name] = _text(await link.call("SCRIPT", "LOAD", text))
-            self._commands = link
-            ready.set()
-            _logger.info("redis_connected", connection="commands")
-            await _watch(link)
-        finally:
-            self._commands = None
-            link.abort()
+    def _witness(self, channel: str, position: StreamPosition) -> None:
+        if position.offset == 0:
+            return
+        known = self._witnessed.get(channel)
+        if known and known.epoch == position.epoch and known.offset > position.offset:
+            return
+        self._witnessed[channel] = position
+        self._witnessed.move_to_end(channel)
+        if len(self._witnessed) > _WITNESSED_MAX:
+            self._witnessed.popitem(last=False)
 
-    async def _serve_subscriptions(self, ready: asyncio.Event) -> None:
-        link = await RedisLink.open(self._address, self._deadline_seconds)
-        try:
-            link.listen(self._receive)
-            await self._subscribe_again(link)
-            self._subscriptions = link
-            if ready.is_set() and self._on_gap:
-                self._on_gap()
-            ready.set()
-            _logger.info(
-                "redis_connected", connection="subscriptions", channels=len(self._channels)
-            )
-            await _watch(link)
-        finally:
-            self._subscriptions = None
-            link.abort()
-            confirmations, self._confirmations = self._confirmations, {}
-            for confirmed in confirmations.values():
-                if not confirmed.done():
-                    confirmed.set_exception(BrokerUnavailableError("Redis was lost"))
-                    confirmed.exception()
+    async def _testify(self, run: RunScript, run_id: str) -> None:
+        """Confront a Redis that was started anew with what this process has seen of the old one.
 
-    async def _subscribe_again(self, link: RedisLink) -> None:
-        channels = [self._pubsub_channel(channel) for channel in self._channels]
-        for start in range(0, len(channels), _SUBSCRIBE_CHUNK):
-            link.send("SUBSCRIBE", *channels[start : start + _SUBSCRIBE_CHUNK])
-        # Answers keep their order: after this pong all subscriptions stand.
-        await link.ping()
-
-    def _receive(self, push: list[Reply]) -> None:
-        kind, name = push[0], cast("bytes", push[1])
-        channel = name[len(self._channel_prefix) :].decode()
-        if kind == b"message":
-            if channel not in self._channels or self._on_publication is None:
-                return
-            offset, epoch, payload = cast("bytes", push[2]).split(b":", 2)
-            self._on_publication(channel, Publication(payload, int(offset)), epoch.decode())
-        elif kind == b"subscribe":
-            confirmed = self._confirmations.get(channel)
-            if confirmed and not confirmed.done():
-                confirmed.set_result(None)
-
-
-async def _watch(link: RedisLink) -> None:
-    """Return when the connection is gone; end it when it stays silent."""
-    while not link.closed.is_set():
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PING_SECONDS):
-                await link.closed.wait()
-        if clock.monotonic_seconds() - link.last_reply_at > _SILENCE_SECONDS:
-            link.abort()
-        elif not link.closed.is_set():
-            link.ping().add_done_callback(_ignore)
-    raise BrokerUnavailableError("the connection was lost")
-
-
-def _ignore(answer: "asyncio.Future[Reply]") -> None:
-    if not answer.cancelled():
-        answer.exception()
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+        It may have come back without publications that it had acknowledged and delivered. Their
+        offsets must not be given again in the same epoch.
+        """
+        if self.commands.run_id in ("", run_id):
+            return
+        for entry in self._subscriptions.channels:
+            self._depart(entry)
+        claims = [
+            [2, *self._stream_keys(channel), position.offset, position.epoch, run_id]
+            for channel, position in self._witnessed.items()
+        ]
+        ended = 0
+        for start in range(0, len(claims), _WITNESS_CHUNK):
+            ended += (await run("witness", claims[start : start + _WITNESS_CHUNK])).count(1)
+        if ended:
+            metrics.EPOCHS_ENDED.inc(ended)
+            _logger.error("redis_lost_publications", channels=ended)

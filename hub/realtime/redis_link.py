@@ -6,24 +6,37 @@ only the caller knows whether that is harmless.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 import msgspec
 
-from core import clock
+from core import clock, log
 from core.errors import ConfigError
+from core.pause import LONGEST_SECONDS, pause_seconds
+from hub.realtime import metrics
 from hub.realtime.broker import BrokerUnavailableError
 
 Reply = Any
 """What hiredis returns: bytes, int, None, a list of these, or a ReplyError."""
-OnPush = Callable[[list[Reply]], None]
+Argument = str | bytes | int
+OnMessage = Callable[[bytes, bytes], None]
+"""Called with the name of a Redis channel and what was published there."""
+OnSubscribed = Callable[[bytes], None]
+"""Called when Redis has carried out one SUBSCRIBE of a channel."""
+OnBatchEnd = Callable[[], None]
 
 _WATCH_SECONDS: Final = 0.1
+_PING_SECONDS: Final = 0.5
+# An outage shows within this time plus one ping interval: readiness must be red in two seconds.
+_SILENCE_SECONDS: Final = 1.3
+
+_logger = log.get("realtime.redis")
 
 
 class RedisAddress(msgspec.Struct, frozen=True):
@@ -72,11 +85,21 @@ class RedisLink(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.last_reply_at = clock.monotonic_seconds()
         self._deadline_seconds = deadline_seconds
-        self._on_push: OnPush | None = None
+        self._on_message: OnMessage | None = None
+        self._on_subscribed: OnSubscribed | None = None
+        self._on_batch_end: OnBatchEnd | None = None
         self._reader = hiredis.Reader()
         self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._check_due_at = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """Whether the other side gave a sign of life a moment ago."""
+        silence_seconds = clock.monotonic_seconds() - self.last_reply_at
+        return not self.closed.is_set() and silence_seconds < _SILENCE_SECONDS
 
     @classmethod
     async def open(cls, address: RedisAddress, deadline_seconds: float) -> "RedisLink":
@@ -109,35 +132,42 @@ class RedisLink(asyncio.Protocol):
             raise
         return link
 
-    def call(self, *command: str | bytes | int) -> "asyncio.Future[Reply]":
+    def call(self, *command: Argument) -> "asyncio.Future[Reply]":
         """Send one command; the future fails with ReplyError or BrokerUnavailableError."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        if self._expect(future):
-            self.send(*command)
-        return future
+        return self.call_many([command])[0]
 
-    def call_many(
-        self, commands: list[tuple[str | bytes | int, ...]]
-    ) -> "list[asyncio.Future[Reply]]":
+    def call_many(self, commands: list[tuple[Argument, ...]]) -> "list[asyncio.Future[Reply]]":
         """Send commands in one write; one future each, in order."""
-        futures = [asyncio.get_running_loop().create_future() for _ in commands]
-        expected = [self._expect(future) for future in futures]
-        if all(expected) and self._transport:
-            self._transport.write(b"".join(map(_pack, commands)))
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Reply]] = [loop.create_future() for _ in commands]
+        for command, future in zip(commands, futures, strict=True):
+            if self._transport is None:
+                future.set_exception(BrokerUnavailableError("no connection to Redis"))
+            else:
+                self._expect(future)
+                self.send(*command)
         return futures
 
-    def listen(self, on_push: OnPush) -> None:
+    def listen(
+        self,
+        on_message: OnMessage,
+        on_subscribed: OnSubscribed,
+        on_batch_end: OnBatchEnd | None = None,
+    ) -> None:
         """Use the connection for subscriptions from now on: only `send` and `ping` remain."""
-        self._on_push = on_push
+        self._on_message, self._on_subscribed = on_message, on_subscribed
+        self._on_batch_end = on_batch_end
 
     def ping(self) -> "asyncio.Future[Reply]":
         """Ask for a sign of life; also works between subscriptions."""
         return self.call("PING")
 
-    def send(self, *command: str | bytes | int) -> None:
-        """Send a command whose answers come as pushes (SUBSCRIBE, UNSUBSCRIBE)."""
+    def send(self, *command: Argument) -> None:
+        """Send a command that `listen` hears the answer of; one write per turn of the loop."""
         if self._transport:
-            self._transport.write(_pack(command))
+            if not self._outgoing:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._outgoing.append(_pack(command))
 
     def abort(self) -> None:
         """Drop the connection at once; calls under way fail."""
@@ -152,14 +182,20 @@ class RedisLink(asyncio.Protocol):
         self.last_reply_at = clock.monotonic_seconds()
         self._reader.feed(data)
         try:
-            while (reply := self._reader.gets()) is not False:
-                self._dispatch(reply)
+            if self._on_message:
+                self._listen(self._on_message)
+            else:
+                while (reply := self._reader.gets()) is not False:
+                    self._answer(reply)
         except hiredis.ProtocolError:
             self.abort()
+        if self._on_batch_end:
+            self._on_batch_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._transport = None
+        self._outgoing.clear()
         self.closed.set()
         if self._watch:
             self._watch.cancel()
@@ -169,30 +205,52 @@ class RedisLink(asyncio.Protocol):
             if not future.done():
                 future.set_exception(BrokerUnavailableError("the connection to Redis was lost"))
 
-    def _expect(self, future: "asyncio.Future[Reply]") -> bool:
-        if self._transport is None:
-            future.set_exception(BrokerUnavailableError("no connection to Redis"))
-            return False
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport and outgoing:
+            self._transport.write(b"".join(outgoing))
+
+    def _expect(self, future: "asyncio.Future[Reply]") -> None:
         self._waiting.append((clock.monotonic_seconds() + self._deadline_seconds, future))
         if self._watch is None:
-            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
-        return True
+            self._check_later()
 
     def _check(self) -> None:
         self._watch = None
         if not self._waiting:
             return
-        if self._waiting[0][0] < clock.monotonic_seconds():
+        now = clock.monotonic_seconds()
+        # A late check says that this process was busy, and answers may lie unread before it.
+        if self._waiting[0][0] < now and now - self._check_due_at < _WATCH_SECONDS:
             self.abort()
         else:
-            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
+            self._check_later()
 
-    def _dispatch(self, reply: Reply) -> None:
-        if self._on_push and isinstance(reply, list):
-            items = cast("list[Reply]", reply)
-            if items[0] != b"pong":
-                self._on_push(items)
-                return
+    def _check_later(self) -> None:
+        self._check_due_at = clock.monotonic_seconds() + _WATCH_SECONDS
+        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
+
+    def _listen(self, on_message: OnMessage) -> None:
+        """Read in the mode of subscriptions; this is where every publication comes in."""
+        gets = self._reader.gets
+        delivered = False
+        while (reply := gets()) is not False:
+            if type(reply) is not list:  # an error, or PONG before the first subscription
+                self._answer(reply)
+                continue
+            push = cast("list[bytes]", reply)
+            kind = push[0]
+            if kind == b"message":
+                on_message(push[1], push[2])
+                delivered = True
+            elif kind == b"pong":
+                self._answer(reply)
+            elif kind == b"subscribe" and self._on_subscribed:
+                self._on_subscribed(push[1])
+        if delivered and self._on_batch_end:
+            self._on_batch_end()
+
+    def _answer(self, reply: Reply) -> None:
         if not self._waiting:
             self.abort()
             return
@@ -205,5 +263,63 @@ class RedisLink(asyncio.Protocol):
             future.set_result(reply)
 
 
-def _pack(command: tuple[str | bytes | int, ...]) -> bytes:
+def _pack(command: tuple[Argument, ...]) -> bytes:
     return cast("bytes", hiredis.pack_command(command))  # pyright: ignore[reportArgumentType, reportUnknownMemberType]  # its stub says a tuple of one
+
+
+async def keep(
+    name: str,
+    serve: Callable[[asyncio.Event], Awaitable[None]],
+    ready: asyncio.Event,
+    deadline_seconds: float,
+) -> None:
+    """Serve a connection, and the next one when it is lost; for ever."""
+    failures = 0
+    while True:
+        started_at = clock.monotonic_seconds()
+        try:
+            await serve(ready)
+        except (BrokerUnavailableError, hiredis.HiredisError) as error:
+            metrics.BROKER_FAILURES.labels(connection=name).inc()
+            _logger.warning("redis_connection_failed", connection=name, error=str(error))
+        except Exception:
+            _logger.exception("redis_connection_broke", connection=name)
+        lasted = clock.monotonic_seconds() - started_at > LONGEST_SECONDS + deadline_seconds
+        failures = 1 if lasted else failures + 1
+        await asyncio.sleep(pause_seconds(failures))
+
+
+async def watch(link: RedisLink, on_pong: Callable[[float], None] | None = None) -> None:
+    """Return when the connection is gone; end it when it stays silent.
+
+    `on_pong` is told the seconds from each ping to its pong: what waits before it in Redis, on the
+    way or here delays everything else as much.
+    """
+    while not link.closed.is_set():
+        due_at = clock.monotonic_seconds() + _PING_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PING_SECONDS):
+                await link.closed.wait()
+        if link.closed.is_set():
+            break
+        # When this process was busy itself, the answers may lie unread before it.
+        if not link.answers and clock.monotonic_seconds() - due_at < _PING_SECONDS:
+            link.abort()
+        else:
+            _ping(link, on_pong)
+    raise BrokerUnavailableError("the connection was lost")
+
+
+def _ping(link: RedisLink, on_pong: Callable[[float], None] | None) -> None:
+    sent_at = clock.monotonic_seconds()
+
+    def answered(pong: "asyncio.Future[Reply]") -> None:
+        if not pong.cancelled() and pong.exception() is None and on_pong:
+            on_pong(clock.monotonic_seconds() - sent_at)
+
+    link.ping().add_done_callback(answered)
+
+
+def text(value: bytes | str) -> str:
+    """Return what Redis gave as text."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -36,9 +36,19 @@ async def gaps() -> list[float]:
 
 
 @pytest.fixture
-async def broker(server: RestartableRedis, gaps: list[float]) -> AsyncGenerator[RedisBroker]:
+def received() -> list[int]:
+    return []
+
+
+@pytest.fixture
+async def broker(
+    server: RestartableRedis, gaps: list[float], received: list[int]
+) -> AsyncGenerator[RedisBroker]:
     broker = RedisBroker(config.Redis(url=server.url, call_deadline_seconds=1.0))
-    await broker.start(lambda *_: None, lambda: gaps.append(time.monotonic()))
+    await broker.start(
+        lambda _channel, publication, _epoch: received.append(publication.offset),
+        lambda: gaps.append(time.monotonic()),
+    )
     yield broker
     await broker.close()
 
@@ -96,12 +106,8 @@ async def test_a_process_starts_while_redis_is_away(start_redis: Callable[[], Re
 
 
 async def test_killed_client_connections_are_replaced_and_the_gap_is_told(
-    server: RestartableRedis, broker: RedisBroker, gaps: list[float]
+    server: RestartableRedis, broker: RedisBroker, gaps: list[float], received: list[int]
 ):
-    received: list[int] = []
-    broker._on_publication = lambda _channel, publication, _epoch: received.append(
-        publication.offset
-    )
     await broker.subscribe("room:a")
     with direct(server) as client:
         client.client_kill_filter(_type="pubsub")
