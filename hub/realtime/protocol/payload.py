@@ -6,9 +6,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from hub.realtime.broker import NO_TAGS
 from hub.realtime.protocol.messages import EMPTY, ClientInfo, Int64
-
-NO_TAGS: Final[Mapping[str, str]] = {}
 
 
 class Payload(msgspec.Struct, kw_only=True):
