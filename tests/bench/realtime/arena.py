@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,32 +20,26 @@ _START_SECONDS = 20.0
 _PARALLEL_OPENS = 100
 
 
+_SETTLE_SECONDS = 0.5
+_FILES = 45_000
+
+
 class Arena:
-    """A folder, a Redis and the compiled load generator, for as long as `opened` lasts."""
+    """A folder and the compiled load generator."""
 
-    def __init__(self, folder: Path, redis_port: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.redis_port = redis_port
         self.load_program = compiled("load", folder)
-
-
-@contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Arena]:
-    """Start what all servers share."""
-    machine.allow_files(45_000)
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with _running([str(find_program()), *options], port, machine.LOAD_CORE, folder / "redis.log"):
-        yield Arena(folder, port)
+        machine.allow_files(_FILES)
 
 
 class Running:
     """A server at work, and the loads that are connected to it."""
 
-    def __init__(self, arena: Arena, server: Server, place: Place, pid: int) -> None:
+    def __init__(self, load_program: Path, server: Server, place: Place, pid: int) -> None:
         self.server = server
         self.pid = pid
-        self._arena = arena
+        self._load_program = load_program
         self._place = place
         self._stack = contextlib.ExitStack()
         self._count = 0
@@ -57,6 +52,7 @@ class Running:
         """Connect so many clients: all to one channel, or each to one of its own."""
         load = self.prepare(connections, personal=personal)
         load.ask(f"open {connections} {_PARALLEL_OPENS}")
+        time.sleep(_SETTLE_SECONDS)  # some servers subscribe at Redis after they have answered
         return load
 
     def prepare(self, most: int, *, personal: bool = False) -> Load:
@@ -68,11 +64,11 @@ class Running:
             self.server.plan(self._place, personal),
             folder,
             server_port=self._place.port,
-            redis_port=self._arena.redis_port,
+            redis_port=self._place.redis_port,
             channels=most if personal else 1,
             tokens=[self.server.token(number, personal) for number in range(most)],
         )
-        return self._stack.enter_context(Load(self._arena.load_program, plan, machine.LOAD_CORE))
+        return self._stack.enter_context(Load(self._load_program, plan, machine.LOAD_CORE))
 
     def close(self) -> None:
         """End the loads."""
@@ -87,13 +83,16 @@ class Running:
 
 @contextlib.contextmanager
 def running(arena: Arena, server: Server) -> Iterator[Running]:
-    """Start a server on its core."""
-    folder = arena.folder / "".join(part for part in server.name if part.isalnum())
-    folder.mkdir(exist_ok=True)
-    place = Place(folder=folder, port=free_port(), redis_port=arena.redis_port)
-    command = server.command(place)
-    with _running(command, place.port, machine.SERVER_CORE, folder / "log") as pid:
-        at_work = Running(arena, server, place, pid)
+    """Start a server on its core, with a Redis of its own: some subscribe to all channels."""
+    folder = Path(tempfile.mkdtemp(prefix="server-", dir=arena.folder))
+    place = Place(folder=folder, port=free_port(), redis_port=free_port())
+    redis = [str(find_program()), "--port", str(place.redis_port), "--bind", "127.0.0.1"]
+    redis += ["--save", "", "--appendonly", "no"]
+    with (
+        _running(redis, place.redis_port, machine.LOAD_CORE, folder / "redis.log"),
+        _running(server.command(place), place.port, machine.SERVER_CORE, folder / "log") as pid,
+    ):
+        at_work = Running(arena.load_program, server, place, pid)
         try:
             yield at_work
         finally:
