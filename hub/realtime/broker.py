@@ -14,6 +14,8 @@ from hub.realtime.protocol.messages import ClientInfo
 NO_TAGS: Final[Mapping[str, str]] = {}
 META_TTL_SECONDS: Final = 90 * 24 * 3600
 """The epoch outlives the publications by far: when it goes, every subscriber is told of a gap."""
+KEYS_MIN: Final = 5000
+"""A stream knows the keys of at least so many publications: more than relays have under way."""
 
 
 class BrokerUnavailableError(Exception):
@@ -161,6 +163,11 @@ class Broker(Protocol):
 def meta_ttl_of(history: HistoryOptions) -> int:
     """Return how long epoch and top live: never shorter than what they say of publications."""
     return max(history.meta_ttl_seconds or META_TTL_SECONDS, 2 * history.ttl_seconds)
+
+
+def keys_kept(history: HistoryOptions) -> int:
+    """Return of how many publications a stream knows the idempotency keys."""
+    return max(KEYS_MIN, 2 * history.size)
 
 
 async def latest(broker: Broker, channel: str, *, meta_ttl_seconds: int = 0) -> History:

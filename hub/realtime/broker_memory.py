@@ -1,7 +1,8 @@
 """The broker of a single process: streams in memory, delivery by a direct call."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -17,9 +18,13 @@ from hub.realtime.broker import (
     PublishRequest,
     StreamPosition,
     encode_payload,
+    keys_kept,
     meta_ttl_of,
 )
 from hub.realtime.protocol.messages import ClientInfo
+
+# So many streams made are reason to look for those that have expired.
+_SWEEP_STREAMS: Final = 1000
 
 
 class _Stream(msgspec.Struct):
@@ -27,12 +32,13 @@ class _Stream(msgspec.Struct):
     expires_at: float
     """When even epoch and top are forgotten."""
     top: int = 0
+    kept: deque[Publication] = msgspec.field(default_factory=deque[Publication])
+    kept_until: float = 0.0
+    keys: OrderedDict[str, int] = msgspec.field(default_factory=OrderedDict[str, int])
+    """Idempotency keys with the offsets of their publications."""
+    keys_until: float = 0.0
     version: int = 0
     version_epoch: str = ""
-    kept: deque[tuple[float, Publication]] = msgspec.field(
-        default_factory=deque[tuple[float, Publication]]
-    )
-    """Publications with the time when they expire."""
 
 
 class MemoryBroker:
@@ -41,7 +47,9 @@ class MemoryBroker:
     def __init__(self, now: Callable[[], float] = clock.monotonic_seconds) -> None:
         self._now = now
         self._streams: dict[str, _Stream] = {}
-        self._results: dict[tuple[str, str], tuple[float, StreamPosition]] = {}
+        self._streams_made = 0
+        self._results: dict[tuple[str, str], float] = {}
+        """Keys of publications without history, with the time when they expire."""
         self._subscribed: set[str] = set()
         self._on_publication: OnPublication | None = None
         self._on_join: OnInfo | None = None
@@ -114,13 +122,12 @@ class MemoryBroker:
     ) -> History:
         """Read the stream; see the port."""
         stream = self._stream(channel, meta_ttl_seconds)
-        self._forget_old_publications(stream)
-        found = [publication for _, publication in stream.kept]
+        if stream.kept_until <= self._now():
+            stream.kept.clear()
         if reverse:
-            found.reverse()
-            found = [item for item in found if since is None or item.offset < since]
+            found = [item for item in reversed(stream.kept) if since is None or item.offset < since]
         else:
-            found = [item for item in found if since is None or item.offset > since]
+            found = [item for item in stream.kept if since is None or item.offset > since]
         if limit >= 0:
             found = found[:limit]
         return History(found, StreamPosition(stream.top, stream.epoch))
@@ -132,19 +139,51 @@ class MemoryBroker:
             del self._streams[channel]
 
     def _publish(self, request: PublishRequest, payload: bytes) -> StreamPosition:
-        self._forget_old_results()
-        result_key = (request.channel, request.idempotency_key)
-        if request.idempotency_key and result_key in self._results:
-            return self._results[result_key][1]
-        publication, position = self._store(request, payload)
-        if publication is None:
-            return position
+        if request.history.size > 0:
+            return self._publish_kept(request, payload)
+        key = (request.channel, request.idempotency_key)
         if request.idempotency_key:
-            window = max(request.idempotency_ttl_seconds, request.history.ttl_seconds)
-            self._results[result_key] = (self._now() + window, position)
-        if self._on_publication and request.channel in self._subscribed:
-            self._on_publication(request.channel, publication, position.epoch)
-        return position
+            self._forget_old_results()
+            if key in self._results:
+                return StreamPosition()
+            self._results[key] = self._now() + request.idempotency_ttl_seconds
+        self._deliver(request.channel, Publication(payload), "")
+        return StreamPosition()
+
+    def _publish_kept(self, request: PublishRequest, payload: bytes) -> StreamPosition:
+        now, key, history = self._now(), request.idempotency_key, request.history
+        stream = self._stream(request.channel, meta_ttl_of(history))
+        if stream.keys_until <= now:
+            stream.keys.clear()
+        if key and key in stream.keys:
+            return StreamPosition(stream.keys[key], stream.epoch)
+        if request.version:
+            epochs = ("", stream.version_epoch)
+            if request.version <= stream.version and request.version_epoch in epochs:
+                return StreamPosition(stream.top, stream.epoch)
+            stream.version, stream.version_epoch = request.version, request.version_epoch
+        stream.top += 1
+        if stream.kept_until <= now:
+            stream.kept.clear()
+        publication = Publication(payload, stream.top)
+        stream.kept.append(publication)
+        while len(stream.kept) > history.size:
+            stream.kept.popleft()
+        # Expiry is the stream's, renewed by each publication, as Redis expires a whole key.
+        stream.kept_until = now + history.ttl_seconds
+        if key:
+            stream.keys[key] = stream.top
+            while stream.keys and next(iter(stream.keys.values())) <= stream.top - keys_kept(
+                history
+            ):
+                stream.keys.popitem(last=False)
+            stream.keys_until = now + max(request.idempotency_ttl_seconds, history.ttl_seconds)
+        self._deliver(request.channel, publication, stream.epoch)
+        return StreamPosition(stream.top, stream.epoch)
+
+    def _deliver(self, channel: str, publication: Publication, epoch: str) -> None:
+        if self._on_publication and channel in self._subscribed:
+            self._on_publication(channel, publication, epoch)
 
     def _tell(self, told: OnInfo | None, channel: str, info: ClientInfo) -> None:
         if told and channel in self._subscribed:
@@ -154,44 +193,27 @@ class MemoryBroker:
 
     def _stream(self, channel: str, meta_ttl_seconds: int) -> _Stream:
         now = self._now()
-        expires_at = now + (meta_ttl_seconds or META_TTL_SECONDS)
         stream = self._streams.get(channel)
         if stream is None or stream.expires_at <= now:
-            stream = self._streams[channel] = _Stream(ids.new_token(6), expires_at)
-        stream.expires_at = expires_at
+            self._streams_made += 1
+            if self._streams_made % _SWEEP_STREAMS == 0:
+                self._forget_old_streams()
+            stream = self._streams[channel] = _Stream(ids.new_token(6), 0.0)
+        stream.expires_at = now + (meta_ttl_seconds or META_TTL_SECONDS)
         return stream
 
-    def _store(
-        self, request: PublishRequest, payload: bytes
-    ) -> tuple[Publication | None, StreamPosition]:
-        """Return what was stored and the top; nothing is stored of an old version."""
-        if request.history.size <= 0:
-            return Publication(payload), StreamPosition()
-        stream = self._stream(request.channel, meta_ttl_of(request.history))
-        if request.version:
-            if request.version <= stream.version and request.version_epoch in (
-                "",
-                stream.version_epoch,
-            ):
-                return None, StreamPosition(stream.top, stream.epoch)
-            stream.version, stream.version_epoch = request.version, request.version_epoch
-        stream.top += 1
-        publication = Publication(payload, stream.top)
-        # Expiry is the stream's, renewed by each publication, as Redis expires a whole key.
-        expires_at = self._now() + request.history.ttl_seconds
-        stream.kept.append((expires_at, publication))
-        while len(stream.kept) > request.history.size:
-            stream.kept.popleft()
-        return publication, StreamPosition(stream.top, stream.epoch)
-
-    def _forget_old_publications(self, stream: _Stream) -> None:
-        if stream.kept and stream.kept[-1][0] <= self._now():
-            stream.kept.clear()
+    def _forget_old_streams(self) -> None:
+        now = self._now()
+        for channel, stream in list(self._streams.items()):
+            if stream.expires_at <= now:
+                del self._streams[channel]
+            elif stream.kept_until <= now:
+                stream.kept.clear()
 
     def _forget_old_results(self) -> None:
         now = self._now()
         while self._results:
             oldest = next(iter(self._results))
-            if self._results[oldest][0] > now:
+            if self._results[oldest] > now:
                 break
             del self._results[oldest]

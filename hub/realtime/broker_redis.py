@@ -22,6 +22,7 @@ from hub.realtime.broker import (
     PublishRequest,
     StreamPosition,
     encode_payload,
+    keys_kept,
     meta_ttl_of,
 )
 from hub.realtime.protocol.messages import ClientInfo
@@ -36,8 +37,6 @@ from hub.realtime.redis_subscriptions import (
     Subscribed,
 )
 
-# A stream remembers the idempotency keys of so many publications: more than relays have under way.
-_KEYS_MIN: Final = 5000
 # Of so many channels that it is not subscribed to a process remembers what it has seen.
 _WITNESSED_MAX: Final = 20_000
 _WITNESS_CHUNK: Final = 500
@@ -183,7 +182,7 @@ class RedisBroker:
             ids.new_token(6),
             key,
             max(request.idempotency_ttl_seconds, history.ttl_seconds) if key else 0,
-            max(_KEYS_MIN, 2 * history.size),
+            keys_kept(history),
             request.version,
             request.version_epoch,
             self.commands.run_id,

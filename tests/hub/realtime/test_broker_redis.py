@@ -5,15 +5,17 @@ import os
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable
+from typing import Any, cast
 
 import pytest
 import redis
 
 from core import config
 from core.errors import ConfigError
-from hub.realtime import broker_redis
+from hub.realtime import broker as broker_port
 from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis_commands import RunScript
 from hub.realtime.redis_link import RedisAddress, parse_address
 from tests.fixtures.redis import RestartableRedis
 from tests.hub.realtime.house import raises_eventually, until
@@ -172,7 +174,7 @@ async def test_a_stream_remembers_its_keys_as_long_as_it_goes_on(
 async def test_events_of_a_day_cost_a_bounded_memory(
     server: RestartableRedis, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(broker_redis, "_KEYS_MIN", 100)
+    monkeypatch.setattr(broker_port, "KEYS_MIN", 100)
     for first in range(0, 2000, 500):
         await broker.publish_many(
             [note(number, key=f"event-{number}") for number in range(first, first + 500)]
@@ -192,6 +194,92 @@ async def test_a_redis_that_refuses_writes_is_unavailable_and_stores_nothing(
             await broker.publish(note(1))
         client.config_set("maxmemory", 0)
     assert (await broker.publish(note(1))).offset == 1
+
+
+async def test_a_redis_that_comes_back_with_less_than_it_said_ends_the_epoch(
+    server: RestartableRedis, broker: RedisBroker
+):
+    """Nobody is subscribed: what the publisher remembers of its own is enough."""
+    before = (await broker.publish_many([note(number) for number in range(1, 4)]))[-1]
+    await broker.publish(note(1, channel="room:whole"))
+    whole = (await broker.history("room:whole")).top
+    await _bring_back_with(server, broker, {"room:a": 2})
+    await until(lambda: broker.healthy, "the broker to come back")
+    assert (await broker.history("room:a", limit=0)).top.epoch != before.epoch
+    assert (await broker.history("room:whole")).top == whole
+
+
+async def test_the_loss_is_found_also_when_others_have_published_since(
+    server: RestartableRedis, broker: RedisBroker
+):
+    before = (await broker.publish_many([note(number) for number in range(1, 4)]))[-1]
+    # Another process finds Redis first: offset 3 is given a second time, and 4.
+    other = RedisBroker(config.Redis(url=server.url, call_deadline_seconds=1.0))
+    testify, held = broker.commands._on_connect, asyncio.Event()
+    assert testify is not None
+
+    async def testify_late(run: RunScript, run_id: str) -> None:
+        await held.wait()
+        await testify(run, run_id)
+
+    broker.commands._on_connect = testify_late
+    await _bring_back_with(server, broker, {"room:a": 2})
+    await other.start()
+    assert (await other.publish_many([note(3), note(4)]))[-1].offset == 4
+    assert (await other.history("room:a")).top.epoch == before.epoch
+    held.set()
+    await until(lambda: broker.healthy, "the broker to come back")
+    assert (await other.history("room:a", limit=0)).top.epoch != before.epoch
+    await other.close()
+
+
+async def test_what_was_only_received_is_remembered_too(
+    server: RestartableRedis, broker: RedisBroker, received: list[int]
+):
+    other = RedisBroker(config.Redis(url=server.url, call_deadline_seconds=1.0))
+    await other.start()
+    await broker.subscribe("room:a")
+    await broker.subscribe("room:b")
+    await other.publish_many([note(1), note(2), note(1, channel="room:b")])
+    await until(lambda: len(received) == 3)
+    await broker.unsubscribe("room:b")
+    epochs = [(await other.history(name)).top.epoch for name in ("room:a", "room:b")]
+    await other.close()
+    await _bring_back_with(server, broker, {"room:a": 1, "room:b": 0})
+    await until(lambda: broker.healthy, "the broker to come back")
+    for name, epoch in zip(("room:a", "room:b"), epochs, strict=True):
+        assert (await broker.history(name, limit=0)).top.epoch != epoch
+
+
+async def test_a_restart_without_loss_keeps_every_epoch(
+    server: RestartableRedis, broker: RedisBroker
+):
+    before = (await broker.publish_many([note(1), note(2)]))[-1]
+    for _ in range(2):
+        server.kill()
+        await until(lambda: not broker.healthy)
+        server.restart()
+        await until(lambda: broker.healthy, "the broker to come back")
+        after = await broker.publish(note(3))
+        assert (after.offset, after.epoch) == (before.offset + 1, before.epoch)
+        before = after
+
+
+async def _bring_back_with(
+    server: RestartableRedis, broker: RedisBroker, tops: dict[str, int]
+) -> None:
+    """Restart Redis with tops lower than it acknowledged, as after a lost disk cache."""
+    for channel, top in tops.items():
+        with direct(server) as client:
+            client.hset(f"ping:meta:{{{channel}}}", "s", str(top))
+            stream = f"ping:stream:{{{channel}}}"
+            kept = cast("list[Any]", client.xrange(stream, max=f"{top}-0"))
+            client.delete(stream)
+            for entry_id, fields in kept:
+                client.xadd(stream, fields, id=entry_id)
+    server.kill()
+    await until(lambda: not broker.healthy)
+    server.restart()
 
 
 async def test_a_cancelled_call_does_not_shift_the_answers_of_others(broker: RedisBroker):
