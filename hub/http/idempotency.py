@@ -40,28 +40,63 @@ class Answer(msgspec.Struct, Generic[Body], frozen=True):
     location: str | None = None
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """An answer as it is stored: byte for byte what the first request got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    is_replayed: bool = False
+
+
 async def once(
     request: Request[Any, Any, Any],
     key: str | None,
     effect: Callable[[Tx], Awaitable[Answer[Body]]],
 ) -> Response[Body]:
     """Run `effect` and answer it; with a key, at most once for the same request."""
-    if key is not None and not _is_valid(key):
+    if key is not None and not is_valid(key):
         raise DomainError("idempotency.key_invalid")
+    request_hash = b"" if key is None else await _hash(request)
     async with writing(request) as tx:
-        if key is not None and (stored := await _claim(tx, key, await _hash(request))):
-            return cast("Response[Body]", stored)
-        answer = await effect(tx)
-        body = msgspec.json.encode(answer.body)
-        headers = {"Location": answer.location} if answer.location else {}
-        if key is not None:
-            await queries.store_answer.run(
-                tx, key, answer.status, msgspec.json.encode(headers), body
-            )
-    return cast("Response[Body]", _response(answer.status, headers, body))
+        outcome = await run_once(tx, key, request_hash, effect)
+    headers = dict(outcome.headers)
+    if outcome.is_replayed:
+        headers[_REPLAYED_HEADER] = "true"
+    response = Response(
+        outcome.body, status_code=outcome.status, headers=headers, media_type="application/json"
+    )
+    return cast("Response[Body]", response)
 
 
-async def _claim(tx: Tx, key: str, request_hash: bytes) -> Response[bytes] | None:
+async def run_once(
+    tx: Tx,
+    key: str | None,
+    request_hash: bytes,
+    effect: Callable[[Tx], Awaitable[Answer[Any]]],
+) -> Outcome:
+    """Run `effect` in the transaction and store its answer, or return the stored one."""
+    if key is not None and (stored := await _claim(tx, key, request_hash)):
+        return stored
+    answer = await effect(tx)
+    body = msgspec.json.encode(answer.body)
+    headers = {"Location": answer.location} if answer.location else {}
+    if key is not None:
+        await queries.store_answer.run(tx, key, answer.status, msgspec.json.encode(headers), body)
+    return Outcome(answer.status, headers, body)
+
+
+def hash_of(operation: str, body: bytes) -> bytes:
+    """Return what tells requests under one key apart."""
+    return hashlib.sha256(f"{operation}\n".encode() + body).digest()
+
+
+def is_valid(key: str) -> bool:
+    """Say whether a key is 1 to 255 visible ASCII characters."""
+    return 1 <= len(key) <= _KEY_MAX_CHARS and all("!" <= char <= "~" for char in key)
+
+
+async def _claim(tx: Tx, key: str, request_hash: bytes) -> Outcome | None:
     if await queries.claim_key.first(tx, key, request_hash):
         return None
     stored = await queries.read_answer.first(tx, key)
@@ -72,18 +107,8 @@ async def _claim(tx: Tx, key: str, request_hash: bytes) -> Response[bytes] | Non
     if stored.response_status is None or stored.response_headers is None:
         raise DomainError("idempotency.in_flight", retry_after_seconds=1)
     headers = msgspec.json.decode(stored.response_headers, type=dict[str, str])
-    headers[_REPLAYED_HEADER] = "true"
-    return _response(stored.response_status, headers, stored.response_body or b"")
+    return Outcome(stored.response_status, headers, stored.response_body or b"", is_replayed=True)
 
 
 async def _hash(request: Request[Any, Any, Any]) -> bytes:
-    text = f"{request.method} {request.scope['path']}\n".encode()
-    return hashlib.sha256(text + await request.body()).digest()
-
-
-def _response(status: int, headers: dict[str, str], body: bytes) -> Response[bytes]:
-    return Response(body, status_code=status, headers=headers, media_type="application/json")
-
-
-def _is_valid(key: str) -> bool:
-    return 1 <= len(key) <= _KEY_MAX_CHARS and all("!" <= char <= "~" for char in key)
+    return hash_of(f"{request.method} {request.scope['path']}", await request.body())

@@ -78,7 +78,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     """Answer any exception; the unexpected is logged by place, never by content."""
     refusal = translate(error)
     if refusal.code == "server.internal":
-        _log_unexpected(error)
+        log_unexpected(error)
     docs_url = f"{request.app.state.docs_url}#{refusal.code}"
     headers: dict[str, str] = {}
     if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
@@ -163,7 +163,8 @@ def _field_error(item: dict[str, Any]) -> dict[str, str]:
     return {"source": source or "query", "field": field or "$", "message": message}
 
 
-def _log_unexpected(error: BaseException) -> None:
+def log_unexpected(error: BaseException) -> None:
+    """Log what should not have happened."""
     # The message of a foreign exception may quote a row, so only its type and place are logged.
     place = traceback.format_tb(error.__traceback__)
     log.get("http").error(
