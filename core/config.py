@@ -118,6 +118,7 @@ class Realtime(Section, frozen=True, kw_only=True):
     max_channels_per_client: Positive = 128
     max_channel_length: Positive = 255
     recovery_max_publications: Positive = 300
+    websocket_deflate: bool = False
 
 
 class Ingest(Section, frozen=True, kw_only=True):

@@ -46,6 +46,11 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_head:
             super().on_header(name, value)
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # It and its parser hold each other: thousands of upgraded ones would pile up as garbage.
+        self.parser = cast("Any", None)
+
     def on_headers_complete(self) -> None:
         self._head_is_here()
         super().on_headers_complete()

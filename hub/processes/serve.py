@@ -16,9 +16,9 @@ from core.errors import ConfigError
 from hub.app import create_app, drain
 from hub.http import wire
 from hub.http.deps import require_settings
+from hub.realtime.carriers.fast_websocket import FastWebSocket
 
 _BACKLOG: Final = 2048
-_WEBSOCKET_PING_SECONDS: Final = 20.0
 _log = log.get("serve")
 
 
@@ -32,11 +32,7 @@ def run(settings: config.Settings) -> None:
             app,
             loop="uvloop",
             http=wire.bounded(settings.server.max_body_bytes),
-            ws="websockets-sansio",
-            ws_max_size=settings.realtime.max_message_bytes,
-            ws_per_message_deflate=False,
-            ws_ping_interval=_WEBSOCKET_PING_SECONDS,
-            ws_ping_timeout=_WEBSOCKET_PING_SECONDS,
+            ws=FastWebSocket,
             lifespan="on",
             log_config=None,
             access_log=False,

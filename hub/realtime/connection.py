@@ -100,7 +100,7 @@ class Connection:
             self._outlet.write(message)
 
     def overflow(self) -> None:
-        """The client does not read what it is sent."""
+        """The client does not read what it is sent: its outlet gave it up."""
         # Later, because a fan-out may be walking through the subscribers right now.
         asyncio.get_running_loop().call_soon(self.close, codes.CLOSE_SLOW)
 

@@ -95,7 +95,7 @@ class Hub:
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
         )
         connection = Connection(self, session, framing, outlet)
-        outlet.on_overflow = connection.overflow
+        outlet.attach(connection)
         self.connections.add(connection)
         self._empty.clear()
         self.timers.add(connection)

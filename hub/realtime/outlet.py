@@ -22,16 +22,33 @@ class Direct(Protocol):
     deflated: bool
     """Whether compressed frames were agreed upon."""
 
-    def send(self, frames: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Write frames, or what is left of them, after all that was sent before."""
+        ...
+
+
+class Owner(Protocol):
+    """The connection, as far as its carrier knows it."""
+
+    def feed(self, frame: str | bytes) -> bool:
+        """Take a frame; False asks for no more before the outlet's `resume_reading`."""
+        ...
+
+    def lost(self) -> None:
+        """Be told that the transport is gone."""
+        ...
+
+    def overflow(self) -> None:
+        """Be told, once, that the client does not read and gets nothing more."""
         ...
 
 
 class Outlet(Protocol):
     """Writes the messages of one connection in order."""
 
-    on_overflow: Callable[[], None]
-    """Called once when the client is given up; set by the connection, may be called late."""
+    def attach(self, connection: Owner) -> None:
+        """Learn whose messages these are, before anything is written."""
+        ...
 
     @property
     def waiting_bytes(self) -> int:
@@ -76,12 +93,16 @@ class Queue:
         self.closing: codes.Disconnect | None = None
         """Set when the transport is to end once `take` returns None."""
         self.waiting_bytes = 0
-        self.on_overflow: Callable[[], None] = wake
+        self._connection: Owner | None = None
         self._framing = framing
         self._max_bytes = max_bytes
         self._wake = wake
         self._waiting: list[bytes] = []
         self._full = False
+
+    def attach(self, connection: Owner) -> None:
+        """See the port."""
+        self._connection = connection
 
     def write(self, *messages: bytes) -> None:
         """Queue messages, or give the client up when too much waits."""
@@ -93,7 +114,8 @@ class Queue:
             self._full = True
             self._waiting.clear()
             self.waiting_bytes = 0
-            self.on_overflow()
+            if self._connection:
+                self._connection.overflow()
             return
         self._waiting += messages
         self.waiting_bytes = size

@@ -12,10 +12,13 @@ from urllib.parse import parse_qs
 from core import log
 from hub.realtime import codes
 from hub.realtime.carriers import origin
+from hub.realtime.carriers.direct_outlet import DirectOutlet
+from hub.realtime.carriers.fast_websocket import detachable
 from hub.realtime.hub import Hub
 from hub.realtime.outlet import Queue
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.protocol.protobuf_framing import PROTOBUF
 
 Scope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
@@ -23,8 +26,7 @@ Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-JSON_SUBPROTOCOL: Final = "centrifuge-json"
-PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
+_SUBPROTOCOLS: Final = {f"centrifuge-{framing.name}": framing for framing in (JSON, PROTOBUF)}
 # How long a client that does not read may delay its own close frame.
 _CLOSE_SECONDS: Final = 3.0
 
@@ -90,11 +92,9 @@ class _Carrier:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 return
+            # Text or binary makes no difference to the original either.
             text = message.get("text")
-            if text is None:
-                self._connection.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
-            else:
-                await self._connection.receive(text)
+            await self._connection.receive(message["bytes"] if text is None else text)
 
     async def _write(self) -> None:
         try:
@@ -102,7 +102,7 @@ class _Carrier:
                 await self._something.wait()
                 self._something.clear()
                 while frame := self._outlet.take():
-                    await self._send({"type": "websocket.send", "text": frame.decode()})
+                    await self._send({"type": "websocket.send", **self._payload(frame)})
                 if closing := self._outlet.closing:
                     await self._send(
                         {
@@ -115,6 +115,9 @@ class _Carrier:
         except (OSError, RuntimeError):
             # The socket went away while we wrote; the reader learns it from its own message.
             return
+
+    def _payload(self, frame: bytes) -> AsgiMessage:
+        return {"bytes": frame} if self._connection.framing.is_binary else {"text": frame.decode()}
 
     def _wake(self) -> None:
         self._something.set()
@@ -129,22 +132,33 @@ class _Carrier:
 
 
 async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    offered: list[str] = scope.get("subprotocols") or []
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    wants_protobuf = (
-        PROTOBUF_SUBPROTOCOL in offered
-        or "protobuf" in query.get("format", [])
-        or "protobuf" in query.get("cf_protocol", [])
-    )
-    subprotocol = next(
-        (name for name in (JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL) if name in offered), None
-    )
+    framing, subprotocol = _choose_framing(scope)
+    socket = detachable(scope)
+    if socket is not None:
+        outlet = DirectOutlet(socket, framing)
+        if socket.detach(
+            outlet,
+            subprotocol=subprotocol,
+            max_message_bytes=hub.settings.max_message_bytes,
+            max_waiting_bytes=hub.settings.buffer_max_bytes,
+            may_deflate=hub.settings.websocket_deflate,
+        ):
+            hub.open(outlet, framing)
+        return
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
-    # Only JSON is spoken here so far; a Protobuf client is told so in a way it understands.
-    refusal = codes.CLOSE_INAPPROPRIATE_PROTOCOL if wants_protobuf else None
-    if hub.draining:  # since the handshake began
-        refusal = codes.CLOSE_SHUTDOWN
-    await _Carrier(hub, JSON, receive, send).run(refusal)
+    # The hub may have begun to drain since the handshake did.
+    await _Carrier(hub, framing, receive, send).run(codes.CLOSE_SHUTDOWN if hub.draining else None)
+
+
+def _choose_framing(scope: Scope) -> tuple[Framing, str | None]:
+    """Return the format and the subprotocol to confirm; the client's order decides."""
+    offered: list[str] = scope.get("subprotocols") or []
+    subprotocol = next((name for name in offered if name in _SUBPROTOCOLS), None)
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    asked = (*query.get("format", []), *query.get("cf_protocol", []))
+    if PROTOBUF.name in asked:
+        return PROTOBUF, subprotocol
+    return (_SUBPROTOCOLS[subprotocol] if subprotocol else JSON), subprotocol
 
 
 async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:

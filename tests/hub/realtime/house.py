@@ -5,15 +5,16 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import uvicorn
 import websockets
 
 from core import config
-from hub.realtime.carriers.asgi_websocket import websocket_endpoint
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
+from hub.realtime.carriers.asgi_websocket import websocket_endpoint
+from hub.realtime.carriers.fast_websocket import FastWebSocket
 from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
@@ -56,6 +57,9 @@ async def authorize(claims: ConnectClaims, channel: str) -> bool:
     return not channel.endswith(":secret") or claims.user == "ann"
 
 
+Carrier = Literal["fast", "portable"]
+
+
 class House:
     """A served hub: its address, its parts, and how to stop and start it at the same port."""
 
@@ -64,7 +68,9 @@ class House:
         make_broker: Callable[[], Broker],
         settings: config.Realtime,
         allowed_origins: tuple[str, ...],
+        carrier: Carrier,
     ) -> None:
+        self._carrier = carrier
         self._make_broker = make_broker
         self._settings = settings
         self._allowed_origins = allowed_origins
@@ -83,7 +89,8 @@ class House:
             port=self.port,
             log_level="critical",
             lifespan="off",
-            ws="websockets-sansio",
+            loop="uvloop",
+            ws=FastWebSocket if self._carrier == "fast" else "websockets-sansio",
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )
@@ -120,8 +127,9 @@ async def open_house(
     make_broker: Callable[[], Broker],
     settings: config.Realtime | None = None,
     allowed_origins: tuple[str, ...] = (),
+    carrier: Carrier = "fast",
 ) -> AsyncGenerator[House]:
-    house = House(make_broker, settings or config.Realtime(), allowed_origins)
+    house = House(make_broker, settings or config.Realtime(), allowed_origins, carrier)
     await house.start()
     try:
         yield house

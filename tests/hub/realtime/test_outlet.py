@@ -11,13 +11,19 @@ class Client:
     def __init__(self) -> None:
         self.overflows = self.wakes = 0
         self.queue = Queue(JSON, 100, self._wake)
-        self.queue.on_overflow = self._overflow
+        self.queue.attach(self)
 
     def _wake(self) -> None:
         self.wakes += 1
 
-    def _overflow(self) -> None:
+    def overflow(self) -> None:
         self.overflows += 1
+
+    def feed(self, frame: str | bytes) -> bool:
+        raise AssertionError(frame)
+
+    def lost(self) -> None:
+        raise AssertionError
 
 
 def test_what_waits_shares_frames_of_sixteen_messages():

@@ -1,4 +1,4 @@
-"""The portable carrier on a real server, spoken to frame by frame."""
+"""Both websocket carriers on a real server, spoken to frame by frame."""
 
 import asyncio
 import json
@@ -7,18 +7,24 @@ from collections.abc import AsyncGenerator
 import httpx
 import pytest
 import websockets
+from websockets.frames import Opcode
 
 from core import config
 from hub.realtime.broker_memory import MemoryBroker
-from tests.hub.realtime.house import House, Socket, open_house, socket, until
+from tests.hub.realtime.house import Carrier, House, Socket, open_house, socket, until
 
 ORIGIN = "https://app.example"
 
 
+@pytest.fixture(params=["fast", "portable"])
+def carrier(request: pytest.FixtureRequest) -> Carrier:
+    return request.param
+
+
 @pytest.fixture
-async def house() -> AsyncGenerator[House]:
+async def house(carrier: Carrier) -> AsyncGenerator[House]:
     settings = config.Realtime(max_message_bytes=10_000, buffer_max_bytes=100_000)
-    async with open_house(MemoryBroker, settings, (ORIGIN,)) as house:
+    async with open_house(MemoryBroker, settings, (ORIGIN,), carrier) as house:
         yield house
 
 
@@ -72,7 +78,7 @@ async def test_a_publisher_sees_its_publication_before_the_reply(house: House):
         ("{}", 3501, "bad request"),
         ('{"id":2,"connect":{"token":"ann"}}', 3501, "bad request"),
         ('{"id":2,"unheard":{}}', 3501, "bad request"),
-        (b"\x00", 3506, "inappropriate protocol"),
+        (b"\x00", 3501, "bad request"),
         ('{"id":2,"rpc":{"data":"' + "x" * 10_000 + '"}}', 1009, "message too big"),
     ],
 )
@@ -234,13 +240,33 @@ async def test_pages_of_other_origins_are_refused_before_the_handshake(
     await until(lambda: not house.hub.connections)
 
 
-async def test_the_json_subprotocol_is_confirmed_and_protobuf_refused_in_words(house: House):
-    async with websockets.connect(house.url, subprotocols=["centrifuge-json"]) as connection:  # pyright: ignore[reportArgumentType]
-        assert connection.subprotocol == "centrifuge-json"
-    async with websockets.connect(house.url, subprotocols=["centrifuge-protobuf"]) as connection:  # pyright: ignore[reportArgumentType]
-        assert await Socket(connection).closed() == (3506, "inappropriate protocol")
-    async with websockets.connect(house.url + "?format=protobuf") as connection:
-        assert await Socket(connection).closed() == (3506, "inappropriate protocol")
+@pytest.mark.parametrize(
+    ("offered", "query", "confirmed", "opcode"),
+    [
+        (["centrifuge-json"], "", "centrifuge-json", Opcode.TEXT),
+        (["centrifuge-protobuf", "centrifuge-json"], "", "centrifuge-protobuf", Opcode.BINARY),
+        (["other"], "", None, Opcode.TEXT),
+        ([], "?format=protobuf", None, Opcode.BINARY),
+        ([], "?cf_protocol=protobuf", None, Opcode.BINARY),
+        (["centrifuge-json"], "?format=protobuf", "centrifuge-json", Opcode.BINARY),
+    ],
+)
+async def test_the_subprotocol_and_the_query_choose_the_format(
+    house: House, offered: list[str], query: str, confirmed: str | None, opcode: Opcode
+):
+    connect = {
+        Opcode.TEXT: '{"id":1,"connect":{"token":"ann"}}',
+        Opcode.BINARY: bytes.fromhex("09 0801 2205 0a03") + b"ann",
+    }
+    async with websockets.connect(
+        house.url + query,
+        subprotocols=offered or None,  # pyright: ignore[reportArgumentType]
+    ) as connection:
+        assert connection.subprotocol == confirmed
+        await connection.send(connect[opcode])
+        answer = await asyncio.wait_for(connection.recv(), 5)
+        assert isinstance(answer, bytes) == (opcode is Opcode.BINARY)
+        assert (answer.encode() if isinstance(answer, str) else answer).count(b"taps:ann") == 1
 
 
 async def test_plain_http_is_told_to_upgrade(house: House):

@@ -1,0 +1,250 @@
+"""An open websocket on a transport: what arrives goes to a listener, what is sent keeps its order.
+
+While the kernel takes everything, frames are written straight to the descriptor and nothing is kept
+here. The transport's first refusal makes the socket slow: then frames wait here, in order and
+bounded, until the transport is empty again.
+"""
+
+import asyncio
+from enum import Enum, auto
+from typing import Any, Final, Protocol, cast
+
+from hub.realtime.websocket import frames
+from hub.realtime.websocket.frames import Failure, FrameReader, Message
+
+# How long a peer that does not read, or does not answer a close frame, may keep the socket.
+CLOSE_SECONDS: Final = 3.0
+_CHUNK_BYTES: Final = 65_536
+
+
+class Listener(Protocol):
+    """Who is told what a socket's peer does."""
+
+    def on_message(self, message: Message) -> bool:
+        """Take a message; False asks for no more before `resume_reading`."""
+        ...
+
+    def on_pong(self) -> None:
+        """A ping was answered."""
+        ...
+
+    def on_overflow(self) -> None:
+        """The peer does not read and gets nothing more: close the socket, but not right now."""
+        ...
+
+    def on_lost(self) -> None:
+        """The socket is gone."""
+        ...
+
+
+class _State(Enum):
+    OPEN = auto()
+    FULL = auto()
+    """Given up: everything that waited was dropped, only a close frame will follow."""
+    CLOSING = auto()
+    """Our close frame is on its way."""
+    ENDED = auto()
+
+
+class Socket(asyncio.Protocol):
+    """One connection of the event loop that speaks websocket once it is `open`."""
+
+    __slots__ = (
+        "_close_timer",
+        "_is_paused",
+        "_listener",
+        "_max_waiting_bytes",
+        "_reader",
+        "_state",
+        "_waiting",
+        "deflated",
+        "descriptor",
+        "transport",
+        "waiting_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+        self.deflated = False
+        self.waiting_bytes = 0
+        self.transport = cast("asyncio.Transport", None)  # until connection_made
+        self._waiting: list[bytes] | None = None
+        """None while the peer keeps up."""
+        self._is_paused = False
+        self._max_waiting_bytes = 0
+        self._state = _State.ENDED
+        self._reader: FrameReader | None = None
+        self._listener: Listener | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    def open(self, listener: Listener, reader: FrameReader, max_waiting_bytes: int) -> None:
+        """Begin to read and write frames; the handshake's answer was written already."""
+        self._listener = listener
+        self._reader = reader
+        self._max_waiting_bytes = max_waiting_bytes
+        self._state = _State.OPEN
+        if self._is_paused or self.transport.get_write_buffer_size():
+            self._waiting = []
+        else:
+            self.descriptor = _descriptor(self.transport)
+
+    def send(self, data: bytes) -> None:
+        """Write whole frames, or the rest of some, after all that was sent before."""
+        if self._state is not _State.OPEN:
+            return
+        waiting = self._waiting
+        if waiting is None:
+            self.transport.write(data)
+        elif waiting and self.waiting_bytes + len(data) > self._max_waiting_bytes:
+            self._state = _State.FULL
+            self._drop_waiting()
+            if self._listener:
+                self._listener.on_overflow()
+        else:
+            waiting.append(data)
+            self.waiting_bytes += len(data)
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life; its answer is `on_pong`."""
+        self.send(frames.encode(frames.PING, b""))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send a close frame after everything else and wait for the peer's, but not for ever."""
+        if self._state not in (_State.OPEN, _State.FULL):
+            return
+        self.descriptor = -1
+        self._state = _State.CLOSING
+        frame = frames.encode_close(code, reason)
+        if self._waiting:
+            self._waiting.append(frame)
+        else:
+            self.transport.write(frame)
+        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._give_up)
+
+    def resume_reading(self) -> None:
+        """Deliver messages again."""
+        if self._state is not _State.ENDED:
+            self.transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        # Every byte that the kernel does not take at once is announced by pause_writing.
+        self.transport.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            return
+        for event in self._reader.feed(data):
+            if isinstance(event, Failure):
+                self._fail(event)
+            else:
+                self._receive(event)
+
+    def eof_received(self) -> bool | None:
+        # A peer that stops sending has left: the transport closes after what waits in it.
+        self._end()
+        return None
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        self.descriptor = -1
+        if self._waiting is None:
+            self._waiting = []
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        while self._waiting and not self._is_paused:
+            self.transport.write(self._take_chunk())
+        if self._is_paused or self._waiting is None:
+            return
+        self._waiting = None
+        if self._state is _State.OPEN:
+            self.descriptor = _descriptor(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        # Before the loop closes the descriptor, whose number may then be somebody else's.
+        self.descriptor = -1
+        self._state = _State.ENDED
+        self._drop_waiting()
+        self._reader = None
+        if self._close_timer:
+            self._close_timer.cancel()
+            self._close_timer = None
+        listener, self._listener = self._listener, None
+        if listener:
+            listener.on_lost()
+
+    def _receive(self, message: Message) -> None:
+        match message.opcode:
+            case frames.PING:
+                self.send(frames.encode(frames.PONG, message.payload))
+            case frames.PONG:
+                if self._listener:
+                    self._listener.on_pong()
+            case frames.CLOSE:
+                self._answer_close(message.payload)
+            # What comes after our close frame concerns nobody.
+            case _ if self._state is _State.OPEN and self._listener:
+                if not self._listener.on_message(message):
+                    self.transport.pause_reading()
+            case _:
+                pass
+
+    def _answer_close(self, payload: bytes) -> None:
+        if self._state is _State.CLOSING:
+            last = self._waiting[-1:] if self._waiting else []
+            self._drop_waiting()  # the peer reads no more of it
+            self.transport.writelines(last)
+        else:
+            self._drop_waiting()
+            self.close(*frames.parse_close(payload))
+        self._end()
+
+    def _fail(self, failure: Failure) -> None:
+        self._drop_waiting()
+        self.close(failure.code, failure.reason)
+        # Ending only our half lets the peer read why, even while it is still sending.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self._end()
+
+    def _take_chunk(self) -> bytes:
+        waiting = self._waiting or []
+        count = size = 0
+        for data in waiting:
+            if count and size + len(data) > _CHUNK_BYTES:
+                break
+            count += 1
+            size += len(data)
+        chunk = b"".join(waiting[:count])
+        del waiting[:count]
+        self.waiting_bytes = max(0, self.waiting_bytes - size)
+        return chunk
+
+    def _drop_waiting(self) -> None:
+        if self._waiting:
+            self._waiting.clear()
+        self.waiting_bytes = 0
+
+    def _end(self) -> None:
+        """Close the transport once it has written what it holds."""
+        self.descriptor = -1
+        self._drop_waiting()
+        self._state = _State.ENDED
+        self.transport.close()
+        if self._close_timer is None:
+            self._close_timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._close_timer = None
+        self.transport.abort()
+
+
+def _descriptor(transport: asyncio.BaseTransport) -> int:
+    """Return the number of a plain socket, -1 where bytes have to pass through the transport."""
+    socket: Any = transport.get_extra_info("socket")
+    if transport.get_extra_info("ssl_object") is not None or socket is None:
+        return -1
+    return socket.fileno()
