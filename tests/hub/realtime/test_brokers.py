@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from msgspec import Raw
 
 from core import config
 from hub.realtime.broker import (
@@ -12,9 +13,11 @@ from hub.realtime.broker import (
     Publication,
     PublishRequest,
     StreamPosition,
+    latest,
 )
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.protocol.messages import ClientInfo
 from tests.hub.realtime.house import until
 
 KEPT = HistoryOptions(size=5, ttl_seconds=60)
@@ -26,8 +29,20 @@ class Inbox:
     def __init__(self) -> None:
         self.received: list[tuple[str, Publication, str]] = []
 
+        self.told: list[tuple[str, str, ClientInfo]] = []
+        self.batches = 0
+
     def put(self, channel: str, publication: Publication, epoch: str) -> None:
         self.received.append((channel, publication, epoch))
+
+    def join(self, channel: str, info: ClientInfo) -> None:
+        self.told.append(("join", channel, info))
+
+    def leave(self, channel: str, info: ClientInfo) -> None:
+        self.told.append(("leave", channel, info))
+
+    def end_batch(self) -> None:
+        self.batches += 1
 
     @property
     def offsets(self) -> list[int]:
@@ -49,7 +64,9 @@ async def broker(request: pytest.FixtureRequest, inbox: Inbox) -> AsyncGenerator
                 key_prefix=request.getfixturevalue("redis_prefix"),
             )
         )
-    await broker.start(inbox.put)
+    await broker.start(
+        inbox.put, on_join=inbox.join, on_leave=inbox.leave, on_batch_end=inbox.end_batch
+    )
     yield broker
     await broker.close()
 
@@ -156,6 +173,15 @@ async def test_the_same_key_publishes_once(broker: Broker, inbox: Inbox):
     assert inbox.offsets == [1, 2, 3]
 
 
+async def test_keys_are_forgotten_with_their_stream(broker: Broker):
+    first = await broker.publish(note(1, key="event-1"))
+    await broker.remove_history("room:a")
+    await broker.publish(note(2))
+    again = await broker.publish(note(1, key="event-1"))
+    assert (first.offset, again.offset) == (1, 2)
+    assert again.epoch != first.epoch
+
+
 async def test_keys_belong_to_their_channel(broker: Broker):
     await broker.publish(note(1, "room:a", key="event-1"))
     assert (await broker.publish(note(1, "room:b", key="event-1"))).offset == 1
@@ -196,6 +222,93 @@ async def test_data_that_is_no_json_is_refused_and_nothing_is_stored(broker: Bro
     with pytest.raises(ValueError, match="must be JSON"):
         await broker.publish(PublishRequest(channel="room:a", data=data, history=KEPT))
     assert (await broker.history("room:a")).top.offset == 0
+
+
+async def test_tags_and_time_follow_the_data(broker: Broker, inbox: Inbox):
+    await broker.subscribe("room:a")
+    await broker.publish(note(1, tags={"kind": "x\ny"}, time_ms=7, info=b'{"user":"u"}'))
+    await until(lambda: inbox.received)
+    expected = b'{"data":{"n":1},"info":{"user":"u"},"tags":{"kind":"x\\ny"},"time":7}'
+    assert inbox.received[0][1] == Publication(expected, 1)
+    assert (await broker.history("room:a")).publications == [inbox.received[0][1]]
+
+
+async def test_bytes_of_any_kind_are_kept_as_base64(broker: Broker, inbox: Inbox):
+    await broker.subscribe("room:a")
+    request = PublishRequest(channel="room:a", data=b"\x00\xff\n{", binary=True, history=KEPT)
+    await broker.publish(request)
+    await until(lambda: inbox.received)
+    assert inbox.received[0][1] == Publication(b'{"b64data":"AP8Kew=="}', 1)
+
+
+async def test_what_is_not_newer_than_the_newest_version_is_not_published(
+    broker: Broker, inbox: Inbox
+):
+    await broker.subscribe("room:a")
+    top = await broker.publish(note(1, version=5))
+    for version in (1, 4, 5):
+        assert await broker.publish(note(9, version=version)) == top
+    assert (await broker.publish(note(2, version=6))).offset == 2
+    # An empty version epoch is compared with every other, another one begins anew.
+    assert (await broker.publish(note(3, version=1, version_epoch="e"))).offset == 3
+    assert (await broker.publish(note(9, version=1, version_epoch="e"))).offset == 3
+    assert (await broker.publish(note(9, version=1))).offset == 3
+    assert (await broker.publish(note(4))).offset == 4
+    await until(lambda: len(inbox.received) == 4)
+    assert [item[1].payload for item in inbox.received] == [
+        b'{"data":{"n":%d}}' % number for number in range(1, 5)
+    ]
+
+
+async def test_versions_use_all_of_64_bits(broker: Broker):
+    top = 2**64 - 1
+    assert (await broker.publish(note(1, version=top - 1))).offset == 1
+    assert (await broker.publish(note(2, version=top))).offset == 2
+    assert (await broker.publish(note(9, version=top - 1))).offset == 2
+    assert (await broker.publish(note(9, version=99))).offset == 2
+
+
+async def test_versions_mean_nothing_without_history(broker: Broker, inbox: Inbox):
+    await broker.subscribe("plain:a")
+    for _ in range(2):
+        await broker.publish(PublishRequest(channel="plain:a", data=b"1", version=3))
+    await until(lambda: len(inbox.received) == 2)
+
+
+async def test_a_version_that_was_refused_does_not_use_up_its_key(broker: Broker):
+    await broker.publish(note(1, version=5))
+    assert (await broker.publish(note(9, key="k", version=3))).offset == 1
+    assert (await broker.publish(note(2, key="k", version=6))).offset == 2
+    assert (await broker.publish(note(9, key="k", version=7))).offset == 2
+
+
+async def test_joins_and_leaves_are_told_in_order_and_not_kept(broker: Broker, inbox: Inbox):
+    await broker.subscribe("room:a")
+    ann = ClientInfo("änn", "c1", conn_info=Raw(b'{"a":1}'))
+    bob = ClientInfo("bob", "c2", chan_info=Raw(b"\x00:\xff"))
+    await broker.publish_join("room:a", ann)
+    await broker.publish_join("room:b", bob)
+    await broker.publish_leave("room:a", bob)
+    await until(lambda: len(inbox.told) == 2)
+    assert inbox.told == [("join", "room:a", ann), ("leave", "room:a", bob)]
+    assert inbox.received == []
+    assert (await broker.history("room:a")).top.offset == 0
+
+
+async def test_the_end_of_each_batch_is_told(broker: Broker, inbox: Inbox):
+    await broker.subscribe("room:a")
+    await broker.publish_many([note(number) for number in range(100)])
+    await until(lambda: len(inbox.received) == 100)
+    # One read of the network brings many.
+    assert 1 <= inbox.batches < 20
+
+
+async def test_the_latest_publication_is_that_of_a_cache(broker: Broker):
+    assert (await latest(broker, "room:a")).publications == []
+    await fill(broker, 7)
+    found = await latest(broker, "room:a")
+    assert [item.offset for item in found.publications] == [7]
+    assert found.top.offset == 7
 
 
 async def test_a_healthy_broker_says_so(broker: Broker):
