@@ -13,6 +13,7 @@ from joserfc.jwk import OctKey
 from core import config
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.carriers.asgi_websocket import websocket_endpoint
+from hub.realtime.carriers.fast_websocket import FastWebSocket
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
@@ -46,8 +47,7 @@ async def main(settings: dict[str, Any], port: str) -> None:
             websocket_endpoint(hub),
             port=int(port),
             loop="uvloop",
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
+            ws=FastWebSocket,
             lifespan="off",
             log_level="warning",
         )
