@@ -7,6 +7,8 @@ that breaks the protocol.
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from core import config
 from hub.realtime import codes, namespaces
 from hub.realtime.broker import StreamPosition
@@ -20,8 +22,10 @@ from hub.realtime.protocol.messages import (
     PublishRequest,
     SubscribeRequest,
 )
+from hub.realtime.protocol.tags_filter import InvalidFilterError, TagsFilter, compile_filter
 
 _FLAG_REJECT_UNRECOVERED: Final = 2
+_FOSSIL: Final = "fossil"
 
 Refusal = codes.Error | codes.Disconnect
 
@@ -46,11 +50,17 @@ def subscribe(  # noqa: PLR0911  # one per refusal
     namespace = namespaces.find(known, channel)
     if namespace is None:
         return codes.UNKNOWN_CHANNEL
-    if request.type or request.tf:
+    if request.type:
         return codes.NOT_AVAILABLE
     if namespace.personal and not namespaces.belongs_to(channel, user):
         return codes.PERMISSION_DENIED
-    return Join([_join_request(channel, namespace, request)])
+    try:
+        tags_filter = _tags_filter(request, namespace)
+    except InvalidFilterError:
+        return codes.BAD_REQUEST
+    join = _join_request(channel, namespace, request)
+    delta = request.delta == _FOSSIL and _FOSSIL in namespace.allowed_delta_types
+    return Join([replace(join, delta=delta, tags_filter=tags_filter)])
 
 
 def personal(
@@ -122,6 +132,15 @@ def _is_channel_name(channel: str, longest: int) -> bool:
         and channel.isprintable()
         and " " not in channel
     )
+
+
+def _tags_filter(request: SubscribeRequest, namespace: Namespace) -> TagsFilter | None:
+    if request.tf is None:
+        return None
+    # With deltas, what is filtered out would be missing below the next patch.
+    if request.delta or not namespace.allow_tags_filter:
+        raise InvalidFilterError("filters are not allowed here")
+    return compile_filter(request.tf)
 
 
 def _join_request(channel: str, namespace: Namespace, request: SubscribeRequest) -> JoinRequest:

@@ -6,6 +6,7 @@ from hub.realtime.broker import History, StreamPosition
 from hub.realtime.codes import Disconnect, Error
 from hub.realtime.namespaces import Namespace
 from hub.realtime.protocol.messages import SubscribeResult
+from hub.realtime.protocol.tags_filter import TagsFilter
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -34,6 +35,8 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     ask: bool = False
     since: StreamPosition | None = None
     reject_unrecovered: bool = False
+    delta: bool = False
+    tags_filter: TagsFilter | None = None
 
 
 class Join(msgspec.Struct, frozen=True):

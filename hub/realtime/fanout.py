@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from hub.realtime import codes, metrics
+from hub.realtime import codes, deltas, metrics
 from hub.realtime.broker import Publication, StreamPosition
+from hub.realtime.deltas import Change
 from hub.realtime.outlet import Direct
 from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import BinaryDataError
@@ -47,12 +48,20 @@ class Fanout:
         if channel.joining:
             for joining in channel.joining.values():
                 joining.buffered.append(publication)
+        change: Change | None = None
+        first: list[tuple[Audience, list[Subscriber]]] = []
         # A copy: a client that is closed because it cannot be given this leaves at once.
         for audience in tuple(channel.audiences.values()):
+            if audience.encoding.delta:
+                change = change or deltas.change(channel.last, publication)
+                if not audience.encoding.patched:
+                    first.append((audience, list(audience)))
             try:
-                self._spread(channel, audience, publication)
+                self._spread(channel, audience, publication, change)
             except BinaryDataError:
                 self._refuse(channel, audience)
+        if change:
+            self._move_on(channel, change, first)
         return Arrival.DELIVERED
 
     def invalidate(self, channel: Channel, position: StreamPosition | None) -> list[Subscriber]:
@@ -64,6 +73,7 @@ class Fanout:
         for joining in channel.joining.values():
             joining.broken = True
         channel.position = position
+        channel.last = None
         return lost
 
     def flush(self) -> None:
@@ -84,9 +94,15 @@ class Fanout:
         for socket, data in frames.items():
             _write((socket,), data)
 
-    def _spread(self, channel: Channel, audience: Audience, publication: Publication) -> None:
+    def _spread(
+        self,
+        channel: Channel,
+        audience: Audience,
+        publication: Publication,
+        change: Change | None,
+    ) -> None:
         encoding = audience.encoding
-        message = encoding.framing.publication_push(audience.prefix, publication)
+        message = _encode(audience, publication, change)
         for subscriber in audience.queued:
             subscriber.write(message)
         if audience.direct:
@@ -118,12 +134,40 @@ class Fanout:
                 del channel.ahead[subscriber]
                 audience.enter(subscriber, ahead.tags_filter)
 
+    def _move_on(
+        self, channel: Channel, change: Change, first: list[tuple[Audience, list[Subscriber]]]
+    ) -> None:
+        """Give patches from now on to those who got their first publication, whole."""
+        if first:
+            # What is pending here was made for those who are here now.
+            self.flush()
+        for audience, subscribers in first:
+            patched = channel.audience(audience.encoding._replace(patched=True))
+            for subscriber in subscribers:
+                if audience.leave(subscriber):
+                    patched.enter(subscriber, None)
+        channel.last = change.whole
+        channel.drop_empty_audiences()
+
     def _refuse(self, channel: Channel, audience: Audience) -> None:
         """Close those whose format cannot carry the publication."""
         self.flush()
         waiting = [item for item, ahead in channel.ahead.items() if ahead.audience is audience]
         for subscriber in (*audience, *waiting):
             subscriber.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
+
+
+def _encode(audience: Audience, publication: Publication, change: Change | None) -> bytes:
+    encoding = audience.encoding
+    if change is None or not encoding.delta:
+        return encoding.framing.publication_push(audience.prefix, publication)
+    patch = change.patch if encoding.patched else None
+    return encoding.framing.publication_push(
+        audience.prefix,
+        publication,
+        data=change.whole if patch is None else patch,
+        delta=patch is not None,
+    )
 
 
 def _take(audience: Audience) -> bytes:

@@ -8,10 +8,17 @@ import asyncio
 from typing import Final
 
 from core import log
-from hub.realtime import codes, metrics, recovery
-from hub.realtime.broker import Broker, BrokerUnavailableError, History, StreamPosition
+from hub.realtime import codes, deltas, metrics, recovery
+from hub.realtime.broker import (
+    Broker,
+    BrokerUnavailableError,
+    History,
+    Publication,
+    StreamPosition,
+)
 from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
+from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.registry import Channel, Encoding, Joining, Registry, Subscriber
@@ -124,25 +131,40 @@ class Joiner:
         merged: recovery.Merged | None,
     ) -> Joined:
         framing = subscriber.framing
-        encoding = Encoding(framing)
+        encoding = Encoding(framing, delta=request.delta)
+        tags_filter = request.tags_filter
+        result = _result(request, merged.top if merged else None)
         if merged is None:
-            late = channel.joining[subscriber].buffered
-            self._registry.settle(channel, subscriber, 0, encoding=encoding)
-            return Joined(SubscribeResult(), _pushes(channel, framing, late))
-        result = _result(request, merged.top)
+            late = _pushes(channel, framing, request, channel.joining[subscriber].buffered)
+            self._registry.settle(
+                channel, subscriber, 0, encoding=encoding, tags_filter=tags_filter
+            )
+            return Joined(result, late)
         if request.since is not None:
             metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
             if merged.recovered:
-                metrics.RECOVERED_PUBLICATIONS.observe(len(merged.publications))
+                wanted = _wanted(request, merged.publications)
+                metrics.RECOVERED_PUBLICATIONS.observe(len(wanted))
                 result.recovered = True
                 result.offset = request.since.offset
-                result.publications = [framing.publication(item) for item in merged.publications]
+                result.publications = (
+                    deltas.recovered(framing, wanted)
+                    if request.delta
+                    else [framing.publication(item) for item in wanted]
+                )
             elif request.reject_unrecovered:
                 raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
+        late = _pushes(channel, framing, request, merged.late)
         if channel.position is None:
             channel.position = merged.position
-        self._registry.settle(channel, subscriber, merged.position.offset, encoding=encoding)
-        return Joined(result, _pushes(channel, framing, merged.late))
+        self._registry.settle(
+            channel,
+            subscriber,
+            merged.position.offset,
+            encoding=encoding,
+            tags_filter=tags_filter,
+        )
+        return Joined(result, late)
 
 
 def _merge(
@@ -157,11 +179,23 @@ def _merge(
     return merged
 
 
+def _wanted(request: JoinRequest, publications: list[Publication]) -> list[Publication]:
+    wants = request.tags_filter
+    if wants is None:
+        return publications
+    return [item for item in publications if wants(payload.decode(item.payload).tags)]
+
+
 def _pushes(
-    channel: Channel, framing: Framing, publications: list[recovery.Publication]
+    channel: Channel, framing: Framing, request: JoinRequest, publications: list[Publication]
 ) -> list[bytes]:
     prefix = framing.push_prefix(channel.name)
-    return [framing.publication_push(prefix, item) for item in publications]
+    return [
+        framing.publication_push(
+            prefix, item, data=deltas.change(None, item).whole if request.delta else None
+        )
+        for item in _wanted(request, publications)
+    ]
 
 
 def _failed(task: asyncio.Task[None]) -> bool:
@@ -172,8 +206,9 @@ def _failed(task: asyncio.Task[None]) -> bool:
 def _result(request: JoinRequest, top: StreamPosition | None) -> SubscribeResult:
     """Return what every reply to a subscription says about its channel."""
     if top is None:
-        return SubscribeResult()
+        return SubscribeResult(delta=request.delta)
     return SubscribeResult(
+        delta=request.delta,
         recoverable=request.namespace.force_recovery,
         positioned=request.namespace.force_positioning or request.namespace.force_recovery,
         epoch=top.epoch,

@@ -7,7 +7,7 @@ the channel's position, so one comparison per publication checks the position of
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,9 +17,7 @@ from hub.realtime.broker import Publication, StreamPosition
 from hub.realtime.namespaces import Namespace
 from hub.realtime.outlet import Direct
 from hub.realtime.protocol.framing import Framing
-
-TagsFilter = Callable[[Mapping[str, str]], bool]
-"""Says by a publication's tags whether a subscriber wants it."""
+from hub.realtime.protocol.tags_filter import TagsFilter
 
 
 class Subscriber(Protocol):
@@ -53,6 +51,8 @@ class Encoding(NamedTuple):
 
     framing: Framing
     delta: bool = False
+    patched: bool = False
+    """With deltas: everybody has the publication before. The first one is sent whole."""
     deflated: bool = False
 
 
@@ -125,6 +125,7 @@ class Channel:
         "audiences",
         "dropped_offset",
         "joining",
+        "last",
         "name",
         "namespace",
         "opening",
@@ -140,6 +141,8 @@ class Channel:
         self.audiences: dict[Encoding, Audience] = {}
         self.ahead: dict[Subscriber, Ahead] = {}
         self.joining: dict[Subscriber, Joining] = {}
+        self.last: bytes | None = None
+        """The data of the newest publication, while somebody gets patches against it."""
         self.opening: asyncio.Task[None] | None = None
         """The broker subscription of this process, shared by all who join."""
         self.resync: asyncio.Task[None] | None = None
@@ -160,12 +163,21 @@ class Channel:
         for audience in self.audiences.values():
             yield from audience
 
+    def audience(self, encoding: Encoding) -> Audience:
+        """Return the audience of an encoding, a new one if there is none."""
+        audience = self.audiences.get(encoding)
+        if audience is None:
+            audience = self.audiences[encoding] = Audience(self.name, encoding)
+        return audience
+
     def drop_empty_audiences(self) -> None:
         """Forget encodings that nobody uses or waits for."""
         awaited = [item.audience for item in self.ahead.values()]
         for encoding, audience in list(self.audiences.items()):
             if audience.is_empty and audience not in awaited:
                 del self.audiences[encoding]
+        if not any(encoding.patched for encoding in self.audiences):
+            self.last = None
 
 
 class Registry:
@@ -197,9 +209,7 @@ class Registry:
         del channel.joining[subscriber]
         if subscriber.direct and subscriber.direct.deflated and not tags_filter:
             encoding = encoding._replace(deflated=True)
-        audience = channel.audiences.get(encoding)
-        if audience is None:
-            audience = channel.audiences[encoding] = Audience(channel.name, encoding)
+        audience = channel.audience(encoding)
         if channel.position is not None and offset > channel.position.offset:
             channel.ahead[subscriber] = Ahead(offset, audience, tags_filter)
         else:
