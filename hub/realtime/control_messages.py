@@ -114,5 +114,50 @@ class DescribeNode(msgspec.Struct, frozen=True, tag="describe_node"):
     """Ask for the numbers of this moment; answered by `NodeInfo`."""
 
 
-Question = ListChannels | Emulate | DescribeNode
-Answer = ChannelList | EmulateResult | NodeInfo
+class DescribeUser(msgspec.Struct, frozen=True, tag="describe_user"):
+    """Ask for the connections of a user and what was refused to them."""
+
+    user: str
+
+
+class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
+    """One subscription; `position` is how far it has come, None while it is being made."""
+
+    channel: str
+    by_server: bool
+    position: StreamPosition | None = None
+
+
+class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
+    """One open connection."""
+
+    client: str
+    transport: str
+    format: str
+    connected_at_ms: int
+    """Unix time."""
+    waiting_bytes: int
+    """What the client has yet to read."""
+    subscriptions: tuple[SubscriptionState, ...]
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A command answered by an error, or a connection closed by the server (method "")."""
+
+    at: int
+    """Unix seconds."""
+    method: str
+    channel: str
+    code: int
+    reason: str
+
+
+class UserState(msgspec.Struct, frozen=True, tag="user_state"):
+    """What one process knows of a user; refusals the oldest first."""
+
+    connections: tuple[ConnectionState, ...]
+    refusals: tuple[Refusal, ...]
+
+
+Question = ListChannels | Emulate | DescribeNode | DescribeUser
+Answer = ChannelList | EmulateResult | NodeInfo | UserState

@@ -1,0 +1,108 @@
+"""The server API over a hub's parts in memory, called as an HTTP server would call it."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from hub.realtime.broker import Broker
+from hub.realtime.broker_memory import MemoryBroker
+from hub.realtime.control import Control
+from hub.realtime.control_messages import (
+    Answer,
+    AnyOrder,
+    ChannelList,
+    ListChannels,
+    NodeInfo,
+    Question,
+)
+from hub.realtime.namespaces import Namespace
+from hub.realtime.operations import Procedure
+from hub.realtime.presence import MemoryPresence
+from hub.realtime.server_api.endpoint import server_api_endpoint
+
+KEY = "a-key"
+MAX_BODY_BYTES = 10_000
+KEPT = Namespace(history_size=100, history_ttl_seconds=600, presence=True)
+NAMESPACES = {
+    "room": KEPT,
+    "plain": Namespace(),
+    "bytes": Namespace(publication_data_format="binary"),
+    "object": Namespace(publication_data_format="json_object"),
+}
+
+
+class Node:
+    """One process as its control sees it: remembers orders, answers questions."""
+
+    def __init__(self, uid: str, channels: dict[str, int] | None = None) -> None:
+        self.uid = uid
+        self.orders: list[AnyOrder] = []
+        self.channels = channels or {}
+
+    def on_order(self, order: AnyOrder) -> None:
+        self.orders.append(order)
+
+    def on_orders_lost(self) -> None:
+        raise AssertionError("no order can be lost here")
+
+    async def on_question(self, question: Question) -> Answer:
+        if isinstance(question, ListChannels):
+            return ChannelList(self.channels)
+        return self.describe()
+
+    def describe(self) -> NodeInfo:
+        return NodeInfo(uid=self.uid, name="here", version="1", num_clients=3, num_users=2)
+
+
+class Parts:
+    """What operations need of a hub."""
+
+    def __init__(self, broker: Broker, control: Control) -> None:
+        self.broker = broker
+        self.presence = MemoryPresence()
+        self.control = control
+        self.procedures: dict[str, Procedure] = {}
+
+    def namespace_of(self, channel: str) -> Namespace | None:
+        return NAMESPACES.get(channel.partition(":")[0])
+
+
+class Api:
+    """A client of the API, and what is behind it."""
+
+    def __init__(self, client: httpx.AsyncClient, parts: Parts, node: Node) -> None:
+        self.client = client
+        self.parts = parts
+        self.node = node
+
+    async def call(self, method: str, /, **request: Any) -> Any:
+        """Return the answer of one method, which always comes with status 200."""
+        answer = await self.client.post(f"/api/{method}", json=request)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        return answer.json()
+
+    async def stored(self, channel: str) -> list[Any]:
+        """Return the payloads of a stream."""
+        history = await self.parts.broker.history(channel)
+        return [json.loads(item.payload) for item in history.publications]
+
+
+@asynccontextmanager
+async def open_api(*keys: str, key: str = KEY) -> AsyncGenerator[Api]:
+    """Open the API with these keys (KEY when none is given), for a client that sends `key`."""
+    parts = Parts(MemoryBroker(), Control(MemoryBroker(), "node-1"))
+    node = Node("node-1", {"room:a": 2, "plain:b": 1})
+    await parts.broker.start()
+    await parts.control.start(node)
+    app = server_api_endpoint(parts, keys or (KEY,), MAX_BODY_BYTES)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),  # pyright: ignore[reportArgumentType]
+        base_url="http://hub",
+        headers={"X-API-Key": key},
+    ) as client:
+        yield Api(client, parts, node)
+    await parts.control.close()
+    await parts.broker.close()
