@@ -139,7 +139,7 @@ class RedisBroker:
     ) -> History:
         """Read the stream; see the port."""
         arguments: list[Argument] = [
-            2,
+            3,
             *self._stream_keys(channel),
             "" if since is None else str(since),
             limit,
@@ -157,22 +157,20 @@ class RedisBroker:
 
     async def remove_history(self, channel: str, *, epoch: str = "") -> None:
         """Forget the stream; see the port."""
-        await self.commands.run("remove_history", [[2, *self._stream_keys(channel), epoch]])
+        await self.commands.run("remove_history", [[3, *self._stream_keys(channel), epoch]])
 
-    def _stream_keys(self, channel: str) -> tuple[str, str]:
+    def _stream_keys(self, channel: str) -> tuple[str, str, str]:
         return (
             f"{self._prefix}:stream:{{{channel}}}",
             f"{self._prefix}:meta:{{{channel}}}",
+            f"{self._prefix}:keys:{{{channel}}}",
         )
 
     def _publish_arguments(self, request: PublishRequest) -> list[Argument]:
         key, history = request.idempotency_key, request.history
-        stream, meta = self._stream_keys(request.channel)
         return [
             4,
-            stream,
-            meta,
-            f"{self._prefix}:keys:{{{request.channel}}}",
+            *self._stream_keys(request.channel),
             f"{self._prefix}:result:{{{request.channel}}}:{key}",
             encode_payload(request),
             self._channel_prefix + request.channel.encode(),
@@ -217,7 +215,7 @@ class RedisBroker:
         for entry in self._subscriptions.channels:
             self._depart(entry)
         claims = [
-            [2, *self._stream_keys(channel), position.offset, position.epoch, run_id]
+            [3, *self._stream_keys(channel), position.offset, position.epoch, run_id]
             for channel, position in self._witnessed.items()
         ]
         ended = 0

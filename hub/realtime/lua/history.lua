@@ -1,5 +1,5 @@
 -- Reads the top and a range in one step. A channel without a stream gets an epoch here.
--- KEYS: stream, meta. ARGV: since offset ("" for none), limit (0: top only, <0: all), reverse (0/1),
+-- KEYS: stream, meta, keys. ARGV: since offset ("" for none), limit (0: top only, <0: all), reverse (0/1),
 -- meta ttl s, epoch for a new stream. Returns {top offset, epoch, {offset, payload, …}}.
 local limit, reverse = tonumber(ARGV[2]), ARGV[3] == "1"
 local meta = redis.call("HMGET", KEYS[2], "e", "s")
@@ -7,7 +7,7 @@ local epoch, top = meta[1], tonumber(meta[2] or "0")
 if not epoch then
   epoch, top = ARGV[5], 0
   redis.call("HSET", KEYS[2], "e", epoch)
-  redis.call("DEL", KEYS[1])
+  redis.call("DEL", KEYS[1], KEYS[3])
 end
 redis.call("EXPIRE", KEYS[2], ARGV[4])
 

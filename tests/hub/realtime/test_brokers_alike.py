@@ -135,7 +135,7 @@ async def actors(redis_url: str, redis_prefix: str) -> AsyncGenerator[tuple[Acto
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=st.lists(STEP, max_size=40))
 async def test_both_brokers_do_the_same(actors: tuple[Actor, Actor], steps: list[dict[str, Any]]):
@@ -146,7 +146,7 @@ async def test_both_brokers_do_the_same(actors: tuple[Actor, Actor], steps: list
     for number, step in enumerate(steps):
         assert await in_redis.do(step, number) == await memory.do(step, number), step
         # Delivery is immediate in memory, and asynchronous through Redis.
-        await until(lambda: len(in_redis.delivered) >= len(memory.delivered))
+        await until(lambda: len(in_redis.delivered) >= len(memory.delivered), seconds=1.0)
     assert in_redis.delivered == memory.delivered
     for actor in actors:
         await actor.end()
