@@ -44,7 +44,7 @@ class LossyBroker(MemoryBroker):
 
     async def start(self, on_publication=None, on_gap=None, **callbacks: Any) -> None:
         self.on_gap = on_gap
-        self._deliver = on_publication
+        self.deliver_late = on_publication
 
         def deliver(channel: str, publication: Publication, epoch: str) -> None:
             if not self.is_cut and on_publication:
@@ -231,7 +231,7 @@ async def test_one_whose_history_is_ahead_of_delivery_gets_nothing_twice(lossy: 
         assert [item["data"] for item in reply["subscribe"]["publications"]] == [1]
         lossy.broker.is_cut = False
         # The publication arrives late, as it does when pub/sub lags behind.
-        lossy.broker._deliver("room:a", Publication(b'{"data":1}', 1), epoch)
+        lossy.broker.deliver_late("room:a", Publication(b'{"data":1}', 1), epoch)
         await lossy.publish("room:a", 2)
         assert await numbers(other, 1) == [2]
         assert await numbers(client, 2) == [1, 2]
@@ -272,7 +272,7 @@ async def test_two_who_join_at_once_never_miss_what_only_one_of_them_read(lossy:
         held.set()
         reply = (await joining)["subscribe"]
         lossy.broker.is_cut = False
-        lossy.broker._deliver("room:a", Publication(b'{"data":1}', 1), reply["epoch"])
+        lossy.broker.deliver_late("room:a", Publication(b'{"data":1}', 1), reply["epoch"])
         await lossy.publish("room:a", 2)
         expected = [2] if reply.get("offset") == 1 else [1, 2]
         assert await numbers(first, len(expected)) == expected
