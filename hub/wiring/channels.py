@@ -20,10 +20,12 @@ _HISTORY_TTL_SECONDS: Final = 24 * 3600
 def _kept(*, personal: bool) -> Namespace:
     return Namespace(
         personal=personal,
+        ask=not personal,
         history_size=_HISTORY_SIZE,
         history_ttl_seconds=_HISTORY_TTL_SECONDS,
         force_recovery=True,
         force_positioning=True,
+        allow_history_for_subscriber=True,
     )
 
 

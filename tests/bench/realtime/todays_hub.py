@@ -35,7 +35,7 @@ async def main(settings: dict[str, Any], port: str) -> None:
         config.Realtime(),
         RedisBroker(config.Redis(url=redis["address"], key_prefix=redis["prefix"])),
         {
-            "feed": Namespace(force_recovery=True, force_positioning=True, **kept),
+            "feed": Namespace(ask=True, force_recovery=True, force_positioning=True, **kept),
             "user": Namespace(personal=True, force_recovery=True, force_positioning=True, **kept),
         },
         verify,

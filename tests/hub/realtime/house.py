@@ -27,18 +27,26 @@ NAMESPACES = {
         history_ttl_seconds=KEPT.ttl_seconds,
         force_recovery=True,
         force_positioning=True,
+        allow_history_for_subscriber=True,
     ),
     "room": Namespace(
+        ask=True,
         history_size=KEPT.size,
         history_ttl_seconds=KEPT.ttl_seconds,
         force_recovery=True,
         force_positioning=True,
         allow_publish_for_subscriber=True,
+        allow_history_for_subscriber=True,
     ),
     "short": Namespace(
-        history_size=3, history_ttl_seconds=600, force_recovery=True, force_positioning=True
+        ask=True,
+        history_size=3,
+        history_ttl_seconds=600,
+        force_recovery=True,
+        force_positioning=True,
+        allow_history_for_subscriber=True,
     ),
-    "plain": Namespace(),
+    "plain": Namespace(ask=True),
 }
 
 

@@ -28,11 +28,13 @@ from hub.realtime.protocol.messages import SubscribeResult
 from hub.realtime.session import Session, SessionState
 
 KEPT = Namespace(
+    ask=True,
     history_size=9,
     history_ttl_seconds=9,
     force_recovery=True,
     force_positioning=True,
     allow_publish_for_subscriber=True,
+    allow_history_for_subscriber=True,
 )
 NAMESPACES = {
     "taps": Namespace(
@@ -41,6 +43,7 @@ NAMESPACES = {
         history_ttl_seconds=9,
         force_recovery=True,
         force_positioning=True,
+        allow_history_for_subscriber=True,
     ),
     "room": KEPT,
 }
