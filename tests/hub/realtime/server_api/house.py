@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 
 from hub.realtime.broker import Broker
 from hub.realtime.broker_memory import MemoryBroker
@@ -88,6 +89,20 @@ class Api:
         """Return the payloads of a stream."""
         history = await self.parts.broker.history(channel)
         return [json.loads(item.payload) for item in history.publications]
+
+
+@asynccontextmanager
+async def served(api: Api) -> AsyncGenerator[str]:
+    """Serve it on a port; yield the address that libraries are given."""
+    app = server_api_endpoint(api.parts, [KEY], MAX_BODY_BYTES)
+    settings = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")  # pyright: ignore[reportArgumentType]
+    settings.load()
+    server = uvicorn.Server(settings)
+    server.lifespan = settings.lifespan_class(settings)
+    await server.startup()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}/api"
+    await server.shutdown()
 
 
 @asynccontextmanager
