@@ -46,6 +46,15 @@ NAMESPACES = {
         force_positioning=True,
         allow_history_for_subscriber=True,
     ),
+    "stocks": Namespace(
+        ask=True,
+        history_size=KEPT.size,
+        history_ttl_seconds=KEPT.ttl_seconds,
+        force_recovery=True,
+        allowed_delta_types=("fossil",),
+        allow_tags_filter=True,
+        allow_publish_for_subscriber=True,
+    ),
     "plain": Namespace(ask=True),
 }
 
