@@ -52,10 +52,9 @@ class Running:
         """Connect so many clients: all to one channel, or each to one of its own."""
         load = self.prepare(connections, personal=personal)
         load.ask(f"open {connections} {_PARALLEL_OPENS}")
-        time.sleep(_SETTLE_SECONDS)  # some servers subscribe at Redis after they have answered
         return load
 
-    def prepare(self, most: int, *, personal: bool = False) -> Load:
+    def prepare(self, most: int, *, personal: bool = False, receive_buffer: int = 0) -> Load:
         """Start a load that may open up to `most` connections."""
         self._count += 1
         folder = self._place.folder / f"load-{self._count}"
@@ -66,9 +65,12 @@ class Running:
             server_port=self._place.port,
             redis_port=self._place.redis_port,
             channels=most if personal else 1,
+            receive_buffer=receive_buffer,
             tokens=[self.server.token(number, personal) for number in range(most)],
         )
-        return self._stack.enter_context(Load(self._load_program, plan, machine.LOAD_CORE))
+        return self._stack.enter_context(
+            Load(self.name, self._load_program, plan, machine.LOAD_CORE)
+        )
 
     def close(self) -> None:
         """End the loads."""
@@ -79,6 +81,11 @@ class Running:
         before = machine.cpu_seconds(self.pid)
         work()
         return machine.cpu_seconds(self.pid) - before
+
+
+def settle() -> None:
+    """Let servers end what they have begun: some subscribe at Redis after they have answered."""
+    time.sleep(_SETTLE_SECONDS)
 
 
 @contextlib.contextmanager

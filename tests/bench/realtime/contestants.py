@@ -18,6 +18,7 @@ _HERE: Final = Path(__file__).parent
 INSTALLED: Final = _HERE.parents[2] / ".venv-bench"
 """Where `make bench-peers` puts the peers' packages."""
 _NGINX_MODULES: Final = Path("/usr/lib/nginx/modules")
+_NEEDED: Final = 2  # the floor and we
 _NOT_INSTALLED: Final = "not installed: make bench-peers"
 
 
@@ -36,9 +37,13 @@ def everybody(folder: Path) -> list[Server]:
     ]
 
 
-def present(folder: Path) -> list[Server]:
-    """Return who can run here; say why the others cannot."""
-    servers = everybody(folder)
+def present(folder: Path, wanted: list[str] | None = None) -> list[Server]:
+    """Return who can run here and is wanted; say why the others cannot."""
+    servers = [
+        server
+        for number, server in enumerate(everybody(folder))
+        if number < _NEEDED or wanted is None or any(part in server.name for part in wanted)
+    ]
     for server in servers:
         if reason := server.missing():
             print(f"skipped: {server.name}: {reason}")

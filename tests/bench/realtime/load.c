@@ -270,6 +270,7 @@ static void command(void) {
     } else if (!strncmp(line, "drop", 4)) {
         parallel = second;
         dropped = first, drop_next = reopened = 0, drop_active = 1;
+        forget_latencies();
         drop_started_at = now_us();
         for (int i = 0; i < dropped; i++) {
             close(connections[i].fd);
@@ -314,8 +315,8 @@ static void advance(void) {
         while (opening < parallel && drop_next < dropped)
             start(&connections[drop_next++]);
         if (reopened == dropped) {
-            printf("{\"reopened\":%d,\"seconds\":%.6f,\"retries\":%d,\"errors\":%lu}\n", reopened,
-                   (now - drop_started_at) / 1e6, retries, errors);
+            printf("{\"reopened\":%d,\"seconds\":%.6f,\"retries\":%d,\"errors\":%lu,%s}\n", reopened,
+                   (now - drop_started_at) / 1e6, retries, errors, latencies());
             drop_active = 0;
         }
     }

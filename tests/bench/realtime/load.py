@@ -50,7 +50,14 @@ def compiled(name: str, folder: Path) -> Path:
 
 
 def write_plan(
-    plan: Plan, folder: Path, *, server_port: int, redis_port: int, channels: int, tokens: list[str]
+    plan: Plan,
+    folder: Path,
+    *,
+    server_port: int,
+    redis_port: int,
+    channels: int,
+    tokens: list[str],
+    receive_buffer: int = 0,
 ) -> Path:
     """Write a plan as load.c reads it."""
     (folder / "publication").write_bytes(plan.publication)
@@ -59,6 +66,7 @@ def write_plan(
         f"server_port {server_port}",
         f"publish_port {server_port if plan.publishes_by_http else redis_port}",
         f"channels {channels}",
+        f"receive_buffer {receive_buffer}",
         f"publication {folder / 'publication'}",
         f"tokens {folder / 'tokens'}",
         f"request GET {plan.request} HTTP/1.1",
@@ -83,7 +91,8 @@ class LostError(Exception):
 class Load:
     """A running load generator; `ask` raises LostError unless every delivery was counted."""
 
-    def __init__(self, program: Path, plan: Path, core: int) -> None:
+    def __init__(self, name: str, program: Path, plan: Path, core: int) -> None:
+        self._name = name
         self._process = subprocess.Popen(
             [str(program), str(plan)],
             stdin=subprocess.PIPE,
@@ -97,8 +106,13 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self.close()
+
+    def close(self) -> None:
+        """Reset all connections."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
 
     def ask(self, command: str) -> dict[str, Any]:
         """Give a command and wait for its figures."""
@@ -115,8 +129,8 @@ class Load:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise LostError("the load generator gave up")
+            raise LostError(f"{self._name}: the load generator gave up")
         figures = json.loads(line)
         if figures.get("errors") or figures.get("missing"):
-            raise LostError(line.strip())
+            raise LostError(f"{self._name}: {line.strip()}")
         return figures

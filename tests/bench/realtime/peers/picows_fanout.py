@@ -1,12 +1,11 @@
-"""picows with a Redis subscriber read by hiredis: PORT REDIS_PORT."""
+"""picows with a Redis subscriber: PORT REDIS_PORT."""
 
-import asyncio
 import sys
 from collections import defaultdict
 
-import hiredis
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from redis_reader import listen
 
 subscribers: dict[bytes, set[WSTransport]] = defaultdict(set)
 
@@ -32,35 +31,21 @@ class Client(WSListener):
         subscribers[self.channel].discard(transport)
 
 
-class Redis(asyncio.Protocol):
-    """Sends what Redis says to those who subscribed."""
-
-    def __init__(self) -> None:
-        self.reader = hiredis.Reader()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Subscribe to everything."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(b"PSUBSCRIBE *\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        """Deliver what is complete."""
-        self.reader.feed(data)
-        while (message := self.reader.gets()) is not False:
-            if message[0] == b"pmessage":
-                for transport in subscribers[message[2]]:
-                    transport.send(WSMsgType.TEXT, message[3])
-
-
 def accept(request: WSUpgradeRequest) -> Client:
     """Take any connection."""
     return Client(request.path[1:])
 
 
+def deliver(channel: bytes, message: bytes) -> None:
+    """Send a message to those who subscribed."""
+    for transport in subscribers[channel]:
+        transport.send(WSMsgType.TEXT, message)
+
+
 async def main(port: int, redis_port: int) -> None:
     """Serve for ever."""
     server = await ws_create_server(accept, "127.0.0.1", port)
-    await asyncio.get_running_loop().create_connection(Redis, "127.0.0.1", redis_port)
+    await listen(redis_port, deliver)
     await server.serve_forever()
 
 

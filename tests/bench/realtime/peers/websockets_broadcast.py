@@ -1,11 +1,10 @@
 """websockets with broadcast() and a Redis subscriber: PORT REDIS_PORT."""
 
-import asyncio
 import sys
 from collections import defaultdict
 
 import uvloop
-from redis.asyncio import Redis
+from redis_reader import listen
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 subscribers: dict[str, set[ServerConnection]] = defaultdict(set)
@@ -22,19 +21,16 @@ async def subscribe(connection: ServerConnection) -> None:
         subscribers[channel].discard(connection)
 
 
-async def deliver(redis_port: int) -> None:
-    """Send what Redis says to those who subscribed."""
-    async with Redis(port=redis_port).pubsub() as pubsub:
-        await pubsub.psubscribe("*")
-        async for message in pubsub.listen():
-            if message["type"] == "pmessage":
-                broadcast(subscribers[message["channel"].decode()], message["data"].decode())
+def deliver(channel: bytes, message: bytes) -> None:
+    """Send a message to those who subscribed."""
+    broadcast(subscribers[channel.decode()], message.decode())
 
 
 async def main(port: int, redis_port: int) -> None:
     """Serve for ever."""
-    async with serve(subscribe, "127.0.0.1", port):
-        await asyncio.create_task(deliver(redis_port))
+    async with serve(subscribe, "127.0.0.1", port) as server:
+        await listen(redis_port, deliver)
+        await server.serve_forever()
 
 
 if __name__ == "__main__":
