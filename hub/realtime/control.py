@@ -82,6 +82,12 @@ class _Pending(msgspec.Struct):
     answers: dict[str, Answer]
     complete: asyncio.Event
 
+    def leave_out(self, nodes: set[str]) -> None:
+        """Wait no longer for these."""
+        self.waiting -= nodes
+        if not self.waiting:
+            self.complete.set()
+
 
 class _Peer(msgspec.Struct):
     info: NodeInfo
@@ -156,20 +162,25 @@ class Control:
         asked = {node_id} if node_id else {self.node_id, *self._peers}
         pending = _Pending(set(asked), {}, asyncio.Event())
         self._pending[number] = pending
+        unreachable: set[str] = set()
         try:
             if self.node_id in asked:
                 self._spawn(self._answer(self.node_id, _Asked(number, question)))
             others = asked - {self.node_id}
             target = f"node:{node_id}" if node_id else _EVERYBODY
             async with asyncio.timeout(timeout_seconds):
-                if others:
-                    await self._tell(target, _Asked(number, question))
+                if others and not await self._try_to_tell(target, _Asked(number, question)):
+                    unreachable = others
+                    pending.leave_out(others)
                 await pending.complete.wait()
-        except (TimeoutError, BrokerUnavailableError):
-            _logger.warning("control_survey_incomplete", missing=sorted(pending.waiting))
+        except TimeoutError:
+            pass
         finally:
             del self._pending[number]
-        return Survey(pending.answers, tuple(sorted(pending.waiting)))
+        missing = tuple(sorted(pending.waiting | unreachable))
+        if missing:
+            _logger.warning("control_survey_incomplete", missing=missing)
+        return Survey(pending.answers, missing)
 
     async def _enter(self) -> None:
         for channel in (control_orders.CHANNEL, _EVERYBODY, f"node:{self.node_id}"):
@@ -263,21 +274,18 @@ class Control:
         if pending is None:
             return
         pending.answers[sender] = answer
-        pending.waiting.discard(sender)
-        if not pending.waiting:
-            pending.complete.set()
+        pending.leave_out({sender})
 
     def _lose_orders(self) -> None:
         if self._handler:
             self._handler.on_orders_lost()
 
-    async def _tell(self, channel: str, body: NodeInfo | _Asked | _Answered | _Farewell) -> None:
+    async def _try_to_tell(
+        self, channel: str, body: NodeInfo | _Asked | _Answered | _Farewell
+    ) -> bool:
         data = msgspec.json.encode(_Envelope(self.node_id, body))
-        await self._broker.publish(PublishRequest(channel=channel, data=data))
-
-    async def _try_to_tell(self, channel: str, body: NodeInfo | _Answered | _Farewell) -> bool:
         try:
-            await self._tell(channel, body)
+            await self._broker.publish(PublishRequest(channel=channel, data=data))
         except BrokerUnavailableError:
             return False
         return True
