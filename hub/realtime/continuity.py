@@ -52,7 +52,7 @@ class Continuity:
             channel.dropped_offset = max(channel.dropped_offset, publication.offset)
             return
         arrival = self._fanout.deliver(channel, publication, epoch)
-        if arrival in (Arrival.GAP, Arrival.EPOCH_CHANGED):
+        if arrival is not Arrival.DELIVERED and arrival is not Arrival.DUPLICATE:
             self._start_resync(channel)
 
     def on_batch_end(self) -> None:

@@ -1,17 +1,11 @@
-"""From one publication to every subscriber: bytes made once, one write each, nothing awaited.
+"""From one publication to every subscriber: bytes made once per encoding, nothing awaited."""
 
-What comes in one read from the broker is collected and leaves in one write per socket. No timer is
-involved: an idle hub adds no latency, a loaded one batches by itself.
-"""
-
-import os
-from collections.abc import Iterable
 from enum import Enum, auto
 
-from hub.realtime import codes, deltas, metrics
+from hub.realtime import codes, deltas
 from hub.realtime.broker import Publication, StreamPosition
 from hub.realtime.deltas import Change
-from hub.realtime.outlet import Direct
+from hub.realtime.outbox import Outbox
 from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import BinaryDataError
 from hub.realtime.registry import Ahead, Audience, Channel, Subscriber
@@ -34,24 +28,24 @@ class Fanout:
     """
 
     def __init__(self) -> None:
-        self._unsent: list[Audience] = []
+        self._outbox = Outbox()
 
     def deliver(self, channel: Channel, publication: Publication, epoch: str) -> Arrival:
         """Hand a publication to all subscribers if it is the next one; otherwise say what it is."""
         offset = publication.offset
         channel.quiet = False
         if offset:
-            arrival = _compare(channel.position, offset, epoch)
-            if arrival is not Arrival.DELIVERED:
-                return arrival
+            position = channel.position
+            if position and (offset != position.offset + 1 or epoch != position.epoch):
+                return _explain(position, offset, epoch)
             channel.position = StreamPosition(offset, epoch)
         if channel.joining:
             for joining in channel.joining.values():
                 joining.buffered.append(publication)
         change: Change | None = None
         first: list[tuple[Audience, list[Subscriber]]] = []
-        # A copy: a client that is closed because it cannot be given this leaves at once.
-        for audience in tuple(channel.audiences.values()):
+        refused: list[Audience] = []
+        for audience in channel.audiences.values():
             if audience.encoding.delta:
                 change = change or deltas.change(channel.last, publication)
                 if not audience.encoding.patched:
@@ -59,7 +53,9 @@ class Fanout:
             try:
                 self._spread(channel, audience, publication, change)
             except BinaryDataError:
-                self._refuse(channel, audience)
+                refused.append(audience)
+        for audience in refused:
+            self._refuse(channel, audience)
         if change:
             self._move_on(channel, change, first)
         return Arrival.DELIVERED
@@ -78,21 +74,7 @@ class Fanout:
 
     def flush(self) -> None:
         """Write what was delivered to sockets that take frames directly."""
-        if not self._unsent:
-            return
-        unsent, self._unsent = self._unsent, []
-        if len(unsent) == 1:
-            (audience,) = unsent
-            _write(audience.direct.values(), _take(audience))
-            return
-        frames: dict[Direct, bytes] = {}
-        for audience in unsent:
-            data = _take(audience)
-            for socket in audience.direct.values():
-                earlier = frames.get(socket)
-                frames[socket] = data if earlier is None else earlier + data
-        for socket, data in frames.items():
-            _write((socket,), data)
+        self._outbox.flush()
 
     def _spread(
         self,
@@ -103,14 +85,11 @@ class Fanout:
     ) -> None:
         encoding = audience.encoding
         message = _encode(audience, publication, change)
+        if audience.direct:
+            frame = prepare(encoding.framing, (message,), deflated=encoding.deflated)
+            self._outbox.add(audience, frame)
         for subscriber in audience.queued:
             subscriber.write(message)
-        if audience.direct:
-            if not audience.pending:
-                self._unsent.append(audience)
-            audience.pending.append(
-                prepare(encoding.framing, (message,), deflated=encoding.deflated)
-            )
         if audience.filtered:
             tags = payload.decode(publication.payload).tags
             for subscriber, wants in audience.filtered.items():
@@ -170,35 +149,8 @@ def _encode(audience: Audience, publication: Publication, change: Change | None)
     )
 
 
-def _take(audience: Audience) -> bytes:
-    pending = audience.pending
-    data = pending[0] if len(pending) == 1 else b"".join(pending)
-    metrics.MESSAGES_SENT.inc(len(audience.direct) * len(pending))
-    metrics.MESSAGES_SENT_BYTES.inc(len(audience.direct) * len(data))
-    pending.clear()
-    return data
-
-
-def _write(sockets: Iterable[Direct], data: bytes) -> None:
-    """Write to each; the kernel's buffer has room unless a client does not read."""
-    size = len(data)
-    for socket in sockets:
-        descriptor = socket.descriptor
-        if descriptor < 0:
-            socket.send(data)
-            continue
-        try:
-            written = os.write(descriptor, data)
-        except OSError:
-            # A full buffer, or a socket that is gone: the transport finds out which.
-            written = 0
-        if written != size:
-            socket.send(data[written:])
-
-
-def _compare(position: StreamPosition | None, offset: int, epoch: str) -> Arrival:
-    if position is None or (offset == position.offset + 1 and epoch == position.epoch):
-        return Arrival.DELIVERED
+def _explain(position: StreamPosition, offset: int, epoch: str) -> Arrival:
+    """Say why a publication does not follow the position."""
     if epoch != position.epoch:
         return Arrival.EPOCH_CHANGED
     return Arrival.DUPLICATE if offset <= position.offset else Arrival.GAP

@@ -189,8 +189,6 @@ class RedisLink(asyncio.Protocol):
                     self._answer(reply)
         except hiredis.ProtocolError:
             self.abort()
-        if self._on_batch_end:
-            self._on_batch_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -4,6 +4,7 @@ A reader between messages holds nothing but its limits: most connections are idl
 """
 
 import codecs
+import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -45,6 +46,10 @@ _CLOSE_CODES: Final = frozenset(
 _FIRST_FREE: Final = 3000
 _LAST_FREE: Final = 4999
 _KNOWN: Final = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+
+_HEAD: Final = struct.Struct("!BB")
+_HEAD_16: Final = struct.Struct("!BBH")
+_HEAD_64: Final = struct.Struct("!BBQ")
 
 Inflate = Callable[[bytes, int], bytes | None]
 """`deflate.inflate`, where the client may compress."""
@@ -280,10 +285,10 @@ def parse_close(payload: bytes) -> tuple[int, str]:
 
 def _head(first: int, length: int) -> bytes:
     if length < _LENGTH_16:
-        return bytes((first, length))
+        return _HEAD.pack(first, length)
     if length <= _MAX_16:
-        return bytes((first, _LENGTH_16)) + length.to_bytes(2)
-    return bytes((first, _LENGTH_64)) + length.to_bytes(8)
+        return _HEAD_16.pack(first, _LENGTH_16, length)
+    return _HEAD_64.pack(first, _LENGTH_64, length)
 
 
 def _check_close(payload: bytes) -> None:
