@@ -106,8 +106,12 @@ class Keys(Section, frozen=True, kw_only=True):
 
 
 class Realtime(Section, frozen=True, kw_only=True):
-    """Limits and clocks of realtime connections (the defaults of Centrifugo)."""
+    """Limits and clocks of realtime connections (the defaults of Centrifugo).
 
+    `api_keys`: what opens POST /api to application servers, separated by commas; empty: nobody.
+    """
+
+    api_keys: Secret = ""
     ping_interval_seconds: PositiveFloat = 25.0
     pong_timeout_seconds: PositiveFloat = 8.0
     stale_close_seconds: PositiveFloat = 15.0

@@ -90,3 +90,16 @@ revoke_family = command(
     WHERE family_id = $1 AND revoked_at IS NULL AND user_id = app.user_id()
     """
 )
+
+# From the events, whose index by type and time makes it cheap; the row itself is one of many that
+# exchanges of refresh tokens have revoked.
+sessions_revoked_within = query(
+    UUID,
+    """
+    SELECT subject_id
+    FROM events
+    WHERE type = 'session.revoked' AND occurred_at > now() - make_interval(secs => $1)
+    ORDER BY occurred_at
+    """,
+    login="system",
+)

@@ -88,6 +88,11 @@ async def close_session(tx: Tx, family_id: UUID) -> None:
     await queries.revoke_family.run(tx, family_id)
 
 
+async def sessions_revoked_within(tx: Tx, *, seconds: float) -> list[UUID]:
+    """Return the sign-in sessions of all users that ended lately; a system transaction."""
+    return await queries.sessions_revoked_within.all(tx, seconds)
+
+
 async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
     """Return the actor's account with its profile and opened e-mail address."""
     account = await queries.find_me.first(tx)
