@@ -42,22 +42,7 @@ class Fanout:
         if channel.joining:
             for joining in channel.joining.values():
                 joining.buffered.append(publication)
-        change: Change | None = None
-        first: list[tuple[Audience, list[Subscriber]]] = []
-        refused: list[Audience] = []
-        for audience in channel.audiences.values():
-            if audience.encoding.delta:
-                change = change or deltas.change(channel.last, publication)
-                if not audience.encoding.patched:
-                    first.append((audience, list(audience)))
-            try:
-                self._spread(channel, audience, publication, change)
-            except BinaryDataError:
-                refused.append(audience)
-        for audience in refused:
-            self._refuse(channel, audience)
-        if change:
-            self._move_on(channel, change, first)
+        self._spread_all(channel, publication)
         return Arrival.DELIVERED
 
     def invalidate(self, channel: Channel, position: StreamPosition | None) -> list[Subscriber]:
@@ -75,6 +60,24 @@ class Fanout:
     def flush(self) -> None:
         """Write what was delivered to sockets that take frames directly."""
         self._outbox.flush()
+
+    def _spread_all(self, channel: Channel, publication: Publication) -> None:
+        change: Change | None = None
+        first: list[tuple[Audience, list[Subscriber]]] = []
+        refused: list[Audience] = []
+        for audience in channel.audiences.values():
+            if audience.encoding.delta:
+                change = change or deltas.change(channel.last, publication)
+                if not audience.encoding.patched:
+                    first.append((audience, list(audience)))
+            try:
+                self._spread(channel, audience, publication, change)
+            except BinaryDataError:
+                refused.append(audience)
+        for audience in refused:
+            self._refuse(channel, audience)
+        if change:
+            self._move_on(channel, change, first)
 
     def _spread(
         self,
