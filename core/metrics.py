@@ -6,6 +6,8 @@ never ids.
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest, start_http_server
 
+from core.errors import ConfigError
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -16,5 +18,12 @@ def render() -> bytes:
 
 def serve(port: int) -> None:
     """Answer GET /metrics on loopback from a thread, for processes that speak no HTTP."""
-    if port:
+    if not port:
+        return
+    try:
         start_http_server(port, addr="127.0.0.1")
+    except OSError as error:
+        raise ConfigError(
+            f"metrics.port: 127.0.0.1:{port} cannot be opened ({error.strerror}):"
+            " stop what uses it, or set another port"
+        ) from None

@@ -10,6 +10,7 @@ import sys
 from typing import Annotated, Final, NoReturn
 
 from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
 
 import core.log
 from core import config
@@ -54,9 +55,16 @@ app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the d
 
 
 @app.command(group=_PROCESSES)
-def serve() -> None:
-    """Serve REST, websocket and console."""
-    _run("serve")
+def serve(*, workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1) -> None:
+    """Serve REST, realtime and console.
+
+    Args:
+        workers: Processes that share the port; each serves its figures at `metrics.port` + 0, 1 …
+    """
+    if workers == 1:
+        _run("serve")
+    else:
+        _run("workers", workers)
 
 
 @app.command(group=_PROCESSES)
@@ -111,10 +119,10 @@ def openapi() -> None:
     print(json.dumps(document, indent=2))  # noqa: T201  # a command's output
 
 
-def _run(name: str) -> None:
+def _run(name: str, *arguments: object) -> None:
     settings = config.load()
     core.log.configure(settings.log.level, settings.log.style)
-    importlib.import_module(f"hub.processes.{name}").run(settings)
+    importlib.import_module(f"hub.processes.{name}").run(settings, *arguments)
 
 
 def main() -> NoReturn:

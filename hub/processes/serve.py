@@ -1,32 +1,42 @@
-"""`pinghub serve`: REST, websocket and console in one uvicorn process."""
+"""`pinghub serve`: REST, realtime and console in one uvicorn process."""
 
 import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType
-from typing import Final, cast
 
 import uvicorn
 from litestar import Litestar
 
 from core import config, log
-from core.errors import ConfigError
 from hub.app import create_app, drain
 from hub.http import wire
 from hub.http.deps import require_settings
+from hub.processes.listener import listen
 from hub.realtime.carriers.fast_websocket import FastWebSocket
 
-_BACKLOG: Final = 2048
 _log = log.get("serve")
 
 
 def run(settings: config.Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
     require_settings(settings)
+    listener = listen(settings.server.host, settings.server.port)
+    address = listener.getsockname()
+    serve(
+        settings,
+        listener,
+        lambda: _log.info("process_ready", host=address[0], port=address[1]),
+    )
+
+
+def serve(
+    settings: config.Settings, listener: socket.socket, say_ready: Callable[[], None]
+) -> None:
+    """Serve what comes in by the listener; `say_ready` is called when it is looked after."""
     app = create_app(settings)
-    listener = _listen(settings.server.host, settings.server.port)
     server = _Server(
         uvicorn.Config(
             app,
@@ -43,35 +53,29 @@ def run(settings: config.Settings) -> None:
         ),
         app,
         settings.server.drain_seconds,
+        say_ready,
     )
     server.run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"server.port: {host}:{port} cannot be opened ({error.strerror}):"
-            " stop what uses it, or set another port"
-        ) from None
-    listener.setblocking(False)
-    return listener
 
 
 class _Server(uvicorn.Server):
     """Uvicorn whose stop drains realtime connections first and ends with exit code 0."""
 
-    def __init__(self, config: uvicorn.Config, app: Litestar, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: Litestar,
+        drain_seconds: float,
+        say_ready: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._drain_seconds = drain_seconds
+        self._say_ready = say_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        address = cast("tuple[str, int]", (sockets or [])[0].getsockname())
-        _log.info("process_ready", host=address[0], port=address[1])
+        self._say_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # New clients go elsewhere while the connected ones are told to, each at its own moment:

@@ -38,18 +38,23 @@ class Unit:
     @property
     def delay(self) -> float:
         """How long to wait before the next start; doubles with each failure in a row."""
-        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (self.failures - 1))
+        return restart_delay_seconds(self.failures)
 
     def _fail(self, now: float) -> None:
         if self.state == "ready" and now > self._since + STABLE_SECONDS:
             self.failures = 0
-        # The exponent stays small for a child that fails for days.
-        self.failures = min(self.failures + 1, 16)
+        self.failures += 1
         self._enter("waiting", now)
 
     def _enter(self, state: State, now: float) -> None:
         self.state = state
         self._since = now
+
+
+def restart_delay_seconds(failures: int) -> float:
+    """Return how long to wait after so many failures in a row, at least one."""
+    # The exponent stays small for a child that fails for days.
+    return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (min(failures, 16) - 1))
 
 
 def stop_budgets(wanted_seconds: list[float], total_seconds: float) -> list[float]:

@@ -1,21 +1,15 @@
 """`pinghub serve` as a process: it starts without its services, serves, and stops in order."""
 
 import asyncio
-import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import websockets
-from msgspec import to_builtins
 from msgspec.structs import replace
 
 from core import config
@@ -23,71 +17,13 @@ from core.errors import ConfigError
 from hub.processes import serve as serve_process
 from tests.fixtures.app import with_server
 from tests.fixtures.ports import free_port
+from tests.fixtures.served import environment
 from tests.fixtures.waiting import wait_until
 
 
-class Served:
-    """A running `pinghub serve`."""
-
-    def __init__(self, settings: config.Settings, folder: Path) -> None:
-        self.port = settings.server.port
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "serve.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub.cli", "serve"],
-                env=os.environ | environment(settings, folder),
-                stderr=log,
-                stdout=log,
-            )
-
-    def lines(self) -> list[dict]:
-        text = self.log.read_text()
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-    def said(self, event: str) -> bool:
-        return any(line.get("event") == event for line in self.lines())
-
-    def wait_ready(self) -> None:
-        wait_until(lambda: self.said("process_ready") or self.process.poll() is not None, "start")
-        assert self.process.poll() is None, self.log.read_text()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(15)
-
-
-def environment(settings: config.Settings, folder: Path) -> dict[str, str]:
-    """Return the settings as `PINGHUB_SECTION__KEY`."""
-    variables = {"PINGHUB_HOME": str(folder), "PINGHUB_CONFIG": str(folder / "none.toml")}
-    plain = to_builtins(settings)
-    for section in ("server", "database", "redis", "auth", "keys", "realtime"):
-        for key, value in plain[section].items():
-            if value not in ("", (), [], None):
-                text = ",".join(value) if isinstance(value, (list, tuple)) else str(value)
-                variables[f"PINGHUB_{section.upper()}__{key.upper()}"] = text
-    return variables
-
-
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[config.Settings], Served]]:
-    started: list[Served] = []
-
-    def start(settings: config.Settings) -> Served:
-        started.append(Served(settings, tmp_path))
-        return started[-1]
-
-    yield start
-    for served in started:
-        if served.process.poll() is None:
-            served.process.kill()
-            served.process.wait()
-
-
-@pytest.fixture
-def settings(app_settings: config.Settings) -> config.Settings:
-    port = free_port()
-    return with_server(app_settings, port=port, public_url=f"http://127.0.0.1:{port}")
+def settings(served_settings: config.Settings) -> config.Settings:
+    return served_settings
 
 
 @pytest.mark.req("PRD-01")
