@@ -131,9 +131,11 @@ def _fill(message: ProtobufMessage, source: Message) -> None:
     message.SetInParent()  # a result without fields is a result, too
     for name in source.__struct_fields__:
         value: object = getattr(source, name)
+        if not value:
+            continue  # zero values are not sent
         match value:
-            case None:
-                pass
+            case str() | int():
+                setattr(message, name, value)
             case Message():
                 _fill(getattr(message, name), value)
             case Raw():
@@ -142,12 +144,10 @@ def _fill(message: ProtobufMessage, source: Message) -> None:
                 field = getattr(message, name)
                 for publication in cast("list[Raw]", value):
                     field.add().MergeFromString(bytes(publication))
-            case dict():
+            case _:
                 field = getattr(message, name)
                 for key, entry in cast("dict[str, Message]", value).items():
                     _fill(field[key], entry)
-            case _:
-                setattr(message, name, value)
 
 
 def _uvarint(data: bytes, place: int) -> tuple[int, int]:
