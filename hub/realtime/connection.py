@@ -77,8 +77,9 @@ class Connection:
     async def receive(self, frame: str | bytes) -> None:
         """Take a frame; returns when the session is ready for another."""
         if not self.feed(frame):
-            self._ready = asyncio.get_running_loop().create_future()
-            await self._ready
+            # Emulated frames may come side by side: all wait for the same moment.
+            self._ready = self._ready or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._ready)
 
     def feed(self, frame: str | bytes) -> bool:
         """Take a frame; False asks to send no more before the outlet's `resume_reading`."""

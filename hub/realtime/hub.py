@@ -27,6 +27,7 @@ Authorize = Callable[[ConnectClaims, str], Awaitable[bool]]
 """Asked for every channel that is not personal."""
 
 _FLUSH_SECONDS: Final = 1.0
+_SHORTEST_SLEEP_SECONDS: Final = 0.005
 
 _logger = log.get("realtime.hub")
 
@@ -46,7 +47,10 @@ class Hub:
         self.broker = broker
         self.verify_token = verify_token
         self.timers = Timers()
+        self.node_id = str(ids.new_id())
         self.connections: set[Connection] = set()
+        self.emulated: dict[str, Connection] = {}
+        """Connections that get their commands by `/emulation`, by their secret sessions."""
         self.draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -72,10 +76,14 @@ class Hub:
         self.draining = True
         leaving = list(self.connections)
         random.shuffle(leaving)
+        started_at = clock.monotonic_seconds()
         for number, connection in enumerate(leaving):
+            due_at = started_at + drain_seconds * number / len(leaving)
+            wait_seconds = due_at - clock.monotonic_seconds()
+            # A sleep is never shorter than the loop's clock: thousands would add up.
+            if wait_seconds > _SHORTEST_SLEEP_SECONDS:
+                await asyncio.sleep(wait_seconds)
             connection.close(codes.CLOSE_SHUTDOWN)
-            if drain_seconds and number + 1 < len(leaving):
-                await asyncio.sleep(drain_seconds / len(leaving))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._empty.wait()
@@ -84,8 +92,16 @@ class Hub:
         await self.broker.close()
         _logger.info("realtime_closed", connections=len(leaving))
 
-    def open(self, outlet: Outlet, framing: Framing, *, transport: str = "websocket") -> Connection:
-        """Begin a connection whose messages leave by the outlet."""
+    def open(
+        self,
+        outlet: Outlet,
+        framing: Framing,
+        *,
+        transport: str = "websocket",
+        emulated: bool = False,
+    ) -> Connection:
+        """Begin a connection whose messages leave by the outlet, and by it only if `emulated`."""
+        emulation = (ids.new_token(), self.node_id) if emulated else ("", "")
         session = Session(
             str(ids.new_id()),
             self.settings,
@@ -93,14 +109,25 @@ class Hub:
             framing,
             now=clock.monotonic_seconds(),
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
+            emulation=emulation,
         )
         connection = Connection(self, session, framing, outlet)
+        if emulated:
+            self.emulated[emulation[0]] = connection
         outlet.attach(connection)
         self.connections.add(connection)
         self._empty.clear()
         self.timers.add(connection)
         metrics.CONNECTIONS_ACCEPTED.labels(transport=transport).inc()
         return connection
+
+    async def emulate(self, session: str, frame: bytes) -> bool:
+        """Give a frame to a connection of this process; False when it has none of that session."""
+        connection = self.emulated.get(session)
+        if connection is None:
+            return False
+        await connection.receive(frame)
+        return True
 
     def forget(self, connection: Connection) -> None:
         """End all subscriptions of a connection that is closing or gone."""
@@ -112,6 +139,7 @@ class Hub:
     def gone(self, connection: Connection) -> None:
         """The carrier has let go of a connection."""
         self.connections.discard(connection)
+        self.emulated.pop(connection.session.emulation[0], None)
         if not self.connections:
             self._empty.set()
 

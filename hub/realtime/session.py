@@ -75,6 +75,7 @@ class Session:
         "_stale_at",
         "claims",
         "client_id",
+        "emulation",
         "state",
         "subscriptions",
     )
@@ -88,8 +89,11 @@ class Session:
         *,
         now: float,
         jitter: float = 1.0,
+        emulation: tuple[str, str] = ("", ""),
     ) -> None:
         self.client_id = client_id
+        self.emulation = emulation
+        """For a transport that only carries to the client: its secret session and this node."""
         self.state = SessionState.AWAITING_CONNECT
         self.claims: ConnectClaims | None = None
         self.subscriptions: dict[str, bool] = {}
@@ -219,6 +223,7 @@ class Session:
             ping=max(1, round(self._settings.ping_interval_seconds)),
             pong=True,
         )
+        result.session, result.node = self.emulation
         return self._answer(Reply(connect=result), late)
 
     def history_read(self, history: History) -> list[Effect]:
