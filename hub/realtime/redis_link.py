@@ -93,7 +93,6 @@ class RedisLink(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._check_due_at = 0.0
 
     @property
     def answers(self) -> bool:
@@ -211,22 +210,18 @@ class RedisLink(asyncio.Protocol):
     def _expect(self, future: "asyncio.Future[Reply]") -> None:
         self._waiting.append((clock.monotonic_seconds() + self._deadline_seconds, future))
         if self._watch is None:
-            self._check_later()
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
 
     def _check(self) -> None:
         self._watch = None
         if not self._waiting:
             return
-        now = clock.monotonic_seconds()
-        # A late check says that this process was busy, and answers may lie unread before it.
-        if self._waiting[0][0] < now and now - self._check_due_at < _WATCH_SECONDS:
+        is_late = self._waiting[0][0] < clock.monotonic_seconds()
+        # A pong waits behind all that was published before it: while that comes in, all is well.
+        if is_late and not (self._on_message and self.answers):
             self.abort()
         else:
-            self._check_later()
-
-    def _check_later(self) -> None:
-        self._check_due_at = clock.monotonic_seconds() + _WATCH_SECONDS
-        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
 
     def _listen(self, on_message: OnMessage) -> None:
         """Read in the mode of subscriptions; this is where every publication comes in."""
@@ -294,14 +289,12 @@ async def watch(link: RedisLink, on_pong: Callable[[float], None] | None = None)
     way or here delays everything else as much.
     """
     while not link.closed.is_set():
-        due_at = clock.monotonic_seconds() + _PING_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PING_SECONDS):
                 await link.closed.wait()
         if link.closed.is_set():
             break
-        # When this process was busy itself, the answers may lie unread before it.
-        if not link.answers and clock.monotonic_seconds() - due_at < _PING_SECONDS:
+        if not link.answers:
             link.abort()
         else:
             _ping(link, on_pong)
