@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import uvicorn
 
+from core import config
 from hub.realtime.broker import Broker
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.control import Control
+from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.control import Control, control_redis
 from hub.realtime.control_messages import (
     Answer,
     AnyOrder,
@@ -21,7 +23,8 @@ from hub.realtime.control_messages import (
 )
 from hub.realtime.namespaces import Namespace
 from hub.realtime.operations import Procedure
-from hub.realtime.presence import MemoryPresence
+from hub.realtime.presence import MemoryPresence, Presence
+from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.server_api.endpoint import server_api_endpoint
 
 KEY = "a-key"
@@ -61,9 +64,9 @@ class Node:
 class Parts:
     """What operations need of a hub."""
 
-    def __init__(self, broker: Broker, control: Control) -> None:
+    def __init__(self, broker: Broker, control: Control, presence: Presence | None = None) -> None:
         self.broker = broker
-        self.presence = MemoryPresence()
+        self.presence = presence or MemoryPresence()
         self.control = control
         self.procedures: dict[str, Procedure] = {}
 
@@ -110,9 +113,26 @@ async def open_api(*keys: str, key: str = KEY) -> AsyncGenerator[Api]:
     """Open the API with these keys (KEY when none is given), for a client that sends `key`."""
     parts = Parts(MemoryBroker(), Control(MemoryBroker(), "node-1"))
     node = Node("node-1", {"room:a": 2, "plain:b": 1})
+    async with _opened(parts, node, keys or (KEY,), key) as api:
+        yield api
+
+
+@asynccontextmanager
+async def open_process(redis: config.Redis, node: Node) -> AsyncGenerator[Api]:
+    """Open the API of one process of several that share a Redis."""
+    broker = RedisBroker(redis)
+    control = Control(RedisBroker(control_redis(redis)), node.uid)
+    async with _opened(
+        Parts(broker, control, RedisPresence(broker.commands, redis.key_prefix)), node, (KEY,), KEY
+    ) as api:
+        yield api
+
+
+@asynccontextmanager
+async def _opened(parts: Parts, node: Node, keys: tuple[str, ...], key: str) -> AsyncGenerator[Api]:
     await parts.broker.start()
     await parts.control.start(node)
-    app = server_api_endpoint(parts, keys or (KEY,), MAX_BODY_BYTES)
+    app = server_api_endpoint(parts, keys, MAX_BODY_BYTES)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),  # pyright: ignore[reportArgumentType]
         base_url="http://hub",
