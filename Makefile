@@ -15,7 +15,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
-.PHONY: up test soak check lint fmt bench requirements lock protocol docs install install-dev clean help
+.PHONY: up test soak check lint fmt bench bench-peers bench-realtime requirements lock protocol docs install install-dev clean help
 
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
@@ -29,6 +29,15 @@ soak: install-dev ## long outages and full-size chaos
 
 bench: install-dev ## print figures; see docs/performance.md
 	$(BIN)/pytest -m bench -s --timeout 600 $(ARGS)
+
+bench-peers: install ## install the peers of the realtime benchmark into .venv-bench
+	@test -x .venv-bench/bin/python || "$(PYTHON)" -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet -r tests/bench/realtime/peers/requirements.txt
+	@cp tests/bench/realtime/peers/package.json .venv-bench/
+	@$(BIN)/python -m hub.embedded.node npm install --prefix .venv-bench --no-package-lock --no-audit --loglevel=error
+
+bench-realtime: install-dev ## every realtime figure beside all peers; twenty minutes
+	@$(BIN)/python -m tests.bench.realtime $(ARGS)
 
 check: lint ## lint, types, import rules, architecture and fresh documents, without the other tests
 	$(BIN)/pytest tests/architecture

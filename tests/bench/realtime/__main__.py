@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tests.bench.realtime import contestants, report
 from tests.bench.realtime.arena import Arena
-from tests.bench.realtime.steps import FULL, QUICK, STEPS
+from tests.bench.realtime.steps import FULL, QUICK, QUICK_STEPS, STEPS
+from tests.bench.realtime.targets import Verdict
 
 RESULTS = Path(__file__).parents[3] / ".pinghub-bench"
-_NOT_QUICK = {"flatness"}
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(STEPS), help="some figures only")
     parser.add_argument("--peers", nargs="*", help="peers whose names contain one of these")
     options = parser.parse_args()
-    names = options.only or [name for name in STEPS if not (options.quick and name in _NOT_QUICK)]
+    names = options.only or (QUICK_STEPS if options.quick else list(STEPS))
     measure(names, options.peers, quick=options.quick)
 
 
-def measure(names: list[str], peers: list[str] | None, *, quick: bool) -> None:
-    """Print figures and verdicts, and keep them as JSON."""
+def measure(names: list[str], peers: list[str] | None, *, quick: bool) -> list[Verdict]:
+    """Print figures, keep them as JSON, and return what the targets say of them."""
     figures: dict[str, object] = {}
-    verdicts: list[object] = []
+    verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory() as folder:
         servers = contestants.present(Path(folder), peers)
         arena = Arena(Path(folder))
@@ -37,6 +37,7 @@ def measure(names: list[str], peers: list[str] | None, *, quick: bool) -> None:
             print(found.text, flush=True)
     print("\n".join(map(str, verdicts)))
     print(f"kept in {report.save(RESULTS, {'figures': figures, 'verdicts': verdicts})}")
+    return verdicts
 
 
 if __name__ == "__main__":

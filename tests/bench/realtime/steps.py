@@ -24,7 +24,7 @@ class Effort(NamedTuple):
     """Whether peers take part where only the floor and we are needed."""
 
 
-QUICK = Effort(rounds=3, seconds=0.4, watch_seconds=2, few=1_000, many=3_000, peers=False)
+QUICK = Effort(rounds=3, seconds=0.3, watch_seconds=2, few=1_000, many=3_000, peers=False)
 FULL = Effort(rounds=7, seconds=1.0, watch_seconds=30, few=5_000, many=15_000, peers=True)
 
 
@@ -107,6 +107,7 @@ STEPS = {
     "slow-clients": slow_clients,
     "storm": reconnect_storm,
 }
+QUICK_STEPS = [name for name in STEPS if name != "flatness"]
 
 
 @contextlib.contextmanager
