@@ -68,7 +68,7 @@ class Fanout:
         for audience in channel.audiences.values():
             if audience.encoding.delta:
                 change = change or deltas.change(channel.last, publication)
-                if not audience.encoding.patched:
+                if not (audience.encoding.patched or audience.is_empty):
                     first.append((audience, list(audience)))
             try:
                 self._spread(channel, audience, publication, change)

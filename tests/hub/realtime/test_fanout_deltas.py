@@ -1,6 +1,7 @@
 """Deltas and tags filters in the fan-out: whoever applies what arrives sees what was published."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,14 +29,17 @@ KEPT = Namespace(
 class Reader:
     """A client: keeps what was published as an SDK reads it, and whether it came as a patch."""
 
-    direct: Direct | None = None
-
     def __init__(self, framing: Framing = JSON, *, delta: bool = True) -> None:
         self.framing = framing
         self.delta = delta
         self.read: list[bytes] = []
         self.patched: list[bool] = []
         self.closed: list[codes.Disconnect] = []
+        self.on_close: Callable[[], object] = bool
+
+    @property
+    def direct(self) -> Direct | None:
+        return None
 
     def write(self, message: bytes) -> None:
         if self.framing is JSON:
@@ -53,6 +57,28 @@ class Reader:
 
     def close(self, disconnect: codes.Disconnect) -> None:
         self.closed.append(disconnect)
+        self.on_close()
+
+
+class DirectReader(Reader):
+    """A client whose socket takes frames; `send` is also its socket."""
+
+    descriptor = -1
+    deflated = False
+
+    @property
+    def direct(self) -> "DirectReader":
+        return self
+
+    def send(self, frames: bytes) -> None:
+        place = 0
+        while place < len(frames):
+            assert frames[place] == (0x81 if self.framing is JSON else 0x82)
+            size, place = frames[place + 1], place + 2
+            if size == 126:
+                size, place = int.from_bytes(frames[place : place + 2]), place + 2
+            self.write(frames[place : place + size])
+            place += size
 
 
 def document(number: int) -> bytes:
@@ -116,6 +142,7 @@ def test_after_lost_continuity_nothing_is_patched_against_the_past():
     for offset in (1, 2):
         fanout.deliver(channel, publication(offset), "e")
     assert fanout.invalidate(channel, StreamPosition(7, "f")) == [before]
+    assert channel.last is None
     live(registry, after, 7)
     fanout.deliver(channel, publication(8), "f")
     assert (after.read, after.patched) == (documents(8), [False])
@@ -125,6 +152,7 @@ def test_bytes_that_are_no_json_are_patched_for_protobuf_and_close_json():
     registry, fanout, binary, text = Registry(), Fanout(), Reader(PROTOBUF), Reader()
     channel = live(registry, binary, 0)
     live(registry, text, 0)
+    text.on_close = lambda: registry.leave("room:a", text)
     for offset, last in ((1, b"A"), (2, b"B")):
         stored = b'{"b64data":"' + b"A" * 120 + last + b'AAA"}'
         fanout.deliver(channel, Publication(stored, offset), "e")
@@ -132,7 +160,8 @@ def test_bytes_that_are_no_json_are_patched_for_protobuf_and_close_json():
     assert [len(item) for item in binary.read] == [93, 93]
     assert binary.read[0] != binary.read[1]
     assert text.read == []
-    assert codes.CLOSE_INAPPROPRIATE_PROTOCOL in text.closed
+    assert text.closed == [codes.CLOSE_INAPPROPRIATE_PROTOCOL]
+    assert list(channel.live) == [binary]
 
 
 def test_the_last_data_is_forgotten_with_the_last_who_gets_patches():
@@ -181,8 +210,11 @@ def test_a_long_recovery_is_patched_only_in_part():
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["publish", "join", "join", "leave"]), st.integers(0, 3)),
-    max_size=25,
+    st.tuples(
+        st.sampled_from(["publish", "publish", "join", "join", "leave", "flush"]),
+        st.integers(0, 7),
+    ),
+    max_size=30,
 )
 
 
@@ -199,13 +231,17 @@ def test_whoever_comes_and_goes_reads_what_was_published(moves: list[tuple[str, 
             item = publication(published) if kept else Publication(publication(published).payload)
             fanout.deliver(channel, item, "e" if kept else "")
         elif move == "join":
-            reader = Reader((JSON, PROTOBUF)[choice % 2])
+            fanout.flush()  # joining takes its turn after a read of the broker's connection
+            reader = (Reader, DirectReader)[choice // 4]((JSON, PROTOBUF)[choice % 2])
             # Half of them have read one more from the history than this process was told yet.
-            ahead = choice // 2 if kept else 0
+            ahead = choice // 2 % 2 if kept else 0
             live(registry, reader, (published + ahead) if kept else 0)
             here.append((reader, published + ahead))
+        elif move == "flush":
+            fanout.flush()
         elif here:
             reader, _ = here.pop(choice % len(here))
             registry.leave("room:a", reader)
+    fanout.flush()
     for reader, since in here:
         assert reader.read == documents(*range(since + 1, published + 1))
