@@ -14,9 +14,8 @@ from hub.realtime import codes, namespaces
 from hub.realtime.broker import StreamPosition
 from hub.realtime.effects import Join, JoinRequest, PublishData, ReadHistory
 from hub.realtime.namespaces import Namespace
-from hub.realtime.protocol import json_framing
+from hub.realtime.protocol import json_framing, payload
 from hub.realtime.protocol.messages import (
-    EMPTY,
     ClientInfo,
     HistoryRequest,
     PublishRequest,
@@ -91,12 +90,13 @@ def publish(
         return codes.UNKNOWN_CHANNEL
     if not namespace.allow_publish_for_subscriber or request.channel not in subscriptions:
         return codes.PERMISSION_DENIED
-    if request.data is EMPTY:
+    data = bytes(request.data)
+    if not payload.fits(data, namespace.publication_data_format):
         return codes.BAD_REQUEST
     return PublishData(
         channel=request.channel,
         namespace=namespace,
-        data=bytes(request.data),
+        data=data,
         info=json_framing.encode_info(ClientInfo(user=user, client=client_id)),
     )
 

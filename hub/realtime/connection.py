@@ -27,6 +27,7 @@ from hub.realtime.effects import (
 )
 from hub.realtime.joining import JoinRefusedError
 from hub.realtime.outlet import Direct, Outlet
+from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import BinaryDataError, Framing
 from hub.realtime.session import Session
 
@@ -228,6 +229,7 @@ def _publish_request(effect: PublishData) -> PublishRequest:
     return PublishRequest(
         channel=effect.channel,
         data=effect.data,
+        binary=not payload.is_json(effect.data),
         info=effect.info,
         history=HistoryOptions(namespace.history_size, namespace.history_ttl_seconds),
     )

@@ -1,13 +1,15 @@
 """The stored form of a publication: one JSON object, the same for every format of its readers."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Raw
 
 from hub.realtime.broker import NO_TAGS
 from hub.realtime.protocol.messages import EMPTY, ClientInfo, Int64
+
+DataFormat = Literal["", "json", "json_object", "binary"]
 
 
 class Payload(msgspec.Struct, kw_only=True):
@@ -27,6 +29,29 @@ class Payload(msgspec.Struct, kw_only=True):
 
 
 decode: Final = msgspec.json.Decoder(Payload).decode
+
+
+def is_json(data: bytes) -> bool:
+    """Whether data can be stored, and given to JSON clients, as it is."""
+    try:
+        msgspec.json.decode(data, type=Raw)
+        data.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def fits(data: bytes, wanted: DataFormat) -> bool:
+    """Whether a namespace's `publication_data_format` lets a client publish the data."""
+    match wanted:
+        case "":
+            return bool(data)
+        case "binary":
+            return True
+        case "json":
+            return is_json(data)
+        case "json_object":
+            return data.lstrip()[:1] == b"{" and is_json(data)
 
 
 def is_binary(payload: bytes) -> bool:

@@ -18,6 +18,7 @@ from hub.realtime.broker_memory import MemoryBroker
 from tests.fixtures.ports import missing
 from tests.hub.realtime.house import KEPT, House, open_house, until
 from tests.hub.realtime.test_sdk_javascript import SDK, Phone
+from tests.hub.realtime.test_sdk_python import Phone as PythonPhone
 from tests.hub.realtime.test_sdk_python import Room
 
 READER = Path(__file__).parent / "reader.mjs"
@@ -157,3 +158,24 @@ async def test_the_python_sdk_reads_patches_and_filtered_publications(framing: s
         assert seen == [document(number) for number in range(12)]
         seen = [json.loads(item) if protobuf else item for item in filtered.seen]
         assert [item["tick"] for item in seen] == [0, 2, 4, 6, 8, 10]
+
+
+async def test_bytes_that_are_no_json_reach_protobuf_and_close_json():
+    async with open_house(MemoryBroker) as house:
+        binary, text = Room(), Room()
+        lost = PythonPhone()
+        speaks_protobuf = Client(f"{house.url}?format=protobuf", token="ann", use_protobuf=True)
+        speaks_json = Client(house.url, token="ann", events=lost)
+        publisher = speaks_protobuf.new_subscription(CHANNEL, events=binary)
+        for client, subscription in (
+            (speaks_protobuf, publisher),
+            (speaks_json, speaks_json.new_subscription(CHANNEL, events=text)),
+        ):
+            await client.connect()
+            await subscription.subscribe()
+            await subscription.ready()
+        await publisher.publish(b"\xff\x00 no JSON")
+        await until(lambda: binary.seen and lost.disconnected)
+        assert (binary.seen, text.seen) == ([b"\xff\x00 no JSON"], [])
+        assert lost.disconnected == [3506]
+        await speaks_protobuf.disconnect()
