@@ -1,5 +1,5 @@
 // The floor: the least a server can do. One thread, one epoll; each message of Redis becomes one
-// websocket frame, sent as it is by one send() per subscriber. No state, no limits, no clean-up.
+// websocket frame, sent as it is by one send() per subscriber. No positions, no limits, no buffers.
 //
 //   floor PORT REDIS_PORT     a subscriber of channel N asks for "GET /N", Redis says "floor:N"
 #define _GNU_SOURCE
@@ -22,7 +22,7 @@ struct channel {
     int count, room;
 };
 
-static struct channel channels[CHANNELS];
+static struct channel channels[CHANNELS], *channel_of[CHANNELS]; // the latter by descriptor
 static int events;
 static char inbox[READ_BYTES];
 static size_t inbox_bytes;
@@ -109,20 +109,28 @@ static void read_redis(int redis) {
     memmove(inbox, at, inbox_bytes);
 }
 
+static void forget(int fd) {
+    struct channel *channel = channel_of[fd];
+    for (int i = 0; channel && i < channel->count; i++)
+        if (channel->subscribers[i] == fd)
+            channel->subscribers[i] = channel->subscribers[--channel->count];
+    channel_of[fd] = NULL;
+    close(fd);
+}
+
 static void read_client(int fd) {
     char request[2048];
     ssize_t got = recv(fd, request, sizeof request - 1, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0) {
-        shutdown(fd, SHUT_RDWR); // the number stays taken, so that it never means another client
-        epoll_ctl(events, EPOLL_CTL_DEL, fd, NULL);
+        forget(fd);
         return;
     }
     request[got] = 0;
     if (strncmp(request, "GET /", 5))
         return; // a frame
-    struct channel *channel = &channels[atoi(request + 5) % CHANNELS];
+    struct channel *channel = channel_of[fd] = &channels[atoi(request + 5) % CHANNELS];
     if (channel->count == channel->room)
         channel->subscribers = realloc(channel->subscribers, sizeof(int) * (channel->room += channel->room + 1));
     channel->subscribers[channel->count++] = fd;

@@ -17,14 +17,11 @@ def on_core(core: int) -> None:
 def allow_files(wanted: int) -> int:
     """Raise the limit of open files for this process and its children; return what it is then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for limit in ((wanted, max(wanted, hard)), (min(wanted, hard), hard)):
-        if soft >= wanted:
-            break
+    if soft < wanted:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-            break
-        except (ValueError, OSError):
-            continue
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+        except (ValueError, OSError):  # only the kernel's administrator may go beyond
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
