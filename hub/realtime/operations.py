@@ -34,6 +34,7 @@ from hub.realtime.control_messages import (
 )
 from hub.realtime.namespaces import Namespace
 from hub.realtime.presence import Presence, PresenceStats
+from hub.realtime.protocol import payload
 from hub.realtime.protocol.messages import ClientInfo
 
 SURVEY_SECONDS: Final = 2.0
@@ -223,14 +224,10 @@ async def rpc(engine: Engine, method: str, params: Raw) -> bytes:
 
 def _publish_request(engine: Engine, channel: str, content: Content) -> PublishRequest:
     namespace = _namespace(engine, channel)
-    is_json = _is_json(content.data)
-    fits = {
-        "": bool(content.data) and (is_json or content.allows_binary),
-        "binary": is_json or content.allows_binary,
-        "json": is_json,
-        "json_object": is_json and content.data.lstrip()[:1] == b"{",
-    }
-    if not fits[namespace.publication_data_format]:
+    is_json = payload.is_json(content.data)
+    if not (is_json or content.allows_binary) or not payload.fits(
+        content.data, namespace.publication_data_format
+    ):
         raise RefusedError(codes.BAD_REQUEST)
     return PublishRequest(
         channel=channel,
@@ -275,14 +272,5 @@ def _require_history(engine: Engine, channel: str) -> Namespace:
 
 def _require_json(text: bytes) -> None:
     # Other bytes would break the frames of every client that speaks JSON.
-    if text and not _is_json(text):
+    if text and not payload.is_json(text):
         raise RefusedError(codes.BAD_REQUEST)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text, type=Raw)
-        text.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True

@@ -195,7 +195,8 @@ def _published(answer: StreamPosition | codes.Error) -> messages.PublishResponse
 def _content(request: messages.Content) -> Content:
     return Content(
         data=_bytes(request.data, request.b64data),
-        allows_binary=bool(request.b64data),
+        # An empty message is one of bytes: where a namespace allows these, it is allowed too.
+        allows_binary=bool(request.b64data) or not bytes(request.data),
         tags=request.tags,
         skip_history=request.skip_history,
         idempotency_key=request.idempotency_key,

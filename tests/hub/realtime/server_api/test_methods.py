@@ -74,6 +74,7 @@ async def test_base64_carries_json_and_other_bytes(api: Api) -> None:
         ("object:a", {"data": [1]}, False),
         ("object:a", {"b64data": "AP8="}, False),
         ("bytes:a", {"b64data": "AP8="}, True),
+        ("bytes:a", {}, True),
         ("plain:a", {"b64data": "no base64"}, False),
         ("plain:a", {"b64data": "QQ"}, False),
     ],
