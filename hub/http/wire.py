@@ -38,6 +38,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # For an endless answer to a client that has stopped reading it.
+        scope = cast("dict[str, Any]", self.scope)
+        scope["extensions"] = {"pinghub.abort": self.transport.abort}
         self._received_bytes = 0
         self._expect_head()
 

@@ -119,10 +119,11 @@ class _Stream:
             self._giving_up = loop.call_later(_CLOSE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        # Without the extension the server keeps what it has until the client reads or leaves.
         if self._abort:
             self._abort()
-        self._writer.cancel()
+        else:
+            # The server keeps what it was given until the client reads or leaves.
+            self._writer.cancel()
 
 
 async def _gone(receive: Receive) -> None:

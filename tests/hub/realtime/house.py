@@ -12,10 +12,16 @@ import uvicorn
 import websockets
 
 from core import config
+from hub.http import wire
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
-from hub.realtime.carriers.asgi_websocket import websocket_endpoint
+from hub.realtime.broker_memory import MemoryBroker
+from hub.realtime.carriers.asgi_websocket import AsgiApp, websocket_endpoint
+from hub.realtime.carriers.emulation import emulation_endpoint
 from hub.realtime.carriers.fast_websocket import FastWebSocket
+from hub.realtime.carriers.http_stream import http_stream_endpoint
+from hub.realtime.carriers.sse import sse_endpoint
 from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
+from hub.realtime.control import Control
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
 
@@ -77,6 +83,21 @@ async def authorize(claims: ConnectClaims, channel: str) -> bool:
 Carrier = Literal["fast", "portable"]
 
 
+def endpoints(hub: Hub, control: Control, allowed_origins: tuple[str, ...] = ()) -> AsgiApp:
+    """Serve every transport at its path."""
+    websocket = websocket_endpoint(hub, allowed_origins)
+    others = {
+        "/connection/http_stream": http_stream_endpoint(hub, allowed_origins),
+        "/connection/sse": sse_endpoint(hub, allowed_origins),
+        "/emulation": emulation_endpoint(hub, control, allowed_origins),
+    }
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await others.get(scope["path"], websocket)(scope, receive, send)
+
+    return app
+
+
 class House:
     """A served hub: its address, its parts, and how to stop and start it at the same port."""
 
@@ -97,12 +118,22 @@ class House:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/connection/websocket"
 
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sockets(self) -> int:
+        """How many connections the server has, whatever they carry."""
+        return len(self._server.server_state.connections)
+
     async def start(self) -> None:
         self.broker = self._make_broker()
         self.hub = Hub(self._settings, self.broker, NAMESPACES, verify_token, authorize)
         await self.hub.start()
         settings = uvicorn.Config(
-            websocket_endpoint(self.hub, self._allowed_origins),
+            endpoints(self.hub, Control(MemoryBroker(), self.hub.node_id), self._allowed_origins),
+            http=wire.bounded(100_000),
             port=self.port,
             log_level="critical",
             lifespan="off",
