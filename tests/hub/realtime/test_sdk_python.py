@@ -137,13 +137,17 @@ async def test_a_thousand_forced_reconnects_lose_double_and_reorder_nothing(
 
 
 async def reconnect_often(dial: Dial, url: str, prefix: str, reconnects: int) -> None:
+    """Cut clients of both formats again and again; each comes back at the other of two hubs."""
     settings = config.Redis(url=url, key_prefix=prefix)
-    async with open_house(lambda: RedisBroker(settings)) as house:
-        phones = [Phone() for _ in range(5)]
+    async with (
+        open_house(lambda: RedisBroker(settings)) as here,
+        open_house(lambda: RedisBroker(settings)) as there,
+    ):
+        phones = [Phone() for _ in range(6)]
         rooms = [Room() for _ in phones]
         clients: list[Client] = []
-        for phone, room in zip(phones, rooms, strict=True):
-            client = await dial(house, phone)
+        for number, (phone, room) in enumerate(zip(phones, rooms, strict=True)):
+            client = await dial(here, phone, use_protobuf=number % 2 == 0)
             clients.append(client)
             subscription = client.new_subscription("room:a", events=room)
             await subscription.subscribe()
@@ -156,7 +160,9 @@ async def reconnect_often(dial: Dial, url: str, prefix: str, reconnects: int) ->
             # Only who is connected: cuts during a handshake make the SDK back off for seconds.
             up = [client for client in clients if client.state == ClientState.CONNECTED]
             if up:
-                random.choice(up)._conn.transport.abort()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+                client = random.choice(up)
+                client._address = random.choice((here.url, there.url))  # pyright: ignore[reportPrivateUsage]
+                client._conn.transport.abort()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
             await asyncio.sleep(0.003)
         done.set()
         count = await published
@@ -166,8 +172,9 @@ async def reconnect_often(dial: Dial, url: str, prefix: str, reconnects: int) ->
             20,
         )
         for item in (*phones, *rooms):
-            assert item.seen == list(range(count))
+            assert [int(data) for data in item.seen] == list(range(count))
             assert all(item.recovered)
+        assert sum(len(item.recovered) for item in phones) >= reconnects
         await relay.close()
 
 
