@@ -21,6 +21,7 @@ from core.errors import ConfigError
 Secret = Annotated[str, Meta(extra={"secret": True})]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(gt=0)]
+Natural = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 
 
@@ -119,6 +120,14 @@ class Realtime(Section, frozen=True, kw_only=True):
     position_check_seconds: PositiveFloat = 40.0
     max_message_bytes: Positive = 65_536
     buffer_max_bytes: Positive = 1_048_576
+    expired_subscription_close_delay_seconds: PositiveFloat = 25.0
+    command_timeout_seconds: PositiveFloat = 10.0
+    max_commands_per_second: Natural = 500
+    commands_burst: Positive = 2_000
+    max_errors_in_row: Positive = 256
+    max_connections: Natural = 0
+    max_connections_per_user: Natural = 0
+    forwarded_headers: tuple[str, ...] = ()
     max_channels_per_client: Positive = 128
     max_channel_length: Positive = 255
     recovery_max_publications: Positive = 300

@@ -1,122 +1,289 @@
 """Whether a client may have what a command asks for, decided from what is known, without I/O.
 
 An answer is the effect to carry out, the error that refuses the command, or the close of a client
-that breaks the protocol.
+that breaks the protocol. The order of the checks, and so the code of a command that is wrong in
+two ways, is the original's.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
-from msgspec.structs import replace
-
-from core import config
-from hub.realtime import codes, namespaces
+from hub.realtime import channels, codes
 from hub.realtime.broker import StreamPosition
-from hub.realtime.effects import Join, JoinRequest, PublishData, ReadHistory
+from hub.realtime.claims import (
+    NO_OPTIONS,
+    ConnectClaims,
+    SubscribeClaims,
+    SubscribeOptions,
+)
+from hub.realtime.effects import (
+    CountPresence,
+    Join,
+    JoinRequest,
+    PublishData,
+    ReadHistory,
+    ReadPresence,
+    VerifySubscription,
+)
 from hub.realtime.namespaces import Namespace
 from hub.realtime.protocol import json_framing, payload
 from hub.realtime.protocol.messages import (
+    EMPTY,
     ClientInfo,
     HistoryRequest,
+    PresenceRequest,
     PublishRequest,
+    SubRefreshRequest,
     SubscribeRequest,
 )
-from hub.realtime.protocol.tags_filter import InvalidFilterError, TagsFilter, compile_filter
+from hub.realtime.protocol.tags_filter import InvalidFilterError, compile_filter
+from hub.realtime.rules import Rules
+from hub.realtime.subscriptions import Subscription, Terms, asked, terms
 
+_DELTAS: Final = ("", "fossil")
 _FLAG_REJECT_UNRECOVERED: Final = 2
-_FOSSIL: Final = "fossil"
 
 Refusal = codes.Error | codes.Disconnect
 
 
-def subscribe(  # noqa: PLR0911  # one per refusal
-    request: SubscribeRequest,
-    known: Mapping[str, Namespace],
-    subscriptions: Collection[str],
-    user: str,
-    settings: config.Realtime,
-) -> Join | Refusal:
-    """Admit to a channel, as far as the application need not be asked."""
+class Member(Protocol):
+    """Who asks: a session, as far as admission looks at it."""
+
+    @property
+    def client_id(self) -> str:
+        """The connection's id."""
+        ...
+
+    @property
+    def user(self) -> str:
+        """Its user; "" for an anonymous one."""
+        ...
+
+    @property
+    def claims(self) -> ConnectClaims | None:
+        """What its token says."""
+        ...
+
+    @property
+    def subscriptions(self) -> Mapping[str, Subscription]:
+        """Its subscriptions by channel."""
+        ...
+
+
+def subscribe(  # noqa: PLR0911  # one per decision
+    request: SubscribeRequest, member: Member, rules: Rules
+) -> Join | VerifySubscription | Refusal:
+    """Admit to a channel, as far as neither a token nor the application need be asked."""
     channel = request.channel
-    if not channel:
+    refusal = _form_refusal(request, member, rules)
+    if refusal:
+        return refusal
+    namespace = _find(channel, rules)
+    if isinstance(namespace, codes.Error):
+        return namespace
+    refusal = _filter_refusal(request, namespace)
+    if refusal:
+        return refusal
+    if request.token:
+        return VerifySubscription(request.token)
+    if channels.is_private(channel, rules.grammar):
+        return codes.PERMISSION_DENIED
+    if _may_join(channel, namespace, member.user, rules):
+        return _join(request, namespace, member, rules)
+    limited = channels.is_user_limited(channel, namespace, rules.grammar)
+    if namespace.ask and not limited:
+        return _join(request, namespace, member, rules, ask=True)
+    return codes.PERMISSION_DENIED
+
+
+def _form_refusal(request: SubscribeRequest, member: Member, rules: Rules) -> Refusal | None:
+    """Refuse what is wrong whatever the channel allows."""
+    if not request.channel or request.delta not in _DELTAS:
         return codes.CLOSE_BAD_REQUEST
-    if not _is_channel_name(channel, settings.max_channel_length):
-        return codes.BAD_REQUEST
-    if channel in subscriptions:
-        return codes.ALREADY_SUBSCRIBED
-    if len(subscriptions) >= settings.max_channels_per_client:
-        return codes.LIMIT_EXCEEDED
-    namespace = namespaces.find(known, channel)
-    if namespace is None:
-        return codes.UNKNOWN_CHANNEL
     if request.type:
         return codes.NOT_AVAILABLE
-    if namespace.personal and not namespaces.belongs_to(channel, user):
-        return codes.PERMISSION_DENIED
+    if len(request.channel) > rules.settings.max_channel_length:
+        return codes.BAD_REQUEST
+    if request.channel in member.subscriptions:
+        return codes.ALREADY_SUBSCRIBED
+    if len(member.subscriptions) >= rules.settings.max_channels_per_client:
+        return codes.LIMIT_EXCEEDED
+    return None
+
+
+def _filter_refusal(request: SubscribeRequest, namespace: Namespace) -> codes.Error | None:
+    if request.tf is None:
+        return None
     try:
-        tags_filter = _tags_filter(request, namespace)
+        compile_filter(request.tf)
     except InvalidFilterError:
         return codes.BAD_REQUEST
-    join = _join_request(channel, namespace, request)
-    delta = request.delta == _FOSSIL and _FOSSIL in namespace.allowed_delta_types
-    return Join([replace(join, delta=delta, tags_filter=tags_filter)])
+    return None if namespace.allow_tags_filter else codes.BAD_REQUEST
 
 
-def personal(
-    asked: Mapping[str, SubscribeRequest], known: Mapping[str, Namespace], user: str
-) -> Join:
-    """Admit a user to their own channels, from the positions that the client knows."""
-    requests: list[JoinRequest] = []
-    for channel in namespaces.personal_channels(known, user):
-        request = asked.get(channel, SubscribeRequest())
-        request.flag = 0  # there is no reply of its own to carry an error
-        namespace = known[channel.partition(namespaces.BOUNDARY)[0]]
-        requests.append(_join_request(channel, namespace, request))
-    return Join(requests)
+def with_token(  # one per refusal
+    request: SubscribeRequest,
+    claims: SubscribeClaims,
+    member: Member,
+    rules: Rules,
+    unix_now: int,
+) -> Join | Refusal:
+    """Admit who has a token for the channel."""
+    if not _is_for(claims, request.channel, member):
+        return codes.CLOSE_INVALID_TOKEN
+    namespace = _find(request.channel, rules)
+    if isinstance(namespace, codes.Error):
+        return namespace
+    if 0 < claims.options.expires_at <= unix_now:
+        return codes.EXPIRED
+    return _join(request, namespace, member, rules, options=claims.options)
 
 
-def publish(
-    request: PublishRequest,
-    known: Mapping[str, Namespace],
-    subscriptions: Collection[str],
-    user: str,
-    client_id: str,
-) -> PublishData | Refusal:
-    """Admit a publication of a subscriber where the namespace lets clients publish."""
-    if not request.channel:
-        return codes.CLOSE_BAD_REQUEST
-    namespace = namespaces.find(known, request.channel)
-    if namespace is None:
-        return codes.UNKNOWN_CHANNEL
-    if not namespace.allow_publish_for_subscriber or request.channel not in subscriptions:
-        return codes.PERMISSION_DENIED
-    data = bytes(request.data)
-    if not payload.fits(data, namespace.publication_data_format):
-        return codes.BAD_REQUEST
-    return PublishData(
-        channel=request.channel,
-        namespace=namespace,
-        data=data,
-        info=json_framing.encode_info(ClientInfo(user=user, client=client_id)),
+def at_connect(
+    requested: Mapping[str, SubscribeRequest], claims: ConnectClaims, rules: Rules
+) -> Join | Refusal:
+    """Admit to the channels that the token names, the user's own, and requested ones.
+
+    Requested channels that the client might not join by itself are left out without a word.
+    """
+    found: dict[str, tuple[Namespace, SubscribeOptions]] = {}
+    named = claims.subs or dict.fromkeys(claims.channels, NO_OPTIONS)
+    own = dict.fromkeys(
+        channels.personal_channels(claims.user, rules.namespaces, rules.grammar), NO_OPTIONS
+    )
+    for channel, options in {**named, **own}.items():
+        namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
+        if namespace is None:
+            return codes.UNKNOWN_CHANNEL
+        found[channel] = (namespace, options)
+    for channel in requested.keys() - found.keys():
+        namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
+        if namespace is None:
+            return codes.CLOSE_BAD_REQUEST
+        if (
+            not channels.is_private(channel, rules.grammar)
+            and channels.is_valid(channel, namespace, rules.grammar)
+            and _may_join(channel, namespace, claims.user, rules)
+        ):
+            found[channel] = (namespace, NO_OPTIONS)
+    if len(found) > rules.settings.max_channels_per_client:
+        return codes.CLOSE_CHANNEL_LIMIT
+    return Join(
+        [
+            _join_request(
+                channel,
+                namespace,
+                terms(namespace, options),
+                _position_of(requested.get(channel)),
+            )
+            for channel, (namespace, options) in found.items()
+        ]
     )
 
 
-def read_history(
-    request: HistoryRequest,
-    known: Mapping[str, Namespace],
-    subscriptions: Collection[str],
-    most: int,
-) -> ReadHistory | Refusal:
-    """Admit a subscriber to at most so many publications of a stream."""
-    if not request.channel:
-        return codes.CLOSE_BAD_REQUEST
-    namespace = namespaces.find(known, request.channel)
+def by_server(
+    channel: str,
+    options: SubscribeOptions,
+    since: StreamPosition | None,
+    member: Member,
+    rules: Rules,
+) -> Join | Refusal:
+    """Admit to a channel on the server's own order."""
+    if channel in member.subscriptions:
+        return codes.ALREADY_SUBSCRIBED
+    if len(member.subscriptions) >= rules.settings.max_channels_per_client:
+        return codes.CLOSE_CHANNEL_LIMIT
+    namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
     if namespace is None:
         return codes.UNKNOWN_CHANNEL
-    if request.channel not in subscriptions or not namespace.allow_history_for_subscriber:
+    agreed = terms(namespace, options)
+    return Join(
+        [
+            JoinRequest(
+                channel=channel,
+                namespace=namespace,
+                terms=agreed,
+                since=since if agreed.recoverable else None,
+                recovered_as_pushes=True,
+            )
+        ]
+    )
+
+
+def refresh(request: SubRefreshRequest, member: Member) -> Refusal | None:
+    """Say why a subscription's token cannot be renewed, as far as the token need not be read."""
+    if not request.channel:
+        return codes.CLOSE_BAD_REQUEST
+    subscription = member.subscriptions.get(request.channel)
+    if subscription is None:
         return codes.PERMISSION_DENIED
+    if subscription.by_server:
+        return codes.CLOSE_BAD_REQUEST
+    return None if request.token else codes.BAD_REQUEST
+
+
+def refresh_with_token(
+    channel: str, claims: SubscribeClaims, member: Member, unix_now: int
+) -> Refusal | None:
+    """Say why a token does not renew a subscription."""
+    if not _is_for(claims, channel, member):
+        return codes.CLOSE_INVALID_TOKEN
+    if 0 < claims.options.expires_at < unix_now:
+        return codes.CLOSE_SUBSCRIPTION_EXPIRED
+    # Orders of the server wait for the command under way, so it is subscribed still; a lost
+    # position does not wait.
+    return None if channel in member.subscriptions else codes.PERMISSION_DENIED
+
+
+def publish(request: PublishRequest, member: Member, rules: Rules) -> PublishData | Refusal:
+    """Admit a publication where the namespace lets this client publish."""
+    channel = request.channel
+    if not channel:
+        return codes.CLOSE_BAD_REQUEST
+    if request.type:
+        return codes.NOT_AVAILABLE
+    namespace = _find(channel, rules)
+    if isinstance(namespace, codes.Error):
+        return namespace
+    data = bytes(request.data)
+    if not payload.fits(data, namespace.publication_data_format):
+        return codes.BAD_REQUEST
+    subscribed = _is_subscribed(channel, member)
+    if not (namespace.lets_publish(member.user, subscribed=subscribed) or rules.insecure):
+        return codes.PERMISSION_DENIED
+    return PublishData(
+        channel=channel,
+        namespace=namespace,
+        data=data,
+        info=json_framing.encode_info(info(member, channel)),
+        binary=not payload.is_json(data),
+    )
+
+
+def info(member: Member, channel: str, subscription: Subscription | None = None) -> ClientInfo:
+    """Return what others learn about a client in a channel, also of a subscription just ended."""
+    subscription = subscription or member.subscriptions.get(channel)
+    return ClientInfo(
+        user=member.user,
+        client=member.client_id,
+        conn_info=member.claims.info if member.claims else EMPTY,
+        chan_info=subscription.terms.info if subscription else EMPTY,
+    )
+
+
+def read_history(request: HistoryRequest, member: Member, rules: Rules) -> ReadHistory | Refusal:
+    """Admit to a page of a stream, of at most so many publications as the settings say."""
+    if not request.channel:
+        return codes.CLOSE_BAD_REQUEST
+    namespace = _find(request.channel, rules)
+    if isinstance(namespace, codes.Error):
+        return namespace
     if not namespace.has_history:
         return codes.NOT_AVAILABLE
+    subscribed = _is_subscribed(request.channel, member)
+    if not (namespace.lets_read_history(member.user, subscribed=subscribed) or rules.insecure):
+        return codes.PERMISSION_DENIED
+    most = rules.settings.recovery_max_publications
     return ReadHistory(
         channel=request.channel,
         since=request.since.offset if request.since else None,
@@ -125,32 +292,111 @@ def read_history(
     )
 
 
-def _is_channel_name(channel: str, longest: int) -> bool:
-    return (
-        len(channel) <= longest
-        and channel.isascii()
-        and channel.isprintable()
-        and " " not in channel
+def read_presence(request: PresenceRequest, member: Member, rules: Rules) -> ReadPresence | Refusal:
+    """Admit to the list of who is in a channel."""
+    return _presence_refusal(request, member, rules) or ReadPresence(request.channel)
+
+
+def count_presence(
+    request: PresenceRequest, member: Member, rules: Rules
+) -> CountPresence | Refusal:
+    """Admit to the number of clients and users in a channel."""
+    return _presence_refusal(request, member, rules) or CountPresence(request.channel)
+
+
+def _presence_refusal(request: PresenceRequest, member: Member, rules: Rules) -> Refusal | None:
+    if not request.channel:
+        return codes.CLOSE_BAD_REQUEST
+    namespace = _find(request.channel, rules)
+    if isinstance(namespace, codes.Error):
+        return namespace
+    if not namespace.presence:
+        return codes.NOT_AVAILABLE
+    subscribed = _is_subscribed(request.channel, member)
+    if not (namespace.lets_see_presence(member.user, subscribed=subscribed) or rules.insecure):
+        return codes.PERMISSION_DENIED
+    return None
+
+
+def _position_of(request: SubscribeRequest | None) -> SubscribeRequest:
+    """Return of a request at connect what counts there: there is no reply that could refuse it."""
+    if request is None:
+        return SubscribeRequest()
+    return SubscribeRequest(
+        recover=request.recover, offset=request.offset, epoch=request.epoch, delta=request.delta
     )
 
 
-def _tags_filter(request: SubscribeRequest, namespace: Namespace) -> TagsFilter | None:
-    if request.tf is None:
-        return None
-    # With deltas, what is filtered out would be missing below the next patch.
-    if request.delta or not namespace.allow_tags_filter:
-        raise InvalidFilterError("filters are not allowed here")
-    return compile_filter(request.tf)
+def _find(channel: str, rules: Rules) -> Namespace | codes.Error:
+    namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
+    if namespace is None:
+        return codes.UNKNOWN_CHANNEL
+    if not channels.is_valid(channel, namespace, rules.grammar):
+        return codes.BAD_REQUEST
+    return namespace
 
 
-def _join_request(channel: str, namespace: Namespace, request: SubscribeRequest) -> JoinRequest:
-    since = None
-    if request.recover and namespace.force_recovery:
-        since = StreamPosition(request.offset, request.epoch)
+def _is_for(claims: SubscribeClaims, channel: str, member: Member) -> bool:
+    return (
+        claims.channel == channel
+        and claims.user == member.user
+        and claims.client in ("", member.client_id)
+    )
+
+
+def _may_join(channel: str, namespace: Namespace, user: str, rules: Rules) -> bool:
+    """Say whether a user may join without a token and without asking the application."""
+    if namespace.personal:
+        allowed = channels.belongs_to(channel, user, rules.grammar)
+    elif channels.is_user_limited(channel, namespace, rules.grammar):
+        allowed = channels.lists_user(channel, user, rules.grammar)
+    else:
+        allowed = namespace.lets_subscribe(user) and not namespace.ask
+    return allowed or rules.insecure
+
+
+def _is_subscribed(channel: str, member: Member) -> bool:
+    subscription = member.subscriptions.get(channel)
+    return subscription is not None and subscription.settled
+
+
+def _join(  # a request, its channel's rules, its sender, and what they gave it
+    request: SubscribeRequest,
+    namespace: Namespace,
+    member: Member,
+    rules: Rules,
+    *,
+    options: SubscribeOptions = NO_OPTIONS,
+    ask: bool = False,
+) -> Join:
+    # What a subscriber may read counts as if it were one already.
+    agreed = asked(
+        terms(namespace, options),
+        namespace,
+        request,
+        history=namespace.lets_read_history(member.user, subscribed=True) or rules.insecure,
+        members=namespace.lets_see_presence(member.user, subscribed=True) or rules.insecure,
+    )
+    return Join([_join_request(request.channel, namespace, agreed, request, ask=ask)])
+
+
+def _join_request(
+    channel: str,
+    namespace: Namespace,
+    agreed: Terms,
+    request: SubscribeRequest,
+    *,
+    ask: bool = False,
+) -> JoinRequest:
+    as_cache = agreed.recoverable and namespace.force_recovery_mode == "cache"
+    since = StreamPosition(request.offset, request.epoch)
     return JoinRequest(
         channel=channel,
         namespace=namespace,
-        ask=not namespace.personal,
-        since=since,
-        reject_unrecovered=bool(request.flag & _FLAG_REJECT_UNRECOVERED),
+        terms=agreed,
+        ask=ask,
+        recovering=request.recover,
+        since=since if request.recover and agreed.recoverable else None,
+        as_cache=as_cache,
+        reject_unrecovered=bool(request.flag & _FLAG_REJECT_UNRECOVERED) and not as_cache,
     )

@@ -48,6 +48,8 @@ class ConnectClaims(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...] = ()
     subs: Mapping[str, SubscribeOptions] = {}
     meta: Raw = EMPTY
+    data: Raw = EMPTY
+    """Goes to the client with the reply to connect; an application's own, in no token."""
 
 
 class SubscribeClaims(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,30 +5,16 @@ gone (`lost`). Between frames a connection owns no task, event or queue: most of
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final, assert_never
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from core import clock, log
-from hub.realtime import codes, metrics
-from hub.realtime.broker import (
-    BrokerUnavailableError,
-    HistoryOptions,
-    PublishRequest,
-)
-from hub.realtime.claims import TokenExpiredError, TokenInvalidError
-from hub.realtime.effects import (
-    Authenticate,
-    Close,
-    Effect,
-    Join,
-    Leave,
-    PublishData,
-    ReadHistory,
-    Write,
-)
-from hub.realtime.joining import JoinRefusedError
+from hub.realtime import admission, answering, codes, metrics
+from hub.realtime.commands import orders, subscribe
+from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Refused, Write
 from hub.realtime.outlet import Direct, Outlet
-from hub.realtime.protocol import payload
-from hub.realtime.protocol.framing import BinaryDataError, Framing
+from hub.realtime.protocol.framing import Framing
+from hub.realtime.protocol.messages import ClientInfo
 from hub.realtime.session import Session
 
 if TYPE_CHECKING:
@@ -43,26 +29,44 @@ class Connection:
     """Binds a session to hub and outlet."""
 
     __slots__ = (
-        "_hub",
+        "_calls",
         "_outlet",
         "_ready",
         "_task",
         "closing",
+        "connected_at_ms",
         "direct",
         "framing",
+        "headers",
+        "hub",
         "scheduled_at",
         "session",
+        "transport",
     )
 
-    def __init__(self, hub: "Hub", session: Session, framing: Framing, outlet: Outlet) -> None:
+    def __init__(  # what differs between connections
+        self,
+        hub: "Hub",
+        session: Session,
+        framing: Framing,
+        outlet: Outlet,
+        *,
+        transport: str,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self.hub = hub
         self.session = session
         self.framing = framing
         self.direct: Direct | None = outlet.direct
+        self.transport = transport
+        self.headers = headers
+        """The transport's, as far as the application may see them; let go of after connect."""
         self.closing: codes.Disconnect | None = None
+        self.connected_at_ms = clock.unix_ms()
         self.scheduled_at = session.deadline
-        self._hub = hub
         self._outlet = outlet
         self._task: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[None]] | None = None
         self._ready: asyncio.Future[None] | None = None
 
     @property
@@ -86,15 +90,15 @@ class Connection:
         """Take a frame; False asks to send no more before the outlet's `resume_reading`."""
         metrics.MESSAGES_RECEIVED.inc()
         metrics.MESSAGES_RECEIVED_BYTES.inc(len(frame))
-        if len(frame) > self._hub.settings.max_message_bytes:
+        if len(frame) > self.hub.settings.max_message_bytes:
             self.close(codes.MESSAGE_TOO_BIG)
             return True
-        self._carry_out(self.session.receive(frame, clock.monotonic_seconds()))
+        self.carry_out(self.session.receive(frame, clock.monotonic_seconds()))
         return not self._is_busy
 
     def on_time(self, now: float) -> None:
         """Let the session do what is due."""
-        self._carry_out(self.session.on_time(now))
+        self.carry_out(self.session.on_time(now))
 
     def write(self, message: bytes) -> None:
         """Send one encoded message after all that was sent before."""
@@ -108,20 +112,62 @@ class Connection:
 
     def lose_state(self, channel: str) -> None:
         """Publications of a channel were missed."""
-        self._carry_out(self.session.lost_state(channel))
+        self.carry_out(subscribe.lost_state(self.session, channel))
+
+    def obey(self, order: orders.Order) -> None:
+        """Take an order of the server."""
+        self.carry_out(self.session.obey(order))
 
     def close(self, disconnect: codes.Disconnect) -> None:
         """End the connection from the server's side."""
-        self._carry_out(self.session.close(disconnect))
+        self.carry_out(self.session.close(disconnect))
 
     def lost(self) -> None:
         """The socket is gone: let go of everything."""
         self.session.connection_lost()
-        if self._task:
-            self._task.cancel()
-        self._hub.forget(self)
-        self._hub.gone(self)
+        self._cancel_tasks()
+        self.hub.forget(self)
+        self.hub.gone(self)
         self._go_on()
+
+    def info(self, channel: str) -> ClientInfo:
+        """Return what others learn about this client in a channel."""
+        return admission.info(self.session, channel)
+
+    def present_in(self) -> list[tuple[str, ClientInfo]]:
+        """Return the channels where the client is to be seen, with what is to be seen of it."""
+        return [
+            (channel, self.info(channel))
+            for channel, item in self.session.subscriptions.items()
+            if item.settled and item.terms.presence
+        ]
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Do what the session wants, in order."""
+        was_busy = self._is_busy
+        messages: list[bytes] = []
+        for effect in effects:
+            match effect:
+                case Write(message):
+                    # What a session says in one go shares frames.
+                    messages.append(message)
+                case Close(disconnect):
+                    self._write_all(messages)
+                    self._close(disconnect)
+                case Leave(channel, subscription):
+                    self.hub.leave(self, channel, subscription)
+                case Refused():
+                    self.hub.note_refusal(self, effect)
+                case Call():
+                    self._call(effect)
+                case _:
+                    self._await(effect)
+        self._write_all(messages)
+        if self.closing is None:
+            self.hub.timers.update(self)
+        if not self._is_busy and (was_busy or self._ready):
+            self._go_on()
+            self._outlet.resume_reading()
 
     @property
     def _is_busy(self) -> bool:
@@ -132,42 +178,39 @@ class Connection:
             self._ready.set_result(None)
         self._ready = None
 
-    def _carry_out(self, effects: list[Effect]) -> None:
-        was_busy = self._is_busy
-        messages: list[bytes] = []
-        for effect in effects:
-            if isinstance(effect, Write):
-                messages.append(effect.message)
-                continue
-            # What a session says in one go shares frames, and nothing overtakes it.
-            self._write_all(messages)
-            match effect:
-                case Close(disconnect):
-                    self._close(disconnect)
-                case Leave(channel):
-                    self._hub.leave(channel, self)
-                case Authenticate() | Join() | ReadHistory() | PublishData():
-                    # At most one at a time: the session waits for the answer.
-                    self._task = asyncio.create_task(self._answer(effect))
-                case _:
-                    assert_never(effect)
-        self._write_all(messages)
-        if self.closing is None:
-            self._hub.timers.update(self)
-        if not self._is_busy and (was_busy or self._ready):
-            self._go_on()
-            self._outlet.resume_reading()
-
     def _write_all(self, messages: list[bytes]) -> None:
         if messages and self.closing is None:
             self._outlet.write(*messages)
         messages.clear()
 
+    def _await(self, effect: Awaited) -> None:
+        # At most one at a time: the session waits for the answer.
+        self._task = asyncio.create_task(self._answer(effect))
+
+    async def _answer(self, effect: Awaited) -> None:
+        effects = await answering.answer(self, effect)
+        self._task = None
+        # Nothing is awaited from the answer to its place in the outlet.
+        self.carry_out(effects)
+
+    def _call(self, effect: Call) -> None:
+        if self._calls is None:
+            self._calls = set()
+        task = asyncio.create_task(self._answer_call(effect))
+        self._calls.add(task)
+
+    async def _answer_call(self, effect: Call) -> None:
+        effects = await answering.call(self, effect)
+        if self._calls:
+            self._calls.discard(asyncio.current_task())
+            self._calls = self._calls or None
+        self.carry_out(effects)
+
     def _close(self, disconnect: codes.Disconnect) -> None:
         self.closing = disconnect
-        if self._task and self._task is not asyncio.current_task():
-            self._task.cancel()
-        self._hub.forget(self)
+        self._cancel_tasks()
+        self.hub.note_close(self, disconnect)
+        self.hub.forget(self)
         _logger.info(
             "connection_closed_by_server",
             code=disconnect.code,
@@ -176,60 +219,9 @@ class Connection:
         )
         self._outlet.close(disconnect)
 
-    async def _answer(self, effect: Authenticate | Join | ReadHistory | PublishData) -> None:
-        try:
-            match effect:
-                case Authenticate(token):
-                    effects = await self._authenticate(token)
-                case Join():
-                    effects = await self._join(effect)
-                case ReadHistory():
-                    history = await self._hub.broker.history(
-                        effect.channel,
-                        since=effect.since,
-                        limit=effect.limit,
-                        reverse=effect.reverse,
-                    )
-                    effects = self.session.history_read(history)
-                case PublishData():
-                    await self._hub.broker.publish(_publish_request(effect))
-                    effects = self.session.published()
-        except BrokerUnavailableError:
-            effects = self.session.refused(codes.INTERNAL)
-        except BinaryDataError:
-            effects = self.session.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
-        except Exception:
-            _logger.exception("command_failed", client=self.session.client_id)
-            effects = self.session.refused(codes.INTERNAL)
-        self._carry_out(effects)
-
-    async def _authenticate(self, token: str) -> list[Effect]:
-        try:
-            claims = await self._hub.verify_token(token)
-        except TokenExpiredError:
-            return self.session.token_expired()
-        except TokenInvalidError:
-            return self.session.token_invalid()
-        return self.session.authenticated(claims, clock.monotonic_seconds(), clock.unix_seconds())
-
-    async def _join(self, effect: Join) -> list[Effect]:
-        claims = self.session.claims
-        if claims is None:
-            return self.session.refused(codes.UNAUTHORIZED)
-        try:
-            joined = await self._hub.join(self, claims, effect.requests)
-        except JoinRefusedError as refusal:
-            return self.session.refused(refusal.error)
-        # Nothing is awaited from the merge to the reply's place in the buffer.
-        return self.session.joined(joined, clock.unix_seconds())
-
-
-def _publish_request(effect: PublishData) -> PublishRequest:
-    namespace = effect.namespace
-    return PublishRequest(
-        channel=effect.channel,
-        data=effect.data,
-        binary=not payload.is_json(effect.data),
-        info=effect.info,
-        history=HistoryOptions(namespace.history_size, namespace.history_ttl_seconds),
-    )
+    def _cancel_tasks(self) -> None:
+        current = asyncio.current_task()
+        for task in (self._task, *(self._calls or ())):
+            if task and task is not current:
+                task.cancel()
+        self._calls = None

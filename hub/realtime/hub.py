@@ -3,28 +3,35 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Final
 
 from core import clock, config, ids, log
-from hub.realtime import codes, metrics
-from hub.realtime.broker import Broker
-from hub.realtime.claims import ConnectClaims
+from hub.realtime import admission, channels, codes, metrics
+from hub.realtime.application import Application
+from hub.realtime.broker import Broker, StreamPosition
+from hub.realtime.broker_memory import MemoryBroker
+from hub.realtime.channels import DEFAULT, Grammar
 from hub.realtime.connection import Connection
 from hub.realtime.continuity import Continuity
-from hub.realtime.effects import Joined, JoinRequest
+from hub.realtime.control import Control
+from hub.realtime.directory import Directory
+from hub.realtime.effects import Joined, JoinRequest, Refused
 from hub.realtime.joining import Joiner, JoinRefusedError
+from hub.realtime.membership import Membership
 from hub.realtime.namespaces import Namespace
+from hub.realtime.obedience import Obedience
 from hub.realtime.outlet import Outlet
+from hub.realtime.presence import MemoryPresence, Presence
 from hub.realtime.protocol.framing import Framing
+from hub.realtime.refusals import Refusals
 from hub.realtime.registry import Registry
+from hub.realtime.revocations import Revocations
+from hub.realtime.rules import Rules
 from hub.realtime.session import Session
+from hub.realtime.subscriptions import Subscription
 from hub.realtime.timers import Timers
-
-VerifyToken = Callable[[str], Awaitable[ConnectClaims]]
-"""Raises TokenInvalidError or TokenExpiredError; anything else is answered as a temporary error."""
-Authorize = Callable[[ConnectClaims, str], Awaitable[bool]]
-"""Asked for every channel that is not personal."""
 
 _FLUSH_SECONDS: Final = 1.0
 _SHORTEST_SLEEP_SECONDS: Final = 0.005
@@ -33,43 +40,117 @@ _logger = log.get("realtime.hub")
 
 
 class Hub:
-    """Accepts connections from carriers and delivers publications to them."""
+    """Accepts connections from carriers and delivers publications to them.
 
-    def __init__(
+    Without `presence` and `control` it is the only process: both are in its memory.
+    `on_orders_lost` is called when orders between processes were missed for good.
+    """
+
+    def __init__(  # its parts
         self,
         settings: config.Realtime,
         broker: Broker,
         namespaces: Mapping[str, Namespace],
-        verify_token: VerifyToken,
-        authorize: Authorize,
+        application: Application,
+        *,
+        presence: Presence | None = None,
+        control: Control | None = None,
+        grammar: Grammar = DEFAULT,
+        insecure: bool = False,
+        revocations: Revocations | None = None,
+        on_orders_lost: Callable[[], None] = lambda: None,
+        version: str = "",
     ) -> None:
         self.settings = settings
         self.broker = broker
-        self.verify_token = verify_token
+        self.application = application
+        self.presence: Presence = presence or MemoryPresence()
+        self.control = control or Control(MemoryBroker(), str(ids.new_id()))
         self.timers = Timers()
-        self.node_id = str(ids.new_id())
-        self.connections: set[Connection] = set()
-        self.emulated: dict[str, Connection] = {}
-        """Connections that get their commands by `/emulation`, by their secret sessions."""
+        self.directory = Directory()
+        self.revocations = Revocations() if revocations is None else revocations
+        self.on_orders_lost = on_orders_lost
+        self.refusals = Refusals()
+        self.version = version
         self.draining = False
+        self._obedience = Obedience(self)
         self._empty = asyncio.Event()
         self._empty.set()
-        self._namespaces = namespaces
-        self._authorize = authorize
+        self._rules = Rules(
+            settings=settings,
+            namespaces=namespaces,
+            grammar=grammar,
+            insecure=insecure,
+            methods=application.rpc.keys(),
+            hears_messages=application.on_message is not None,
+            node_id=self.control.node_id,
+            version=version,
+        )
         self._registry = Registry()
         self._continuity = Continuity(self._registry, broker, settings.position_check_seconds)
-        self._joiner = Joiner(
-            self._registry, broker, self._continuity, settings.recovery_max_publications
+        self._membership = Membership(
+            broker, self.presence, self.directory.connections, self._continuity.on_batch_end
         )
+        self._joiner = Joiner(
+            self._registry,
+            broker,
+            self._continuity,
+            self._membership,
+            settings.recovery_max_publications,
+        )
+
+    @property
+    def connections(self) -> set[Connection]:
+        """All connections of this process."""
+        return self.directory.connections
+
+    @property
+    def emulated(self) -> Mapping[str, Connection]:
+        """Connections that send by `/emulation`, by the secret id of their session."""
+        return self.directory.emulated
+
+    @property
+    def node_id(self) -> str:
+        """This process among the others."""
+        return self.control.node_id
+
+    @property
+    def is_full(self) -> bool:
+        """Whether carriers have to turn newcomers away (503)."""
+        most = self.settings.max_connections
+        return bool(most) and len(self.connections) >= most
+
+    def namespace_of(self, channel: str) -> Namespace | None:
+        """Return the rules of a channel, or None when nobody configured it."""
+        return channels.resolve(channel, self._rules.namespaces, self._rules.grammar)
+
+    def channels(self, pattern: str = "") -> dict[str, int]:
+        """Count the subscribers here of each channel whose name fits the glob; "" fits all."""
+        return {
+            name: channel.subscriber_count
+            for name, channel in self._registry.channels.items()
+            if not pattern or fnmatchcase(name, pattern)
+        }
+
+    def message(self, data: bytes, *, user: str = "", client: str = "", session: str = "") -> int:
+        """Push data to connections of this process; return how many there are."""
+        meant = self.directory.find(user, client, session)
+        for connection in meant:
+            connection.carry_out(connection.session.message(data))
+        return len(meant)
 
     async def start(self) -> None:
         """Start the broker; works also while it is unreachable."""
         self._continuity.start()
+        self._membership.start()
         await self.broker.start(
             self._continuity.on_publication,
             self._continuity.doubt_everything,
+            on_join=self._membership.on_join,
+            on_leave=self._membership.on_leave,
             on_batch_end=self._continuity.on_batch_end,
         )
+        await self.control.start(self._obedience)
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Send every client away (3001) at a moment of its own within the drain time, then stop."""
@@ -89,6 +170,9 @@ class Hub:
                 await self._empty.wait()
         self.timers.close()
         await self._continuity.close()
+        await self._membership.close()
+        self._obedience.close()
+        await self.control.close()
         await self.broker.close()
         _logger.info("realtime_closed", connections=len(leaving))
 
@@ -98,24 +182,26 @@ class Hub:
         framing: Framing,
         *,
         transport: str = "websocket",
+        headers: Iterable[tuple[bytes, bytes]] = (),
         emulated: bool = False,
     ) -> Connection:
-        """Begin a connection whose messages leave by the outlet, and by it only if `emulated`."""
-        emulation = (ids.new_token(), self.node_id) if emulated else ("", "")
+        """Begin a connection whose messages leave by the outlet.
+
+        An emulated one gets a secret by which `emulated` finds it when its client sends something.
+        """
         session = Session(
             str(ids.new_id()),
-            self.settings,
-            self._namespaces,
+            self._rules,
             framing,
             now=clock.monotonic_seconds(),
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
-            emulation=emulation,
+            secret=ids.new_token() if emulated else "",
         )
-        connection = Connection(self, session, framing, outlet)
-        if emulated:
-            self.emulated[emulation[0]] = connection
+        connection = Connection(
+            self, session, framing, outlet, transport=transport, headers=self._seen_of(headers)
+        )
         outlet.attach(connection)
-        self.connections.add(connection)
+        self.directory.add(connection)
         self._empty.clear()
         self.timers.add(connection)
         metrics.CONNECTIONS_ACCEPTED.labels(transport=transport).inc()
@@ -132,26 +218,86 @@ class Hub:
     def forget(self, connection: Connection) -> None:
         """End all subscriptions of a connection that is closing or gone."""
         self.timers.remove(connection)
-        for channel in connection.session.subscriptions:
-            self._joiner.leave(channel, connection)
-        connection.session.subscriptions.clear()
+        self.directory.forget(connection)
+        subscriptions = connection.session.subscriptions
+        while subscriptions:
+            self.leave(connection, *subscriptions.popitem())
+
+    def know(self, connection: Connection) -> None:
+        """Find a connection by its user from now on, unless it has ended already."""
+        if connection.session.claims and not connection.session.is_closed:
+            self.directory.know(connection)
 
     def gone(self, connection: Connection) -> None:
         """The carrier has let go of a connection."""
-        self.connections.discard(connection)
-        self.emulated.pop(connection.session.emulation[0], None)
+        self.directory.remove(connection)
         if not self.connections:
             self._empty.set()
 
-    async def join(
-        self, connection: Connection, claims: ConnectClaims, requests: list[JoinRequest]
-    ) -> dict[str, Joined]:
-        """Make the subscriptions that the application allows, or raise JoinRefusedError."""
-        for request in requests:
-            if request.ask and not await self._authorize(claims, request.channel):
-                raise JoinRefusedError(codes.PERMISSION_DENIED)
-        return await self._joiner.join(connection, requests)
+    def note_refusal(self, connection: Connection, refused: Refused) -> None:
+        """Log a command that was answered by an error, and remember it."""
+        session, error = connection.session, refused.error
+        _logger.info(
+            "command_refused",
+            method=refused.method,
+            channel=refused.channel,
+            code=error.code,
+            client=session.client_id,
+        )
+        self.refusals.note(
+            session.user,
+            method=refused.method,
+            channel=refused.channel,
+            code=error.code,
+            reason=error.message,
+        )
 
-    def leave(self, channel: str, connection: Connection) -> None:
+    def note_close(self, connection: Connection, disconnect: codes.Disconnect) -> None:
+        """Remember a connection that the server closed."""
+        user = connection.session.user
+        self.refusals.note(
+            user, method="", channel="", code=disconnect.code, reason=disconnect.reason
+        )
+
+    def position_of(self, channel: str, connection: Connection) -> StreamPosition | None:
+        """Return how far a connection has come in a channel; None while it is joining."""
+        return self._registry.position_of(channel, connection)
+
+    def is_full_for(self, user: str) -> bool:
+        """Whether a user has all the connections that one may have in this process."""
+        most = self.settings.max_connections_per_user
+        return bool(most and user) and self.directory.count(user) >= most
+
+    def visible_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return what the application may see of headers, under lower-case names."""
+        forwarded = self.settings.forwarded_headers
+        return {name.lower(): value for name, value in headers.items() if name.lower() in forwarded}
+
+    async def join(self, connection: Connection, requests: list[JoinRequest]) -> dict[str, Joined]:
+        """Make the subscriptions that the application allows, or raise JoinRefusedError."""
+        claims = connection.session.claims
+        for request in requests:
+            if request.ask and not (
+                claims and await self.application.authorize(claims, request.channel)
+            ):
+                raise JoinRefusedError(codes.PERMISSION_DENIED)
+        joined = await self._joiner.join(connection, requests)
+        # From here to the reply nothing is awaited.
+        for request in requests:
+            self._membership.settled(
+                connection, request.channel, request.terms, connection.info(request.channel)
+            )
+        return joined
+
+    def leave(self, connection: Connection, channel: str, subscription: Subscription) -> None:
         """End one subscription."""
         self._joiner.leave(channel, connection)
+        info = admission.info(connection.session, channel, subscription)
+        self._membership.leave(connection, channel, subscription, info)
+
+    def _seen_of(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
+        if not self.settings.forwarded_headers:
+            return None
+        return self.visible_headers(
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        )

@@ -1,11 +1,12 @@
 """Subscribing without a race between history and live.
 
-The order is: keep live publications for the subscriber, subscribe at the broker, read history,
-merge by offset, answer, go live. From the merge to the reply nothing is awaited.
+The order is: keep live publications for the subscriber, subscribe at the broker, make the client
+visible in presence, read history, merge by offset, answer, go live. From the merge to the reply
+nothing is awaited.
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from core import log
 from hub.realtime import codes, deltas, metrics, recovery
@@ -15,12 +16,14 @@ from hub.realtime.broker import (
     History,
     Publication,
     StreamPosition,
+    latest,
 )
 from hub.realtime.continuity import Continuity
 from hub.realtime.effects import Joined, JoinRequest
+from hub.realtime.membership import Membership
 from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import Framing
-from hub.realtime.protocol.messages import SubscribeResult
+from hub.realtime.protocol.messages import ClientInfo, SubscribeResult
 from hub.realtime.registry import Channel, Encoding, Joining, Registry, Subscriber
 
 _ATTEMPTS: Final = 5
@@ -36,19 +39,33 @@ class JoinRefusedError(Exception):
         self.error = error
 
 
+class Joinable(Subscriber, Protocol):
+    """A subscriber that others may see in a channel."""
+
+    def info(self, channel: str) -> ClientInfo:
+        """Return what others learn about it."""
+        ...
+
+
 class Joiner:
     """Makes subscriptions in the registry and at the broker."""
 
     def __init__(
-        self, registry: Registry, broker: Broker, continuity: Continuity, limit: int
+        self,
+        registry: Registry,
+        broker: Broker,
+        continuity: Continuity,
+        membership: Membership,
+        limit: int,
     ) -> None:
         self._registry = registry
         self._broker = broker
         self._continuity = continuity
+        self._membership = membership
         self._limit = limit
         self._background: set[asyncio.Task[None]] = set()
 
-    async def join(self, subscriber: Subscriber, requests: list[JoinRequest]) -> dict[str, Joined]:
+    async def join(self, subscriber: Joinable, requests: list[JoinRequest]) -> dict[str, Joined]:
         """Subscribe to all channels or to none."""
         channels = {
             request.channel: self._registry.enter(request.channel, request.namespace, subscriber)
@@ -56,6 +73,13 @@ class Joiner:
         }
         try:
             await asyncio.gather(*(self._open(channel) for channel in channels.values()))
+            await asyncio.gather(
+                *(
+                    self._membership.enter(item.channel, subscriber.info(item.channel))
+                    for item in requests
+                    if item.terms.presence
+                )
+            )
             merged = await self._read_and_merge(subscriber, requests, channels)
             return {
                 request.channel: self._settle(
@@ -119,6 +143,8 @@ class Joiner:
             return recovery.NOTHING
         if request.since is None:
             return await self._broker.history(request.channel, limit=0)
+        if request.as_cache:
+            return await latest(self._broker, request.channel)
         return await self._broker.history(
             request.channel, since=request.since.offset, limit=self._limit + 1
         )
@@ -130,41 +156,56 @@ class Joiner:
         channel: Channel,
         merged: recovery.Merged | None,
     ) -> Joined:
-        framing = subscriber.framing
-        encoding = Encoding(framing, delta=request.delta)
-        tags_filter = request.tags_filter
-        result = _result(request, merged.top if merged else None)
-        if merged is None:
-            late = _pushes(channel, framing, request, channel.joining[subscriber].buffered)
-            self._registry.settle(
-                channel, subscriber, 0, encoding=encoding, tags_filter=tags_filter
-            )
-            return Joined(result, late)
-        if request.since is not None:
-            metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
-            if merged.recovered:
-                wanted = _wanted(request, merged.publications)
-                metrics.RECOVERED_PUBLICATIONS.observe(len(wanted))
-                result.recovered = True
-                result.offset = request.since.offset
-                result.publications = (
-                    deltas.recovered(framing, wanted)
-                    if request.delta
-                    else [framing.publication(item) for item in wanted]
-                )
-            elif request.reject_unrecovered:
-                raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
-        late = _pushes(channel, framing, request, merged.late)
-        if channel.position is None:
-            channel.position = merged.position
+        framing, terms = subscriber.framing, request.terms
+        result = SubscribeResult(delta=terms.delta, was_recovering=request.recovering)
+        offset = 0
+        late = channel.joining[subscriber].buffered
+        if merged is not None:
+            offset, late = merged.position.offset, merged.late
+            if terms.positioned:
+                result.positioned = True
+                result.recoverable = terms.recoverable
+                result.epoch = merged.top.epoch
+                result.offset = merged.top.offset
+            if request.since is not None:
+                late = self._recover(framing, request, request.since, merged, result)
+            if channel.position is None:
+                channel.position = merged.position
+        pushes = _pushes(channel, framing, request, late)
         self._registry.settle(
             channel,
             subscriber,
-            merged.position.offset,
-            encoding=encoding,
-            tags_filter=tags_filter,
+            offset,
+            encoding=Encoding(framing, delta=terms.delta),
+            tags_filter=terms.tags_filter,
         )
-        return Joined(result, late)
+        return Joined(result, pushes)
+
+    def _recover(
+        self,
+        framing: Framing,
+        request: JoinRequest,
+        since: StreamPosition,
+        merged: recovery.Merged,
+        result: SubscribeResult,
+    ) -> list[Publication]:
+        """Put what was missed into the result; return what has to follow as pushes."""
+        metrics.RECOVERIES.labels(recovered="yes" if merged.recovered else "no").inc()
+        if not merged.recovered:
+            if request.reject_unrecovered:
+                raise JoinRefusedError(codes.UNRECOVERABLE_POSITION)
+            return merged.late
+        result.recovered = True
+        result.offset = since.offset
+        wanted = _wanted(request, merged.publications)
+        metrics.RECOVERED_PUBLICATIONS.observe(len(wanted))
+        if request.recovered_as_pushes:
+            return wanted + merged.late
+        if request.terms.delta:
+            result.publications = deltas.recovered(framing, wanted)
+        else:
+            result.publications = [framing.publication(item) for item in wanted]
+        return merged.late
 
 
 def _merge(
@@ -173,14 +214,16 @@ def _merge(
     position = channel.position
     if joining.broken or (position and position.epoch != history.top.epoch):
         return None
-    merged = recovery.merge(request.since, history, joining.buffered, limit)
+    merged = recovery.merge(
+        request.since, history, joining.buffered, limit, as_cache=request.as_cache
+    )
     if merged and position and merged.position.offset < position.offset:
         return None
     return merged
 
 
 def _wanted(request: JoinRequest, publications: list[Publication]) -> list[Publication]:
-    wants = request.tags_filter
+    wants = request.terms.tags_filter
     if wants is None:
         return publications
     return [item for item in publications if wants(payload.decode(item.payload).tags)]
@@ -192,7 +235,7 @@ def _pushes(
     prefix = framing.push_prefix(channel.name)
     return [
         framing.publication_push(
-            prefix, item, data=deltas.change(None, item).whole if request.delta else None
+            prefix, item, data=deltas.change(None, item).whole if request.terms.delta else None
         )
         for item in _wanted(request, publications)
     ]
@@ -201,17 +244,3 @@ def _pushes(
 def _failed(task: asyncio.Task[None]) -> bool:
     """Say whether a task failed, and so mark its exception as seen."""
     return task.cancelled() or task.exception() is not None
-
-
-def _result(request: JoinRequest, top: StreamPosition | None) -> SubscribeResult:
-    """Return what every reply to a subscription says about its channel."""
-    if top is None:
-        return SubscribeResult(delta=request.delta)
-    return SubscribeResult(
-        delta=request.delta,
-        recoverable=request.namespace.force_recovery,
-        positioned=request.namespace.force_positioning or request.namespace.force_recovery,
-        epoch=top.epoch,
-        offset=top.offset,
-        was_recovering=request.since is not None,
-    )

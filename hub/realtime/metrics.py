@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 CLIENTS = Gauge("pinghub_node_num_clients", "Connected sessions of this process.")
+USERS = Gauge("pinghub_node_num_users", "Users with a connected session in this process.")
 SUBSCRIPTIONS = Gauge("pinghub_node_num_subscriptions", "Subscriptions of this process.")
 CHANNELS = Gauge("pinghub_node_num_channels", "Channels with a subscriber in this process.")
 CONNECTIONS_ACCEPTED = Counter(

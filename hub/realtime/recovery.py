@@ -40,17 +40,33 @@ def missed(since: StreamPosition, history: History, limit: int) -> list[Publicat
     return publications
 
 
+def latest(since: StreamPosition, history: History) -> list[Publication] | None:
+    """Return the newest publication unless the client has it, or None when it is not kept.
+
+    For channels that are caches: only the last state counts. `history` holds the newest alone.
+    """
+    has_it = 0 < since.offset == history.top.offset and since.epoch == history.top.epoch
+    if has_it:
+        return []
+    newest = history.publications[:1]
+    return newest if newest and newest[0].offset == history.top.offset else None
+
+
 def merge(
     since: StreamPosition | None,
     history: History,
     buffered: Sequence[Publication],
     limit: int,
+    *,
+    as_cache: bool = False,
 ) -> Merged | None:
     """Join history with what arrived live while it was read; None when a publication is missing.
 
     Without `since`, or when it cannot be recovered, the subscriber starts at the top.
     """
-    recovered = missed(since, history, limit) if since else None
+    recovered = None
+    if since:
+        recovered = latest(since, history) if as_cache else missed(since, history, limit)
     offset = history.top.offset
     late: list[Publication] = []
     for publication in buffered:

@@ -158,6 +158,16 @@ class Channel:
         return not (self.audiences or self.ahead or self.joining)
 
     @property
+    def subscriber_count(self) -> int:
+        """How many are here, without those who are still joining."""
+        groups = (
+            group
+            for item in self.audiences.values()
+            for group in (item.queued, item.direct, item.filtered)
+        )
+        return len(self.ahead) + sum(map(len, groups))
+
+    @property
     def live(self) -> Iterator[Subscriber]:
         """Everybody who stands at the channel's position."""
         for audience in self.audiences.values():
@@ -214,6 +224,15 @@ class Registry:
             channel.ahead[subscriber] = Ahead(offset, audience, tags_filter)
         else:
             audience.enter(subscriber, tags_filter)
+
+    def position_of(self, name: str, subscriber: Subscriber) -> StreamPosition | None:
+        """Return how far a subscriber has come; None while it is joining or not there."""
+        channel = self.channels.get(name)
+        if channel is None or subscriber in channel.joining:
+            return None
+        position = channel.position or StreamPosition()
+        ahead = channel.ahead.get(subscriber)
+        return StreamPosition(ahead.offset, position.epoch) if ahead else position
 
     def leave(self, name: str, subscriber: Subscriber) -> bool:
         """End a subscription; True when the channel has no subscriber left and is gone."""

@@ -1,6 +1,6 @@
 """The realtime hub of a serving process, joined to its tokens, its database and its Redis."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from litestar import asgi
@@ -11,8 +11,14 @@ from core.errors import DomainError
 from hub.http.auth import UNLIMITED
 from hub.http.deps import Resources
 from hub.http.tokens import TokenKeys
+from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
+from hub.realtime.claims import (
+    ConnectClaims,
+    SubscribeClaims,
+    TokenExpiredError,
+    TokenInvalidError,
+)
 from hub.realtime.hub import Hub
 from hub.wiring.channels import NAMESPACES, authorizer
 
@@ -30,8 +36,7 @@ async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGen
         settings.realtime,
         RedisBroker(settings.redis),
         NAMESPACES,
-        token_verifier(house.token_keys),
-        authorizer(house.api),
+        ProductApplication(house.token_keys, authorizer(house.api), {}),
     )
     await hub.start()
     try:
@@ -40,6 +45,35 @@ async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGen
         # A drained hub is closed already.
         if not hub.draining:
             await hub.close()
+
+
+class ProductApplication:
+    """What the product decides for its sockets."""
+
+    def __init__(
+        self,
+        keys: TokenKeys,
+        authorize: Callable[[ConnectClaims, str], Awaitable[bool]],
+        rpc: Mapping[str, RpcHandler],
+    ) -> None:
+        self.rpc = rpc
+        self.on_message: MessageHandler | None = None
+        self._verify = token_verifier(keys)
+        self._authorize = authorize
+
+    async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
+        """Take the access token of REST; nobody connects without one."""
+        del request
+        return await self._verify(token)
+
+    async def verify_subscription(self, token: str) -> SubscribeClaims:
+        """Refuse: the product issues no tokens for single channels."""
+        del token
+        raise TokenInvalidError
+
+    async def authorize(self, claims: ConnectClaims, channel: str) -> bool:
+        """Ask the policies of the database."""
+        return await self._authorize(claims, channel)
 
 
 def token_verifier(keys: TokenKeys) -> Callable[[str], Awaitable[ConnectClaims]]:

@@ -153,6 +153,12 @@ class Command(Message):
         return self.id == 0 and self.send is None
 
     @property
+    def channel(self) -> str:
+        """The channel that the command is about, "" when it is about none."""
+        request = getattr(self, self.method, None)
+        return getattr(request, "channel", "")
+
+    @property
     def method(self) -> str:
         """The name of the request that counts, "" when there is none."""
         for name in METHODS:

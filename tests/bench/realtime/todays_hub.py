@@ -1,6 +1,7 @@
 """The hub under plain uvicorn, until `pinghub realtime` starts it: CONFIG PORT."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from core import config
+from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.carriers.asgi_websocket import websocket_endpoint
 from hub.realtime.carriers.fast_websocket import FastWebSocket
-from hub.realtime.claims import ConnectClaims
+from hub.realtime.claims import ConnectClaims, SubscribeClaims, TokenInvalidError
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
 
@@ -23,12 +25,19 @@ async def main(settings: dict[str, Any], port: str) -> None:
     redis = settings["engine"]["redis"]
     key = OctKey.import_key(settings["client"]["token"]["hmac_secret_key"])
 
-    async def verify(token: str) -> ConnectClaims:
-        claims = jwt.decode(token, key, algorithms=["HS256"]).claims
-        return ConnectClaims(user=claims["sub"], expires_at=claims["exp"])
+    class Anybody:
+        rpc: Mapping[str, RpcHandler] = {}
+        on_message: MessageHandler | None = None
 
-    async def authorize(_claims: ConnectClaims, _channel: str) -> bool:
-        return True
+        async def verify_connection(self, token: str, _request: ConnectionRequest) -> ConnectClaims:
+            claims = jwt.decode(token, key, algorithms=["HS256"]).claims
+            return ConnectClaims(user=claims["sub"], expires_at=claims["exp"])
+
+        async def verify_subscription(self, _token: str) -> SubscribeClaims:
+            raise TokenInvalidError
+
+        async def authorize(self, _claims: ConnectClaims, _channel: str) -> bool:
+            return True
 
     kept = {"history_size": 100, "history_ttl_seconds": 300}
     hub = Hub(
@@ -38,8 +47,7 @@ async def main(settings: dict[str, Any], port: str) -> None:
             "feed": Namespace(ask=True, force_recovery=True, force_positioning=True, **kept),
             "user": Namespace(personal=True, force_recovery=True, force_positioning=True, **kept),
         },
-        verify,
-        authorize,
+        Anybody(),
     )
     await hub.start()
     server = uvicorn.Server(

@@ -10,17 +10,25 @@ from typing import Any, Literal
 import msgspec
 import uvicorn
 import websockets
+from msgspec import Raw
 
 from core import config
 from hub.http import wire
+from hub.realtime import codes
+from hub.realtime.application import ClientError, ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
-from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.carriers.asgi_websocket import AsgiApp, websocket_endpoint
 from hub.realtime.carriers.emulation import emulation_endpoint
 from hub.realtime.carriers.fast_websocket import FastWebSocket
 from hub.realtime.carriers.http_stream import http_stream_endpoint
 from hub.realtime.carriers.sse import sse_endpoint
-from hub.realtime.claims import ConnectClaims, TokenExpiredError, TokenInvalidError
+from hub.realtime.claims import (
+    ConnectClaims,
+    SubscribeClaims,
+    SubscribeOptions,
+    TokenExpiredError,
+    TokenInvalidError,
+)
 from hub.realtime.control import Control
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
@@ -62,22 +70,58 @@ NAMESPACES = {
         allow_publish_for_subscriber=True,
     ),
     "plain": Namespace(ask=True),
+    "seen": Namespace(
+        ask=True,
+        presence=True,
+        join_leave=True,
+        force_push_join_leave=True,
+        allow_presence_for_subscriber=True,
+    ),
 }
 
 
-async def verify_token(token: str) -> ConnectClaims:
-    """Accept `user` or `user@unix-seconds`; "bad" is forged."""
-    user, _, expires_at = token.partition("@")
-    if user in ("", "bad"):
-        raise TokenInvalidError
-    claims = ConnectClaims(user=user, expires_at=int(expires_at or 0))
-    if claims.expires_at and claims.expires_at <= time.time():
-        raise TokenExpiredError
-    return claims
+class App:
+    """An application for tests: a token is `user` or `user@unix-seconds`; "bad" is forged.
 
+    Subscription tokens are `user|channel` or `user|channel|unix-seconds`.
+    """
 
-async def authorize(claims: ConnectClaims, channel: str) -> bool:
-    return not channel.endswith(":secret") or claims.user == "ann"
+    def __init__(self) -> None:
+        self.requests: list[ConnectionRequest] = []
+        self.messages: list[Any] = []
+        self.rpc: dict[str, RpcHandler] = {"echo": self._echo, "refuse": self._refuse}
+        self.on_message: MessageHandler | None = self._take
+
+    async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
+        self.requests.append(request)
+        user, _, expires_at = token.partition("@")
+        if user in ("", "bad"):
+            raise TokenInvalidError
+        claims = ConnectClaims(user=user, expires_at=int(expires_at or 0))
+        if claims.expires_at and claims.expires_at <= time.time():
+            raise TokenExpiredError
+        return claims
+
+    async def verify_subscription(self, token: str) -> SubscribeClaims:
+        user, _, rest = token.partition("|")
+        channel, _, expires_at = rest.partition("|")
+        if user == "bad":
+            raise TokenInvalidError
+        options = SubscribeOptions(expires_at=int(expires_at or 0))
+        return SubscribeClaims(user=user, channel=channel, options=options)
+
+    async def authorize(self, claims: ConnectClaims, channel: str) -> bool:
+        return not channel.endswith(":secret") or claims.user == "ann"
+
+    async def _echo(self, claims: ConnectClaims, data: Raw) -> bytes:
+        return b'{"user":%b,"data":%b}' % (msgspec.json.encode(claims.user), bytes(data))
+
+    async def _refuse(self, claims: ConnectClaims, data: Raw) -> bytes:
+        del claims, data
+        raise ClientError(codes.Error(404, "not.found"))
+
+    async def _take(self, claims: ConnectClaims, data: Raw) -> None:
+        self.messages.append((claims.user, msgspec.json.decode(data)))
 
 
 Carrier = Literal["fast", "portable"]
@@ -129,10 +173,11 @@ class House:
 
     async def start(self) -> None:
         self.broker = self._make_broker()
-        self.hub = Hub(self._settings, self.broker, NAMESPACES, verify_token, authorize)
+        self.app = App()
+        self.hub = Hub(self._settings, self.broker, NAMESPACES, self.app)
         await self.hub.start()
         settings = uvicorn.Config(
-            endpoints(self.hub, Control(MemoryBroker(), self.hub.node_id), self._allowed_origins),
+            endpoints(self.hub, self.hub.control, self._allowed_origins),
             http=wire.bounded(100_000),
             port=self.port,
             log_level="critical",

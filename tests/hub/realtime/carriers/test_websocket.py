@@ -375,7 +375,7 @@ async def test_an_application_that_fails_costs_one_command_only(house: House, mo
 
     async with socket(house, "ann") as client:
         with monkeypatch.context() as patch:
-            patch.setattr(house.hub, "_authorize", broken)
+            patch.setattr(house.app, "authorize", broken)
             reply = await subscribe(client, "room:a")
         assert reply["error"]["code"] == 100  # pyright: ignore[reportIndexIssue]
         assert "fire" not in json.dumps(reply)
