@@ -34,6 +34,7 @@ class RedisCommands:
 
     def __init__(self, settings: config.Redis, on_connect: OnConnect | None = None) -> None:
         self.run_id = ""
+        self.connected = asyncio.Event()
         self._address = parse_address(config.require(settings.url, "redis.url"))
         self._deadline_seconds = settings.call_deadline_seconds
         self._on_connect = on_connect
@@ -90,11 +91,13 @@ class RedisCommands:
                 await self._on_connect(lambda name, calls: self._run(link, name, calls), run_id)
             self.run_id = run_id
             self._link = link
+            self.connected.set()
             ready.set()
             _logger.info("redis_connected", connection="commands")
             await watch(link)
         finally:
             self._link = None
+            self.connected.clear()
             link.abort()
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from core import config, log
+from core.pause import LONGEST_SECONDS
 from hub.realtime import metrics
 from hub.realtime.broker import (
     BrokerUnavailableError,
@@ -127,12 +128,13 @@ class RedisSubscriptions:
     async def _serve(self, receiver: Receiver, ready: asyncio.Event) -> None:
         link = await RedisLink.open(self._address, self._deadline_seconds)
         try:
-            # Nothing may come in of a Redis whose losses are not found out yet.
-            if await read_run_id(link) != self._commands.run_id:
-                raise BrokerUnavailableError("the connection for commands is to another Redis")
+            await self._wait_for_witness(await read_run_id(link))
             link.listen(self._reader(receiver), self._confirm, receiver.on_batch_end)
-            await self._subscribe_again(link)
+            names = await self._subscribe_again(link)
             self._link = link
+            for name in names:
+                if name not in self._channels:  # given up while this connection was being made
+                    link.send("UNSUBSCRIBE", name)
             if ready.is_set() and receiver.on_gap:
                 receiver.on_gap()
             ready.set()
@@ -150,12 +152,24 @@ class RedisSubscriptions:
                     entry.confirmed.exception()
                 entry.confirmed = None
 
-    async def _subscribe_again(self, link: RedisLink) -> None:
+    async def _wait_for_witness(self, run_id: str) -> None:
+        """Return when what this Redis may have lost is found out: nothing may come in before."""
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS + self._deadline_seconds):
+                await self._commands.connected.wait()
+        except TimeoutError:
+            raise BrokerUnavailableError("there is no connection for commands") from None
+        if run_id != self._commands.run_id:
+            raise BrokerUnavailableError("the connection for commands is to another Redis")
+
+    async def _subscribe_again(self, link: RedisLink) -> list[bytes]:
+        await link.ping()
         names = list(self._channels)
         for start in range(0, len(names), _CHUNK):
             link.send("SUBSCRIBE", *names[start : start + _CHUNK])
             # Answers keep their order: after this pong the subscriptions stand.
             await link.ping()
+        return names
 
     def _reader(self, receiver: Receiver) -> OnMessage:
         """Return what takes a message apart; every publication pays for it in every process."""

@@ -12,6 +12,7 @@ from core import config
 from hub.realtime import metrics
 from hub.realtime.broker import HistoryOptions, PublishRequest
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis_link import RedisLink
 from tests.fixtures.line import Line, open_line
 from tests.fixtures.redis import RestartableRedis
 from tests.hub.realtime.house import until
@@ -73,6 +74,28 @@ async def test_a_subscription_is_not_confirmed_by_the_answer_to_an_earlier_one(
     await second
     assert (await asyncio.gather(first, return_exceptions=True))[0] is not None
     line.mend()
+
+
+async def test_what_is_given_up_during_a_reconnect_is_given_up_in_redis_too(
+    broker: RedisBroker, line: Line, direct: redis.asyncio.Redis, redis_prefix: str
+):
+    for channel in ("plain:a", "plain:b"):
+        await broker.subscribe(channel)
+    subscribe_again = broker._subscriptions._subscribe_again
+
+    async def give_up_one(link: RedisLink) -> list[bytes]:
+        names = await subscribe_again(link)
+        await broker.unsubscribe("plain:a")
+        return names
+
+    broker._subscriptions._subscribe_again = give_up_one
+    line.cut()
+    await until(lambda: not broker.healthy)
+    line.mend()
+    await until(lambda: broker.healthy)
+    await broker.subscribe("plain:c")  # confirmed behind everything before it
+    names = [f"{redis_prefix}:channel:plain:{letter}" for letter in "abc"]
+    assert [count for _, count in await direct.pubsub_numsub(*names)] == [0, 1, 1]
 
 
 async def test_several_who_wait_for_one_subscription_cost_one_command(
