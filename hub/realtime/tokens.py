@@ -41,6 +41,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     user_id_claim: str = ""
     """Where the user is, instead of in `sub`; a dot leads into an object."""
 
+    def __post_init__(self) -> None:
+        for name in ("audience_regex", "issuer_regex"):
+            try:
+                re.compile(getattr(self, name))
+            except re.error as error:
+                raise ValueError(f"{name}: {error}") from None
+
 
 class _Override(msgspec.Struct):
     value: bool = False

@@ -1,6 +1,7 @@
 """Which pages may open a connection: those of the same server and those that are listed."""
 
 from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,14 +14,22 @@ def known_origins(origins: Iterable[str]) -> frozenset[str]:
 
 
 def is_allowed(headers: Iterable[tuple[bytes, bytes]], allowed: Collection[str]) -> bool:
-    """Judge the Origin of a request ("*" allows any); native clients send none and need none."""
+    """Judge the Origin of a request; native clients send none and need none.
+
+    In what is allowed "*" stands for anything: `https://*.example.com`, or "*" for everybody.
+    """
     origin = host = ""
     for name, value in headers:
         if name == b"origin":
             origin = value.decode("latin-1").lower()
         elif name == b"host":
             host = value.decode("latin-1").lower()
-    return not origin or "*" in allowed or origin in allowed or _is_same_server(origin, host)
+    return (
+        not origin
+        or origin in allowed
+        or any("*" in item and fnmatchcase(origin, item) for item in allowed)
+        or _is_same_server(origin, host)
+    )
 
 
 def _is_same_server(origin: str, host: str) -> bool:
