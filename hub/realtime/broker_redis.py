@@ -105,7 +105,12 @@ class RedisBroker:
 
     async def publish_many(self, requests: list[PublishRequest]) -> list[StreamPosition]:
         """Publish in order in one round trip."""
-        calls = [self._publish_arguments(request) for request in requests]
+        # Randomness has its price; a number is enough to tell the requests of a batch apart.
+        token = ids.new_token(6)
+        calls = [
+            self._publish_arguments(request, f"{token}{number or ''}")
+            for number, request in enumerate(requests)
+        ]
         replies = await self.commands.run("publish", calls)
         positions = [StreamPosition(int(reply[0]), text(reply[1])) for reply in replies]
         for request, position in zip(requests, positions, strict=True):
@@ -166,7 +171,7 @@ class RedisBroker:
             f"{self._prefix}:keys:{{{channel}}}",
         )
 
-    def _publish_arguments(self, request: PublishRequest) -> list[Argument]:
+    def _publish_arguments(self, request: PublishRequest, epoch: str) -> list[Argument]:
         key, history = request.idempotency_key, request.history
         return [
             4,
@@ -177,7 +182,7 @@ class RedisBroker:
             history.size,
             history.ttl_seconds,
             meta_ttl_of(history),
-            ids.new_token(6),
+            epoch,
             key,
             max(request.idempotency_ttl_seconds, history.ttl_seconds) if key else 0,
             keys_kept(history),

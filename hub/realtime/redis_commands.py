@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import hiredis
 
@@ -69,17 +69,14 @@ class RedisCommands:
         self, link: RedisLink, script: str, calls: Sequence[Sequence[Argument]]
     ) -> list[Any]:
         sha = self._shas[script]
-        replies = await asyncio.gather(
-            *link.call_many([("EVALSHA", sha, *arguments) for arguments in calls]),
-            return_exceptions=True,
-        )
-        failed = [reply for reply in replies if isinstance(reply, BaseException)]
+        replies = await link.call_many([("EVALSHA", sha, *arguments) for arguments in calls])
+        failed = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
         if any(str(error).startswith("NOSCRIPT") for error in failed):
             # Somebody flushed the scripts: a new connection loads them again.
             link.abort()
         if failed:
             raise BrokerUnavailableError(str(failed[0])) from None
-        return cast("list[Any]", replies)
+        return replies
 
     async def _serve(self, ready: asyncio.Event) -> None:
         link = await RedisLink.open(self._address, self._deadline_seconds)

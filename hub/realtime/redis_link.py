@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -78,6 +78,15 @@ def parse_address(url: str) -> RedisAddress:
     raise ConfigError("redis.url must look like redis://[user:password@]host:port/0")
 
 
+class _Expected(NamedTuple):
+    """Answers to commands that were sent together."""
+
+    deadline: float
+    future: "asyncio.Future[list[Reply]]"
+    size: int
+    replies: list[Reply]
+
+
 class RedisLink(asyncio.Protocol):
     """A connection in use; `closed` is set when it is gone, for whatever reason."""
 
@@ -89,7 +98,7 @@ class RedisLink(asyncio.Protocol):
         self._on_subscribed: OnSubscribed | None = None
         self._on_batch_end: OnBatchEnd | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._waiting: deque[_Expected] = deque()
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -131,21 +140,28 @@ class RedisLink(asyncio.Protocol):
             raise
         return link
 
-    def call(self, *command: Argument) -> "asyncio.Future[Reply]":
-        """Send one command; the future fails with ReplyError or BrokerUnavailableError."""
-        return self.call_many([command])[0]
+    async def call(self, *command: Argument) -> Reply:
+        """Call one command, or raise ReplyError or BrokerUnavailableError."""
+        reply = (await self.call_many([command]))[0]
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
 
-    def call_many(self, commands: list[tuple[Argument, ...]]) -> "list[asyncio.Future[Reply]]":
-        """Send commands in one write; one future each, in order."""
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Reply]] = [loop.create_future() for _ in commands]
-        for command, future in zip(commands, futures, strict=True):
-            if self._transport is None:
-                future.set_exception(BrokerUnavailableError("no connection to Redis"))
-            else:
-                self._expect(future)
+    def call_many(self, commands: Sequence[tuple[Argument, ...]]) -> "asyncio.Future[list[Reply]]":
+        """Send commands in one write; all their answers in order, a ReplyError among others.
+
+        The future fails with BrokerUnavailableError when the connection does.
+        """
+        future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        if self._transport is None:
+            future.set_exception(BrokerUnavailableError("no connection to Redis"))
+        elif commands:
+            self._expect(future, len(commands))
+            for command in commands:
                 self.send(*command)
-        return futures
+        else:
+            future.set_result([])
+        return future
 
     def listen(
         self,
@@ -157,9 +173,9 @@ class RedisLink(asyncio.Protocol):
         self._on_message, self._on_subscribed = on_message, on_subscribed
         self._on_batch_end = on_batch_end
 
-    def ping(self) -> "asyncio.Future[Reply]":
+    def ping(self) -> "asyncio.Future[list[Reply]]":
         """Ask for a sign of life; also works between subscriptions."""
-        return self.call("PING")
+        return self.call_many([("PING",)])
 
     def send(self, *command: Argument) -> None:
         """Send a command that `listen` hears the answer of; one write per turn of the loop."""
@@ -198,17 +214,19 @@ class RedisLink(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         waiting, self._waiting = self._waiting, deque()
-        for _, future in waiting:
-            if not future.done():
-                future.set_exception(BrokerUnavailableError("the connection to Redis was lost"))
+        for expected in waiting:
+            if not expected.future.done():
+                error = BrokerUnavailableError("the connection to Redis was lost")
+                expected.future.set_exception(error)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         if self._transport and outgoing:
             self._transport.write(b"".join(outgoing))
 
-    def _expect(self, future: "asyncio.Future[Reply]") -> None:
-        self._waiting.append((clock.monotonic_seconds() + self._deadline_seconds, future))
+    def _expect(self, future: "asyncio.Future[list[Reply]]", count: int) -> None:
+        deadline = clock.monotonic_seconds() + self._deadline_seconds
+        self._waiting.append(_Expected(deadline, future, count, []))
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._check)
 
@@ -216,7 +234,7 @@ class RedisLink(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        is_late = self._waiting[0][0] < clock.monotonic_seconds()
+        is_late = self._waiting[0].deadline < clock.monotonic_seconds()
         # A pong waits behind all that was published before it: while that comes in, all is well.
         if is_late and not (self._on_message and self.answers):
             self.abort()
@@ -247,13 +265,13 @@ class RedisLink(asyncio.Protocol):
         if not self._waiting:
             self.abort()
             return
-        _, future = self._waiting.popleft()
-        if future.done():
+        expected = self._waiting[0]
+        expected.replies.append(reply)
+        if len(expected.replies) < expected.size:
             return
-        if isinstance(reply, hiredis.ReplyError):
-            future.set_exception(reply)
-        else:
-            future.set_result(reply)
+        self._waiting.popleft()
+        if not expected.future.done():
+            expected.future.set_result(expected.replies)
 
 
 def _pack(command: tuple[Argument, ...]) -> bytes:
@@ -304,7 +322,7 @@ async def watch(link: RedisLink, on_pong: Callable[[float], None] | None = None)
 def _ping(link: RedisLink, on_pong: Callable[[float], None] | None) -> None:
     sent_at = clock.monotonic_seconds()
 
-    def answered(pong: "asyncio.Future[Reply]") -> None:
+    def answered(pong: "asyncio.Future[list[Reply]]") -> None:
         if not pong.cancelled() and pong.exception() is None and on_pong:
             on_pong(clock.monotonic_seconds() - sent_at)
 
