@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
-from core import config
+from core import config, ids
 from core.errors import DomainError
 from hub.http.auth import UNLIMITED
 from hub.http.deps import Resources
@@ -19,7 +20,9 @@ from hub.realtime.claims import (
     TokenExpiredError,
     TokenInvalidError,
 )
+from hub.realtime.control import Control, control_redis
 from hub.realtime.hub import Hub
+from hub.realtime.presence_redis import RedisPresence
 from hub.wiring.channels import NAMESPACES, authorizer
 
 
@@ -32,11 +35,15 @@ async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGenerator[Hub]:
     """Start a hub; what is still connected at the end is closed at once."""
+    broker = RedisBroker(settings.redis)
     hub = Hub(
         settings.realtime,
-        RedisBroker(settings.redis),
+        broker,
         NAMESPACES,
         ProductApplication(house.token_keys, authorizer(house.api), {}),
+        presence=RedisPresence(broker.commands, settings.redis.key_prefix),
+        control=Control(RedisBroker(control_redis(settings.redis)), str(ids.new_id())),
+        version=version("pinghub"),
     )
     await hub.start()
     try:
