@@ -22,6 +22,7 @@ from hub.realtime.joining import Joiner, JoinRefusedError
 from hub.realtime.membership import Membership
 from hub.realtime.namespaces import Namespace
 from hub.realtime.obedience import Obedience
+from hub.realtime.operations import Procedure
 from hub.realtime.outlet import Outlet
 from hub.realtime.presence import MemoryPresence, Presence
 from hub.realtime.protocol.framing import Framing
@@ -71,6 +72,8 @@ class Hub:
         self.revocations = Revocations() if revocations is None else revocations
         self.on_orders_lost = on_orders_lost
         self.refusals = Refusals()
+        self.procedures: dict[str, Procedure] = {}
+        """What application servers may call by name."""
         self.version = version
         self.draining = False
         self._obedience = Obedience(self)
@@ -115,10 +118,10 @@ class Hub:
         return self.control.node_id
 
     @property
-    def is_full(self) -> bool:
-        """Whether carriers have to turn newcomers away (503)."""
+    def turns_away(self) -> bool:
+        """Whether carriers refuse newcomers (503): the hub is about to stop, or full."""
         most = self.settings.max_connections
-        return bool(most) and len(self.connections) >= most
+        return self.draining or 0 < most <= len(self.connections)
 
     def namespace_of(self, channel: str) -> Namespace | None:
         """Return the rules of a channel, or None when nobody configured it."""

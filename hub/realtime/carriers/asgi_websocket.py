@@ -49,7 +49,7 @@ def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp
         if not origin.is_allowed(scope["headers"], allowed):
             _logger.info("websocket_refused", code="request.origin_refused")
             await _refuse(scope, send, 403, b'{"code":"request.origin_refused"}')
-        elif hub.draining:
+        elif hub.turns_away:
             await _refuse(scope, send, 503, b'{"code":"service.unavailable"}')
         else:
             await _serve(hub, scope, receive, send)
@@ -60,7 +60,9 @@ def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp
 class _Carrier:
     """The two halves of one connection: the reader is the ASGI call, the writer a task."""
 
-    def __init__(self, hub: Hub, framing: Framing, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, hub: Hub, framing: Framing, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._receive = receive
         self._send = send
         self._something = asyncio.Event()
@@ -68,7 +70,7 @@ class _Carrier:
         self._giving_up: asyncio.TimerHandle | None = None
         self._gave_up = False
         self._outlet = Queue(framing, hub.settings.buffer_max_bytes, self._wake)
-        self._connection = hub.open(self._outlet, framing)
+        self._connection = hub.open(self._outlet, framing, headers=scope["headers"])
         self._writer = asyncio.create_task(self._write())
 
     async def run(self, first: codes.Disconnect | None = None) -> None:
@@ -143,11 +145,12 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
             max_waiting_bytes=hub.settings.buffer_max_bytes,
             may_deflate=hub.settings.websocket_deflate,
         ):
-            hub.open(outlet, framing)
+            hub.open(outlet, framing, headers=scope["headers"])
         return
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     # The hub may have begun to drain since the handshake did.
-    await _Carrier(hub, framing, receive, send).run(codes.CLOSE_SHUTDOWN if hub.draining else None)
+    carrier = _Carrier(hub, framing, scope, receive, send)
+    await carrier.run(codes.CLOSE_SHUTDOWN if hub.draining else None)
 
 
 def _choose_framing(scope: Scope) -> tuple[Framing, str | None]:

@@ -45,11 +45,12 @@ async def serve_stream(
 ) -> None:
     """Answer the ASGI call with a connection's messages, from its first commands to its end."""
     scope, receive, send = call
-    if hub.draining:
+    if hub.turns_away:
         await http_exchange.refuse(send, 503, "service.unavailable", headers)
     extensions: Mapping[str, Callable[[], None]] = scope.get("extensions") or {}
     abort = extensions.get(ABORT)
-    await _Stream(hub, form, headers, send, abort).run(first, receive)
+    stream = _Stream(hub, form, headers, send, scope=scope, abort=abort)
+    await stream.run(first, receive)
 
 
 class _Stream:
@@ -61,6 +62,8 @@ class _Stream:
         form: Form,
         headers: Headers,
         send: Send,
+        *,
+        scope: Scope,
         abort: Callable[[], None] | None,
     ) -> None:
         self._form = form
@@ -71,7 +74,11 @@ class _Stream:
         self._giving_up: asyncio.TimerHandle | None = None
         self._outlet = Queue(form.framing, hub.settings.buffer_max_bytes, self._wake)
         self._connection = hub.open(
-            self._outlet, form.framing, transport=form.transport, emulated=True
+            self._outlet,
+            form.framing,
+            transport=form.transport,
+            headers=scope["headers"],
+            emulated=True,
         )
         self._writer = asyncio.create_task(self._write())
 
