@@ -20,8 +20,10 @@ from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
 from hub.realtime.carriers.asgi_websocket import websocket_endpoint
+from hub.realtime.server_api.endpoint import server_api_endpoint
 from hub.wiring.asyncapi import asyncapi_route
-from hub.wiring.realtime import open_realtime, websocket
+from hub.wiring.diagnose import diagnose_realtime
+from hub.wiring.realtime import open_realtime, server_api, websocket
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
@@ -33,13 +35,20 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         async with open_resources(settings) as house, open_realtime(settings, house) as realtime:
             app.state.resources, app.state.realtime = house, realtime
             app.state.websocket = websocket_endpoint(realtime, own_origins(settings))
+            app.state.server_api = server_api_endpoint(
+                realtime, settings.realtime.api_keys.split(","), settings.server.max_body_bytes
+            )
             yield
 
-    rest = Router("/v1", route_handlers=[*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES])
+    rest = Router(
+        "/v1",
+        route_handlers=[*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES, diagnose_realtime],
+    )
     app = Litestar(
         route_handlers=[
             rest,
             websocket,
+            server_api,
             *SUN_ROUTES,
             *HEALTH_ROUTES,
             *KEY_ROUTES,

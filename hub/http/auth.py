@@ -20,6 +20,8 @@ from hub.http.tokens import Claims
 
 PUBLIC: Final[dict[str, Any]] = {"public": True}
 UNLIMITED: Final[dict[str, Any]] = {"public": True, "limit": None}
+FOREIGN: Final[dict[str, Any]] = {**UNLIMITED, "any_media": True}
+"""For what has its own protocol, keys and limits."""
 _USER_AGENT_MAX_CHARS: Final = 200
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -39,7 +41,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     policy_name: str | None = handler.opt.get("limit", "default")
     if policy_name is not None:
         await _count(connection, limits.POLICIES[policy_name], current)
-    _refuse_other_media(connection)
+    if not handler.opt.get("any_media"):
+        _refuse_other_media(connection)
 
 
 def anonymous(connection: Connection) -> Actor:

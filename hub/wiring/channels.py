@@ -10,7 +10,8 @@ from core.ids import UserId
 from hub.domains.events import service as events
 from hub.realtime.broker import HistoryOptions
 from hub.realtime.claims import ConnectClaims
-from hub.realtime.namespaces import Namespace, find
+from hub.realtime.channels import DEFAULT, resolve
+from hub.realtime.namespaces import Namespace
 
 # A phone that was off for a day catches up from the stream; longer, and it reads the REST lists.
 _HISTORY_SIZE: Final = 1000
@@ -38,7 +39,7 @@ NAMESPACES: Final[dict[str, Namespace]] = {
 
 def history_of(channel: str) -> HistoryOptions:
     """Return how much a channel keeps."""
-    namespace = find(NAMESPACES, channel)
+    namespace = resolve(channel, NAMESPACES, DEFAULT)
     if namespace is None:
         raise LookupError(f"no namespace for {channel}")
     return HistoryOptions(size=namespace.history_size, ttl_seconds=namespace.history_ttl_seconds)

@@ -9,7 +9,7 @@ from litestar.types import Receive, Scope, Send
 
 from core import config, ids
 from core.errors import DomainError
-from hub.http.auth import UNLIMITED
+from hub.http.auth import FOREIGN, UNLIMITED
 from hub.http.deps import Resources
 from hub.http.tokens import TokenKeys
 from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
@@ -23,7 +23,11 @@ from hub.realtime.claims import (
 from hub.realtime.control import Control, control_redis
 from hub.realtime.hub import Hub
 from hub.realtime.presence_redis import RedisPresence
+from hub.realtime.revocations import Revocations
 from hub.wiring.channels import NAMESPACES, authorizer
+from hub.wiring.diagnose import diagnose_procedure
+from hub.wiring.revocations import RevocationGuard
+from hub.wiring.rpc import rpc_handlers
 
 
 @asgi("/connection/websocket", opt=UNLIMITED, copy_scope=False)
@@ -32,23 +36,35 @@ async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
     await scope["litestar_app"].state.websocket(scope, receive, send)
 
 
+@asgi("/api", opt=FOREIGN, is_mount=True, copy_scope=False)
+async def server_api(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a call of an application server to the hub that the application has started."""
+    await scope["litestar_app"].state.server_api(scope, receive, send)
+
+
 @asynccontextmanager
 async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGenerator[Hub]:
     """Start a hub; what is still connected at the end is closed at once."""
-    broker = RedisBroker(settings.redis)
+    broker, revocations = RedisBroker(settings.redis), Revocations()
+    guard = RevocationGuard(house.system, revocations)
     hub = Hub(
         settings.realtime,
         broker,
         NAMESPACES,
-        ProductApplication(house.token_keys, authorizer(house.api), {}),
+        ProductApplication(house.token_keys, authorizer(house.api), rpc_handlers(house), guard),
         presence=RedisPresence(broker.commands, settings.redis.key_prefix),
         control=Control(RedisBroker(control_redis(settings.redis)), str(ids.new_id())),
+        revocations=revocations,
+        on_orders_lost=guard.doubt,
         version=version("pinghub"),
     )
+    hub.procedures["realtime.diagnose"] = diagnose_procedure(hub)
     await hub.start()
+    guard.start()
     try:
         yield hub
     finally:
+        await guard.close()
         # A drained hub is closed already.
         if not hub.draining:
             await hub.close()
@@ -62,16 +78,20 @@ class ProductApplication:
         keys: TokenKeys,
         authorize: Callable[[ConnectClaims, str], Awaitable[bool]],
         rpc: Mapping[str, RpcHandler],
+        guard: RevocationGuard,
     ) -> None:
         self.rpc = rpc
         self.on_message: MessageHandler | None = None
         self._verify = token_verifier(keys)
         self._authorize = authorize
+        self._guard = guard
 
     async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
-        """Take the access token of REST; nobody connects without one."""
+        """Take the access token of REST while its session lives; nobody connects without one."""
         del request
-        return await self._verify(token)
+        claims = await self._verify(token)
+        await self._guard.check(claims.session_id)
+        return claims
 
     async def verify_subscription(self, token: str) -> SubscribeClaims:
         """Refuse: the product issues no tokens for single channels."""

@@ -20,7 +20,7 @@ _WAIT_SECONDS: Final = 2.0
 _logger = log.get("wiring.revocations")
 
 
-class RevocationsUnknownError(Exception):
+class RevocationsUnknownError(TimeoutError):
     """PostgreSQL has yet to say which sessions ended: the client is asked to come back."""
 
 

@@ -40,13 +40,13 @@ class _RefusedError(Exception):
         self.code = code
 
 
-def server_api_endpoint(engine: Engine, keys: Sequence[str], max_body_bytes: int) -> AsgiApp:
+def server_api_endpoint(engine: Engine, keys: Sequence[str] | None, max_body_bytes: int) -> AsgiApp:
     """Return the application of `POST /api` and `POST /api/{method}`.
 
-    Whoever holds one of the keys may do everything; without keys nobody comes in. Several keys let
-    one be replaced without an interruption.
+    Whoever holds one of the keys may do everything; without keys nobody comes in, with None
+    everybody. Several keys let one be replaced without an interruption.
     """
-    known = [key.encode() for key in keys if key]
+    known = None if keys is None else [key.encode() for key in keys if key]
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,7 +54,7 @@ def server_api_endpoint(engine: Engine, keys: Sequence[str], max_body_bytes: int
         headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
         method = _method(scope)
         try:
-            if not _is_known(headers, known):
+            if known is not None and not _is_known(headers, known):
                 raise _RefusedError(401, "auth.required")  # noqa: TRY301  # refusals leave one way
             if method not in ("", "batch", *METHODS):
                 raise _RefusedError(404, "request.not_found")  # noqa: TRY301
@@ -86,8 +86,11 @@ async def _answer(
 
 
 def _method(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.rstrip("/").rpartition("/api")[2].removeprefix("/")
+    """Return what follows `/api/`, also where a router has cut that off; "" for `/api` itself."""
+    path: str = scope["path"].rstrip("/")
+    if path in ("", "/api"):
+        return ""
+    return path.removeprefix("/api/").removeprefix("/")
 
 
 def _is_known(headers: dict[bytes, bytes], keys: list[bytes]) -> bool:
