@@ -128,8 +128,9 @@ class Socket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        # Every byte that the kernel does not take at once is announced by pause_writing.
-        self.transport.set_write_buffer_limits(high=0)
+        # What the kernel does not take at once is announced by pause_writing. Under TLS 0 would
+        # pause for ever: there a buffer counts as full when it reaches the limit.
+        self.transport.set_write_buffer_limits(high=1 if _is_tls(self.transport) else 0, low=0)
 
     def data_received(self, data: bytes) -> None:
         if self._reader is None:
@@ -245,6 +246,8 @@ class Socket(asyncio.Protocol):
 def _descriptor(transport: asyncio.BaseTransport) -> int:
     """Return the number of a plain socket, -1 where bytes have to pass through the transport."""
     socket: Any = transport.get_extra_info("socket")
-    if transport.get_extra_info("ssl_object") is not None or socket is None:
-        return -1
-    return socket.fileno()
+    return -1 if socket is None or _is_tls(transport) else socket.fileno()
+
+
+def _is_tls(transport: asyncio.BaseTransport) -> bool:
+    return transport.get_extra_info("ssl_object") is not None
