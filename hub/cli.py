@@ -49,6 +49,17 @@ app.command(
 app.command(
     "hub.processes.doctor:doctor", group=_DAILY, help="Check every dependency and say what to do."
 )
+app.command(
+    "hub.processes.realtime:realtime",
+    group=_DAILY,
+    help="Serve the realtime layer alone, from a Centrifugo configuration.",
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub realtime --config config.json`  on 127.0.0.1:8000, everything in memory\n\n"
+        "- `pinghub realtime --config config.json --broker redis://127.0.0.1:6379`  one of many\n\n"
+        "- `pinghub realtime --echo`  for a conformance suite, at /autobahn"
+    ),
+)
 app.command("gateway.cli:app", name="gateway", group=_EDGE, help="The edge daemon.")
 app.command("firmware_bridge.cli:app", name="ring", group=_EDGE, help="Virtual rings, ring bytes.")
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")

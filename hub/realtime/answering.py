@@ -27,6 +27,7 @@ from hub.realtime.effects import (
 )
 from hub.realtime.joining import JoinRefusedError
 from hub.realtime.protocol.framing import BinaryDataError
+from hub.realtime.signatures import KeysUnavailableError
 
 if TYPE_CHECKING:
     from hub.realtime.connection import Connection
@@ -44,7 +45,7 @@ async def answer(connection: "Connection", effect: Awaited) -> list[Effect]:
         return session.refused(refusal.error)
     except BinaryDataError:
         return session.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
-    except (BrokerUnavailableError, TimeoutError) as trouble:
+    except (BrokerUnavailableError, KeysUnavailableError, TimeoutError) as trouble:
         _logger.warning("command_unanswered", reason=type(trouble).__name__)
         return session.refused(codes.INTERNAL)
     except Exception:

@@ -47,7 +47,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(path: str) -> Loaded:
     """Read and check a file, or raise ConfigError naming the option and the remedy."""
-    raw = _read(path)
+    return _interpret(path, _read(path))
+
+
+def defaults() -> Loaded:
+    """Return what an empty file says."""
+    return _interpret("", {})
+
+
+def _interpret(path: str, raw: dict[str, Any]) -> Loaded:
     try:
         file = msgspec.convert(raw, options.File, strict=False, dec_hook=options.decode)
     except msgspec.ValidationError as error:
@@ -209,6 +217,11 @@ def _settings(file: options.File) -> config.Realtime:
         expired_close_delay_seconds=_positive(
             "client.expired_close_delay", client.expired_close_delay
         ),
+        expired_subscription_close_delay_seconds=_positive(
+            "client.expired_sub_close_delay", client.expired_sub_close_delay
+        ),
+        max_connections=client.connection_limit,
+        max_connections_per_user=client.user_connection_limit,
         position_check_seconds=_positive(
             "client.channel_position_check_delay", client.channel_position_check_delay
         ),
@@ -268,7 +281,7 @@ def _namespaces(
         if source.get("subscription_type", "") not in ("", "stream"):
             continue
         namespace = _namespace(place, channels, file.channel, warnings)
-        found[name] = _shut(_opened(namespace, insecure=file.client.insecure), source)
+        found[name] = _shut(namespace, source)
     return found
 
 
@@ -311,21 +324,6 @@ def _shut(namespace: Namespace, source: Mapping[str, Any]) -> Namespace:
             namespace, allow_publish_for_client=False, allow_publish_for_subscriber=False
         )
     return namespace
-
-
-def _opened(namespace: Namespace, *, insecure: bool) -> Namespace:
-    """With client.insecure everybody may do everything but what needs a subscription token."""
-    if not insecure:
-        return namespace
-    return replace(
-        namespace,
-        allow_user_limited_channels=False,
-        **{
-            f"allow_{what}_for_{whom}": True
-            for what in ("subscribe", "publish", "presence", "history")
-            for whom in ("client", "anonymous")
-        },
-    )
 
 
 def _tokens(file: options.File) -> dict[str, options.Token]:

@@ -142,6 +142,9 @@ class Client(Options, frozen=True, kw_only=True):
     pong_timeout: Duration = _duration("8s")
     stale_close_delay: Duration = _duration("10s")
     expired_close_delay: Duration = _duration("25s")
+    expired_sub_close_delay: Duration = _duration("25s")
+    connection_limit: Count = 0
+    user_connection_limit: Count = 0
     channel_limit: Count = 128
     queue_max_size: Count = 1_048_576
     channel_position_check_delay: Duration = _duration("40s")
@@ -283,9 +286,7 @@ UNSUPPORTED: Final[dict[str, str]] = {
     "client.concurrency": "the commands of a client are carried out one after the other",
     "client.connect_code_to_unidirectional_disconnect": _UNIDIRECTIONAL,
     "client.connect_include_server_time": "connect replies do not say the time",
-    "client.connection_limit": "set the limit of open files of the process",
     "client.connection_rate_limit": "limit the rate in front of this server",
-    "client.expired_sub_close_delay": "subscriptions have the delay of connections",
     "client.history_max_publication_limit": "history has the limit of recovery",
     "client.insecure_skip_token_signature_verify": _TOKENS,
     "client.presence_update_interval": "presence lives 60 s and is renewed in time",
@@ -293,7 +294,6 @@ UNSUPPORTED: Final[dict[str, str]] = {
     "client.subscribe_to_user_personal_channel.single_connection": "users may connect twice",
     "client.subscription_token.insecure_skip_jwks_endpoint_safety_check": _TOKENS,
     "client.token.insecure_skip_jwks_endpoint_safety_check": _TOKENS,
-    "client.user_connection_limit": "users may connect as often as they like",
     "client.user_id_http_header": "only tokens say who connects",
     "consumers": "publish through the server API",
     "controller": "processes talk through the broker",

@@ -5,13 +5,11 @@ unit in the name (`history_ttl_seconds` for `history_ttl`). Two are ours: `perso
 """
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 
-BOUNDARY: Final = ":"
 DELTA_FOSSIL: Final = "fossil"
 """The only type of delta that the protocol has."""
 
@@ -116,21 +114,3 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
 def _compiled(pattern: str) -> re.Pattern[str]:
     # Go's regular expressions, which the option is written in, take \d and \w for ASCII.
     return re.compile(pattern, re.ASCII)
-
-
-def find(namespaces: Mapping[str, Namespace], channel: str) -> Namespace | None:
-    """Return the namespace of a channel, or None when nobody configured it."""
-    name, boundary, _ = channel.partition(BOUNDARY)
-    return namespaces.get(name) if boundary else None
-
-
-def belongs_to(channel: str, user: str) -> bool:
-    """Say whether a personal channel is this user's own."""
-    return channel.partition(BOUNDARY)[2] == user
-
-
-def personal_channels(namespaces: Mapping[str, Namespace], user: str) -> list[str]:
-    """Return the channels that a user's connections are subscribed to by the server."""
-    if not user:
-        return []
-    return [f"{name}{BOUNDARY}{user}" for name, item in namespaces.items() if item.personal]

@@ -86,11 +86,8 @@ async def _answer(
 
 
 def _method(scope: Scope) -> str:
-    """Return what follows `/api/`, also where a router has cut that off; "" for `/api` itself."""
-    path: str = scope["path"].rstrip("/")
-    if path in ("", "/api"):
-        return ""
-    return path.removeprefix("/api/").removeprefix("/")
+    """Return what follows `/api/`; "" for `/api` itself."""
+    return scope["path"].rstrip("/").removeprefix("/api").removeprefix("/")
 
 
 def _is_known(headers: dict[bytes, bytes], keys: list[bytes]) -> bool:

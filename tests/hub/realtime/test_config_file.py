@@ -97,6 +97,9 @@ def test_limits_and_clocks_are_taken_over(load: Any):
                 "channel_limit": "5",
                 "queue_max_size": 1000,
                 "recovery_max_publication_limit": 7,
+                "expired_sub_close_delay": "4s",
+                "connection_limit": 50,
+                "user_connection_limit": 2,
             },
             "channel": {"max_length": 20},
             "websocket": {"message_size_limit": 100, "compression": True},
@@ -107,6 +110,8 @@ def test_limits_and_clocks_are_taken_over(load: Any):
     assert (settings.max_channels_per_client, settings.buffer_max_bytes) == (5, 1000)
     assert (settings.recovery_max_publications, settings.max_channel_length) == (7, 20)
     assert (settings.max_message_bytes, settings.websocket_deflate) == (100, True)
+    assert settings.expired_subscription_close_delay_seconds == 4
+    assert (settings.max_connections, settings.max_connections_per_user) == (50, 2)
     assert settings.api_keys == "k"
 
 
@@ -125,14 +130,6 @@ def test_each_user_may_have_a_channel(load: Any):
     )
 
 
-def test_insecure_opens_everything_but_private_channels(load: Any):
-    namespace: Namespace = load({"client": {"insecure": True}}).namespaces[""]
-    assert namespace.lets_subscribe("")
-    assert namespace.lets_publish("", subscribed=False)
-    assert namespace.lets_see_presence("", subscribed=False)
-    assert namespace.lets_read_history("", subscribed=False)
-
-
 PROXIED = {
     "subscribe_proxy_enabled": (False, True),
     "publish_proxy_enabled": (True, False),
@@ -140,13 +137,10 @@ PROXIED = {
 }
 
 
-@pytest.mark.parametrize("insecure", [True, False])
 @pytest.mark.parametrize(("option", "lets"), PROXIED.items())
-def test_what_a_proxy_would_decide_is_refused(
-    load: Any, option: str, lets: tuple[bool, bool], insecure: bool
-):
+def test_what_a_proxy_would_decide_is_refused(load: Any, option: str, lets: tuple[bool, bool]):
     opened = {"allow_subscribe_for_client": True, "allow_publish_for_client": True, option: True}
-    loaded = load({"client": {"insecure": insecure}, "channel": {"without_namespace": {**opened}}})
+    loaded = load({"channel": {"without_namespace": opened}})
     namespace: Namespace = loaded.namespaces[""]
     assert namespace.lets_subscribe("ann") == lets[0]
     assert namespace.lets_publish("ann", subscribed=True) == lets[1]

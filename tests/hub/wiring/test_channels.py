@@ -7,8 +7,8 @@ import pytest
 
 from core.db import Pool
 from core.errors import DomainError
+from hub.realtime.channels import DEFAULT, personal_channels
 from hub.realtime.claims import ConnectClaims
-from hub.realtime.namespaces import personal_channels
 from hub.wiring.channels import NAMESPACES, authorizer
 from tests.fixtures.world import create_user
 
@@ -65,4 +65,4 @@ async def test_without_the_database_nobody_is_let_in() -> None:
 
 
 def test_a_user_is_subscribed_to_their_taps_and_messages() -> None:
-    assert personal_channels(NAMESPACES, "7") == ["taps:7", "messages:7"]
+    assert personal_channels("7", NAMESPACES, DEFAULT) == ["taps:7", "messages:7"]
