@@ -107,6 +107,8 @@ class App:
         channel, _, expires_at = rest.partition("|")
         if user == "bad":
             raise TokenInvalidError
+        if expires_at and int(expires_at) <= time.time():
+            raise TokenExpiredError
         options = SubscribeOptions(expires_at=int(expires_at or 0))
         return SubscribeClaims(user=user, channel=channel, options=options)
 
@@ -204,7 +206,7 @@ class House:
         await self.hub.close()
 
     async def publish(self, channel: str, data: Any, key: str = "") -> None:
-        namespace = NAMESPACES[channel.partition(":")[0]]
+        namespace = NAMESPACES[channel.removeprefix("$").partition(":")[0]]
         await self.broker.publish(
             PublishRequest(
                 channel=channel,
