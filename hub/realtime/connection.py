@@ -6,6 +6,7 @@ gone (`lost`). Between frames a connection owns no task, event or queue: most of
 
 import asyncio
 from collections.abc import Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from core import clock, log
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hub.realtime.hub import Hub
 
 _BACKLOG_COMMANDS: Final = 64
+_TURN_COMMANDS: Final = 16
 
 _logger = log.get("realtime.connection")
 
@@ -30,6 +32,7 @@ class Connection:
 
     __slots__ = (
         "_calls",
+        "_next",
         "_outlet",
         "_ready",
         "_task",
@@ -66,6 +69,7 @@ class Connection:
         self.scheduled_at = session.deadline
         self._outlet = outlet
         self._task: asyncio.Task[None] | None = None
+        self._next: Awaited | None = None
         self._calls: set[asyncio.Task[None]] | None = None
         self._ready: asyncio.Future[None] | None = None
 
@@ -185,13 +189,24 @@ class Connection:
 
     def _await(self, effect: Awaited) -> None:
         # At most one at a time: the session waits for the answer.
-        self._task = asyncio.create_task(self._answer(effect))
+        if self._task is None:
+            self._task = asyncio.create_task(self._answer(effect))
+        else:
+            # This is what follows from an answer: the same task goes on.
+            self._next = effect
 
     async def _answer(self, effect: Awaited) -> None:
-        effects = await answering.answer(self, effect)
+        for number in count(1):
+            effects = await answering.answer(self, effect)
+            # Nothing is awaited from the answer to its place in the outlet.
+            self.carry_out(effects)
+            if self._next is None:
+                break
+            effect, self._next = self._next, None
+            if number % _TURN_COMMANDS == 0:
+                # Answers may come without waiting: others have a turn too.
+                await asyncio.sleep(0)
         self._task = None
-        # Nothing is awaited from the answer to its place in the outlet.
-        self.carry_out(effects)
 
     def _call(self, effect: Call) -> None:
         if self._calls is None:

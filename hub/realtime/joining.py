@@ -6,7 +6,8 @@ nothing is awaited.
 """
 
 import asyncio
-from typing import Final, Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from core import log
 from hub.realtime import codes, deltas, metrics, recovery
@@ -27,6 +28,7 @@ from hub.realtime.protocol.messages import ClientInfo, SubscribeResult
 from hub.realtime.registry import Channel, Encoding, Joining, Registry, Subscriber
 
 _ATTEMPTS: Final = 5
+_T = TypeVar("_T")
 
 _logger = log.get("realtime.joining")
 
@@ -72,13 +74,13 @@ class Joiner:
             for request in requests
         }
         try:
-            await asyncio.gather(*(self._open(channel) for channel in channels.values()))
-            await asyncio.gather(
-                *(
+            await _each([self._open(channel) for channel in channels.values()])
+            await _each(
+                [
                     self._membership.enter(item.channel, subscriber.info(item.channel))
                     for item in requests
                     if item.terms.presence
-                )
+                ]
             )
             merged = await self._read_and_merge(subscriber, requests, channels)
             return {
@@ -100,13 +102,21 @@ class Joiner:
             task.add_done_callback(self._background.discard)
 
     async def _open(self, channel: Channel) -> None:
+        if channel.is_open:
+            return
         opening = channel.opening
-        if opening is None or (opening.done() and _failed(opening)):
-            opening = asyncio.create_task(self._broker.subscribe(channel.name))
+        if opening is None:
+            opening = channel.opening = asyncio.create_task(self._subscribe(channel))
             opening.add_done_callback(_failed)
-            channel.opening = opening
         # Shielded: one client's departure must not end what others wait for.
         await asyncio.shield(opening)
+
+    async def _subscribe(self, channel: Channel) -> None:
+        try:
+            await self._broker.subscribe(channel.name)
+            channel.is_open = True
+        finally:
+            channel.opening = None
 
     async def _read_and_merge(
         self, subscriber: Subscriber, requests: list[JoinRequest], channels: dict[str, Channel]
@@ -114,7 +124,7 @@ class Joiner:
         histories: dict[str, History] = {}
         for _ in range(_ATTEMPTS):
             unread = [item for item in requests if item.channel not in histories]
-            found = await asyncio.gather(*(self._read(item) for item in unread))
+            found = await _each([self._read(item) for item in unread])
             histories.update(zip((item.channel for item in unread), found, strict=True))
             merged: dict[str, recovery.Merged | None] = {}
             for request in requests:
@@ -239,6 +249,11 @@ def _pushes(
         )
         for item in _wanted(request, publications)
     ]
+
+
+async def _each(calls: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Await calls side by side; one alone needs no task."""
+    return [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

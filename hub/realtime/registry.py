@@ -124,6 +124,7 @@ class Channel:
         "ahead",
         "audiences",
         "dropped_offset",
+        "is_open",
         "joining",
         "last",
         "name",
@@ -144,7 +145,9 @@ class Channel:
         self.last: bytes | None = None
         """The data of the newest publication, while somebody gets patches against it."""
         self.opening: asyncio.Task[None] | None = None
-        """The broker subscription of this process, shared by all who join."""
+        """The broker subscription of this process on its way, shared by all who join."""
+        self.is_open = False
+        """The broker delivers the channel to this process."""
         self.resync: asyncio.Task[None] | None = None
         """The comparison with the stream under way; publications that arrive are left to it."""
         self.dropped_offset = 0
