@@ -3,17 +3,19 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
-from litestar import asgi
-from litestar.types import Receive, Scope, Send
+from litestar import Litestar, asgi
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from core import config, ids
 from core.errors import DomainError
-from hub.http.auth import FOREIGN, UNLIMITED
+from hub.http.auth import FOREIGN, own_origins
 from hub.http.deps import Resources
 from hub.http.tokens import TokenKeys
 from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.carriers.asgi_websocket import AsgiApp
 from hub.realtime.claims import (
     ConnectClaims,
     SubscribeClaims,
@@ -21,22 +23,45 @@ from hub.realtime.claims import (
     TokenInvalidError,
 )
 from hub.realtime.control import Control, control_redis
+from hub.realtime.endpoints import Paths, endpoints
 from hub.realtime.hub import Hub
 from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.revocations import Revocations
+from hub.realtime.server_api.endpoint import NAMES
 from hub.wiring.channels import NAMESPACES, authorizer
 from hub.wiring.diagnose import diagnose_procedure
 from hub.wiring.revocations import RevocationGuard
 from hub.wiring.rpc import rpc_handlers
 
 
-@asgi("/connection/websocket", opt=UNLIMITED, copy_scope=False)
-async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Hand a connection to the hub that the application has started."""
-    await scope["litestar_app"].state.websocket(scope, receive, send)
+_PATHS: Final = Paths(api="")
+_CONNECTIONS: Final = frozenset(
+    {_PATHS.websocket, _PATHS.http_stream, _PATHS.sse, _PATHS.emulation}
+)
 
 
-@asgi("/api", opt=FOREIGN, is_mount=True, copy_scope=False)
+def connections_first(app: Litestar, inner: ASGIApp) -> ASGIApp:
+    """Return the application that hands realtime connections to the hub, all else to `inner`.
+
+    They need nothing of the framework, and it would answer preflights and bodies by REST's rules.
+    """
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in _CONNECTIONS:
+            await inner(scope, receive, send)
+            return
+        scope["path_template"] = scope["path"]
+        await app.state.connections(scope, receive, send)
+
+    return route
+
+
+def connection_endpoints(settings: config.Settings, hub: Hub) -> AsgiApp:
+    """Return the application of everything by which clients connect."""
+    return endpoints(hub, paths=_PATHS, allowed_origins=own_origins(settings))
+
+
+@asgi(["/api", *(f"/api/{name}" for name in NAMES)], opt=FOREIGN, copy_scope=False)
 async def server_api(scope: Scope, receive: Receive, send: Send) -> None:
     """Hand a call of an application server to the hub that the application has started."""
     await scope["litestar_app"].state.server_api(scope, receive, send)

@@ -18,6 +18,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+NAMES: Final = ("batch", *METHODS)
+"""What may follow `/api/`."""
 _ERROR_STATUSES: Final = {
     codes.INTERNAL.code: 500,
     codes.UNKNOWN_CHANNEL.code: 404,
@@ -56,7 +58,7 @@ def server_api_endpoint(engine: Engine, keys: Sequence[str] | None, max_body_byt
         try:
             if known is not None and not _is_known(headers, known):
                 raise _RefusedError(401, "auth.required")  # noqa: TRY301  # refusals leave one way
-            if method not in ("", "batch", *METHODS):
+            if method not in ("", *NAMES):
                 raise _RefusedError(404, "request.not_found")  # noqa: TRY301
             if scope["method"] != "POST":
                 raise _RefusedError(405, "request.method_not_allowed")  # noqa: TRY301
@@ -121,7 +123,7 @@ async def _read(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -
 
 async def _refuse(send: Send, method: str, status: int, code: str) -> None:
     # The method of a stranger may be anything, also a secret in the wrong place.
-    known = method if method in ("", "batch", *METHODS) else "unknown"
+    known = method if method in ("", *NAMES) else "unknown"
     _logger.info("api_request_refused", method=known, status=status, code=code)
     headers = [(b"content-type", b"application/problem+json")]
     if status == 405:  # noqa: PLR2004  # HTTP's own number
