@@ -4,9 +4,13 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from core import clock
+
+# Loops round to milliseconds and may call early: waiting for the rest of one would be a busy wait.
+# Deadlines that are close also share a wake-up: thousands of connections are pinged in batches.
+_TICK_SECONDS: Final = 0.02
 
 
 class Timed(Protocol):
@@ -71,7 +75,8 @@ class Timers:
                 return
             self._handle.cancel()
         self._fires_at = due
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, due - self._now()), self._run)
+        delay = max(_TICK_SECONDS, due - self._now())
+        self._handle = asyncio.get_running_loop().call_later(delay, self._run)
 
     def _run(self) -> None:
         self._handle = None

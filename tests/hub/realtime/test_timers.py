@@ -55,3 +55,14 @@ async def test_who_was_removed_is_not_called():
     await until(lambda: there.calls)
     assert gone.calls == []
     timers.close()
+
+
+async def test_deadlines_close_to_each_other_share_a_wake_up():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    alarms = [Alarm(now() + 0.02 + number * 0.0001) for number in range(300)]
+    for alarm in alarms:
+        timers.add(alarm)
+    await until(lambda: all(alarm.calls for alarm in alarms))
+    assert len({alarm.calls[0] for alarm in alarms}) < 30
+    timers.close()
