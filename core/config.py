@@ -110,9 +110,11 @@ class Realtime(Section, frozen=True, kw_only=True):
     """Limits and clocks of realtime connections (the defaults of Centrifugo).
 
     `api_keys`: what opens POST /api to application servers, separated by commas; empty: nobody.
+    `config_path`: a Centrifugo configuration whose namespaces and keys are added to our own.
     """
 
     api_keys: Secret = ""
+    config_path: str = ""
     ping_interval_seconds: PositiveFloat = 25.0
     pong_timeout_seconds: PositiveFloat = 8.0
     stale_close_seconds: PositiveFloat = 15.0

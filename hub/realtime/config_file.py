@@ -43,6 +43,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: dict[str, Namespace]
     warnings: list[str]
     """One sentence for each option that is ignored, with its path."""
+    options_set: frozenset[str]
+    """Which options of those that count the file sets, down to their second level."""
 
 
 def load(path: str) -> Loaded:
@@ -72,6 +74,7 @@ def _interpret(path: str, raw: dict[str, Any]) -> Loaded:
         grammar=grammar,
         namespaces=namespaces,
         warnings=warnings,
+        options_set=frozenset(_set(raw)),
     )
 
 
@@ -154,6 +157,13 @@ def _unread(raw: Any, kind: Any, path: str) -> Iterator[tuple[str, Any]]:  # noq
                 yield from _unread(value, known[name], place)
             elif not (_reason(place) and _asks_for_nothing(value)):
                 yield place, value
+
+
+def _set(raw: dict[str, Any]) -> Iterator[str]:
+    sections = {item.name: item.type for item in fields(options.File)}
+    for section, kind in sections.items():
+        known = {item.name for item in fields(kind)}
+        yield from (f"{section}.{name}" for name in raw.get(section, {}) if name in known)
 
 
 def _warning(path: str, value: object) -> str:
