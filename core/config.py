@@ -110,6 +110,8 @@ class Realtime(Section, frozen=True, kw_only=True):
     """Limits and clocks of realtime connections (the defaults of Centrifugo).
 
     `api_keys`: what opens POST /api to application servers, separated by commas; empty: nobody.
+    `forwarded_headers`: names of the headers that the application is shown when a client connects.
+    `max_commands_per_second`, `max_connections`, `max_connections_per_user`: 0 limits nothing.
     `config_path`: a Centrifugo configuration whose namespaces and keys are added to our own.
     """
 

@@ -30,7 +30,7 @@ from hub.realtime.refusals import Refusals
 from hub.realtime.registry import Registry
 from hub.realtime.revocations import Revocations
 from hub.realtime.rules import Rules
-from hub.realtime.session import Session
+from hub.realtime.session import Pings, Session
 from hub.realtime.subscriptions import Subscription
 from hub.realtime.timers import Timers
 
@@ -77,6 +77,7 @@ class Hub:
         self.version = version
         self.draining = False
         self._obedience = Obedience(self)
+        self._forwarded_headers = frozenset(map(str.lower, settings.forwarded_headers))
         self._empty = asyncio.Event()
         self._empty.set()
         self._rules = Rules(
@@ -187,6 +188,7 @@ class Hub:
         transport: str = "websocket",
         headers: Iterable[tuple[bytes, bytes]] = (),
         emulated: bool = False,
+        pings: Pings = Pings.MESSAGES,
     ) -> Connection:
         """Begin a connection whose messages leave by the outlet.
 
@@ -199,6 +201,7 @@ class Hub:
             now=clock.monotonic_seconds(),
             jitter=random.random(),  # noqa: S311  # spreads pings, guards nothing
             secret=ids.new_token() if emulated else "",
+            pings=pings,
         )
         connection = Connection(
             self, session, framing, outlet, transport=transport, headers=self._seen_of(headers)
@@ -273,8 +276,11 @@ class Hub:
 
     def visible_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return what the application may see of headers, under lower-case names."""
-        forwarded = self.settings.forwarded_headers
-        return {name.lower(): value for name, value in headers.items() if name.lower() in forwarded}
+        return {
+            name.lower(): value
+            for name, value in headers.items()
+            if name.lower() in self._forwarded_headers
+        }
 
     async def join(self, connection: Connection, requests: list[JoinRequest]) -> dict[str, Joined]:
         """Make the subscriptions that the application allows, or raise JoinRefusedError."""
@@ -299,7 +305,7 @@ class Hub:
         self._membership.leave(connection, channel, subscription, info)
 
     def _seen_of(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
-        if not self.settings.forwarded_headers:
+        if not self._forwarded_headers:
             return None
         return self.visible_headers(
             {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}

@@ -16,7 +16,7 @@ SETTINGS = config.Realtime(
     command_timeout_seconds=0.1,
     max_connections=3,
     max_connections_per_user=2,
-    forwarded_headers=("authorization", "user-agent"),
+    forwarded_headers=("Authorization", "user-agent"),
 )
 
 
