@@ -12,31 +12,40 @@ from hub.domains.accounts.routes import ACCOUNT_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
 from hub.http import envelope
-from hub.http.auth import admit, own_origins
+from hub.http.auth import admit
 from hub.http.cors import cors_config
 from hub.http.deps import open_resources
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
-from hub.realtime.carriers.asgi_websocket import websocket_endpoint
 from hub.realtime.server_api.endpoint import server_api_endpoint
 from hub.wiring.asyncapi import asyncapi_route
+from hub.wiring.configured import configured
 from hub.wiring.diagnose import diagnose_realtime
-from hub.wiring.realtime import open_realtime, server_api, websocket
+from hub.wiring.realtime import (
+    connection_endpoints,
+    connections_first,
+    open_realtime,
+    server_api,
+)
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
     """Return the application; it opens connections when it starts, not before."""
     settings = settings or config.load()
+    rules = configured(settings.realtime)
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
-        async with open_resources(settings) as house, open_realtime(settings, house) as realtime:
+        async with (
+            open_resources(settings) as house,
+            open_realtime(settings, house, rules) as realtime,
+        ):
             app.state.resources, app.state.realtime = house, realtime
-            app.state.websocket = websocket_endpoint(realtime, own_origins(settings))
+            app.state.connections = connection_endpoints(settings, realtime)
             app.state.server_api = server_api_endpoint(
-                realtime, settings.realtime.api_keys.split(","), settings.server.max_body_bytes
+                realtime, rules.api_keys, settings.server.max_body_bytes
             )
             yield
 
@@ -47,7 +56,6 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             rest,
-            websocket,
             server_api,
             *SUN_ROUTES,
             *HEALTH_ROUTES,
@@ -66,7 +74,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.docs_url = f"{settings.server.public_url}/errors"
-    app.asgi_handler = envelope.wrap(app, app.asgi_handler)
+    app.asgi_handler = envelope.wrap(app, connections_first(app, app.asgi_handler))
     return app
 
 

@@ -19,8 +19,8 @@ _SECONDS = Histogram("pinghub_http_request_seconds", "Time to answer.", ["method
 
 _ACCEPTED_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Probes come every second and say nothing new.
-_QUIET_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# Probes come every second and say nothing new, and so do the pongs of streams.
+_QUIET_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/emulation"})
 _DEFAULT_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

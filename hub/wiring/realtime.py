@@ -7,13 +7,20 @@ from typing import Final
 
 from litestar import Litestar, asgi
 from litestar.types import ASGIApp, Receive, Scope, Send
+from msgspec import Raw
 
 from core import config, ids
 from core.errors import DomainError
 from hub.http.auth import FOREIGN, own_origins
 from hub.http.deps import Resources
 from hub.http.tokens import TokenKeys
-from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
+from hub.realtime import codes
+from hub.realtime.application import (
+    ClientError,
+    ConnectionRequest,
+    MessageHandler,
+    RpcHandler,
+)
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.carriers.asgi_websocket import AsgiApp
 from hub.realtime.claims import (
@@ -28,11 +35,11 @@ from hub.realtime.hub import Hub
 from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.revocations import Revocations
 from hub.realtime.server_api.endpoint import NAMES
-from hub.wiring.channels import NAMESPACES, authorizer
+from hub.wiring.channels import authorizer
+from hub.wiring.configured import Configured
 from hub.wiring.diagnose import diagnose_procedure
 from hub.wiring.revocations import RevocationGuard
 from hub.wiring.rpc import rpc_handlers
-
 
 _PATHS: Final = Paths(api="")
 _CONNECTIONS: Final = frozenset(
@@ -68,17 +75,22 @@ async def server_api(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def open_realtime(settings: config.Settings, house: Resources) -> AsyncGenerator[Hub]:
+async def open_realtime(
+    settings: config.Settings, house: Resources, rules: Configured
+) -> AsyncGenerator[Hub]:
     """Start a hub; what is still connected at the end is closed at once."""
     broker, revocations = RedisBroker(settings.redis), Revocations()
     guard = RevocationGuard(house.system, revocations)
     hub = Hub(
         settings.realtime,
         broker,
-        NAMESPACES,
-        ProductApplication(house.token_keys, authorizer(house.api), rpc_handlers(house), guard),
+        rules.namespaces,
+        ProductApplication(
+            house.token_keys, authorizer(house.api), rpc_handlers(house), guard, rules
+        ),
         presence=RedisPresence(broker.commands, settings.redis.key_prefix),
         control=Control(RedisBroker(control_redis(settings.redis)), str(ids.new_id())),
+        grammar=rules.grammar,
         revocations=revocations,
         on_orders_lost=guard.doubt,
         version=version("pinghub"),
@@ -104,28 +116,47 @@ class ProductApplication:
         authorize: Callable[[ConnectClaims, str], Awaitable[bool]],
         rpc: Mapping[str, RpcHandler],
         guard: RevocationGuard,
+        rules: Configured,
     ) -> None:
-        self.rpc = rpc
+        self.rpc = {method: _for_sessions(handler) for method, handler in rpc.items()}
         self.on_message: MessageHandler | None = None
         self._verify = token_verifier(keys)
         self._authorize = authorize
         self._guard = guard
+        self._rules = rules
 
     async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
-        """Take the access token of REST while its session lives; nobody connects without one."""
+        """Take the access token of REST while its session lives, else a configured token."""
         del request
-        claims = await self._verify(token)
+        try:
+            claims = await self._verify(token)
+        except TokenInvalidError:
+            if self._rules.connections is None or not token:
+                raise
+            return await self._rules.connections.connect(token)
         await self._guard.check(claims.session_id)
         return claims
 
     async def verify_subscription(self, token: str) -> SubscribeClaims:
-        """Refuse: the product issues no tokens for single channels."""
-        del token
-        raise TokenInvalidError
+        """Take a configured token: the product issues none for single channels."""
+        if self._rules.subscriptions is None:
+            raise TokenInvalidError
+        return await self._rules.subscriptions.subscribe(token)
 
     async def authorize(self, claims: ConnectClaims, channel: str) -> bool:
         """Ask the policies of the database."""
         return await self._authorize(claims, channel)
+
+
+def _for_sessions(handler: RpcHandler) -> RpcHandler:
+    """Close a procedure to users of configured tokens: they are signed in nowhere."""
+
+    async def handle(claims: ConnectClaims, data: Raw) -> bytes:
+        if not claims.session_id:
+            raise ClientError(codes.PERMISSION_DENIED)
+        return await handler(claims, data)
+
+    return handle
 
 
 def token_verifier(keys: TokenKeys) -> Callable[[str], Awaitable[ConnectClaims]]:

@@ -1,6 +1,7 @@
 """`pinghub serve` as a process: it starts without its services, serves, and stops in order."""
 
 import asyncio
+import json
 import re
 import signal
 import socket
@@ -142,3 +143,35 @@ def test_a_missing_setting_is_named_before_anything_starts(settings):
         with pytest.raises(ConfigError, match=re.escape(named)) as refused:
             serve_process.run(lacking)
         assert "short" not in str(refused.value)
+
+
+def test_streams_are_served_and_their_tokens_stay_out_of_the_log(serve, settings):
+    origin = "https://app.example"
+    served = serve(with_server(settings, allowed_origins=(origin,)))
+    served.wait_ready()
+    connect = '{"id":1,"connect":{"token":"a-secret-token"}}'
+    farewell = {"push": {"disconnect": {"code": 3500, "reason": "invalid token"}}}
+    with httpx.Client(base_url=served.url, headers={"origin": origin}) as client:
+        events = client.get("/connection/sse", params={"cf_connect": connect})
+        assert json.loads(events.text.strip().removeprefix("data: ")) == farewell
+        assert events.headers["access-control-allow-origin"] == origin
+        stream = client.post("/connection/http_stream", content=connect)
+        assert stream.json() == farewell
+        assert stream.headers["x-accel-buffering"] == "no"
+        binary = {"content-type": "application/octet-stream"}
+        assert client.post("/emulation", content=b"\xff", headers=binary).status_code == 400
+        body = {"node": "n", "session": "s", "data": "{}"}
+        assert client.post("/emulation", json=body).status_code == 404
+        for path in ("/connection/sse", "/connection/http_stream", "/emulation"):
+            preflight = {"access-control-request-method": "POST"}
+            allowed = client.options(path, headers=preflight)
+            assert allowed.status_code == 204
+            assert allowed.headers["access-control-allow-origin"] == origin
+            evil = client.options(path, headers={**preflight, "origin": "https://evil.example"})
+            assert evil.status_code == 403
+    assert served.stop() == 0
+    log = served.log.read_text()
+    assert "a-secret-token" not in log
+    assert "cf_connect" not in log
+    paths = [line["path"] for line in served.events("request_finished")]
+    assert "/connection/sse" in paths
