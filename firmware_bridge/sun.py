@@ -1,40 +1,36 @@
-"""SUN links of NTAG 424 DNA tags (Secure Dynamic Messaging, AES mode): read, verify, make.
+"""SUN links of NTAG 424 DNA tags (Secure Dynamic Messaging, AES and LRP mode): read, verify, make.
 
-A tap opens `…?picc_data=<32 hex>[&enc=<hex>]&cmac=<16 hex>`. picc_data is AES-CBC(K_meta, IV 0) of
-tag 0xC7 | UID 7 | counter 3 LE | 5 random bytes. Session keys are AES-CMACs, under the tag's file
-key, of SV1 (encryption) and SV2 (MAC) over UID and counter. The MAC covers the characters from the
-first of `enc` up to and including `cmac=`, as sent (nothing when there is no `enc`), and only its
-odd bytes are in the link. The counter is the caller's to check: it must grow, atomically.
+A tap opens `…?picc_data=<hex>[&enc=<hex>]&cmac=<16 hex>`. picc_data hides tag byte 0xC7 | UID 7 |
+counter 3 LE | 5 random bytes; it has 16 bytes in AES mode and 24 in LRP mode, so that a link says
+its mode. A tag may instead show UID and counter in plain hex (`uid`, `ctr`, the counter most
+significant byte first). The MAC covers UID and counter through its key, and the characters from
+SDMMACInputOffset up to and including `cmac=`, as sent: by default from the first of `enc`, and none
+when there is no `enc`. The counter is the caller's to check: it must grow, atomically.
 """
 
-import hmac
 import os
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
-from firmware_bridge.tap import cmac
+from firmware_bridge import sun_session as session
+from firmware_bridge.sun_session import BLOCK, COUNTER_BYTES, UID_BYTES, SunMode
 
-KEY_BYTES: Final = 16
-UID_BYTES: Final = 7
 COUNTER_MAX: Final = (1 << 24) - 1
 """The counter stops here: such a tag is worn out."""
+PICC_TAG: Final = 0xC7
+"""UID and counter mirrored, UID of 7 bytes: without either, a link proves no tap."""
+MacInput: TypeAlias = Literal["auto", "address", "picc", "uid", "counter", "enc", "mac"]
+"""Where the signed characters begin: at that part's value, or at the URL's first character behind
+`https://`. `auto`: at enc if there is one, else at the MAC, so that none are signed."""
 
-_QUERY_CHARACTERS_MAX: Final = 2048
+_LINK_CHARACTERS_MAX: Final = 2048
 _ENC_BYTES_MAX: Final = 256
-_MAC_BYTES: Final = 8
-_BLOCK: Final = 16
-_PICC_TAG: Final = 0xC7  # UID and counter mirrored, UID of 7 bytes
-_SV1: Final = bytes.fromhex("C33C00010080")
-_SV2: Final = bytes.fromhex("3CC300010080")
-_DIVERSIFY_AES128: Final = b"\x01"
-_PARAMETER: Final = re.compile(r"(?:^|&)(picc_data|enc|cmac)=([^&]*)")
+_PICC_RANDOM_BYTES: Final = 5
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_PARAMETER: Final = re.compile(r"(?<![^?&])([^?&=#]*)=([^&#]*)")
 
 
 class SunError(Exception):
@@ -44,11 +40,36 @@ class SunError(Exception):
         super().__init__("not a genuine SUN link")
 
 
-class SunLink(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a link; nothing in it is proved."""
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """How a tag is set up to write its links: names of parameters, what is plain, what is signed.
 
-    picc_data: bytes
-    enc: bytes
+    A plain link does not tell its mode, so a layout of plain ones does.
+    """
+
+    picc: str = "picc_data"
+    uid: str = "uid"
+    counter: str = "ctr"
+    enc: str = "enc"
+    mac: str = "cmac"
+    mac_input: MacInput = "auto"
+    plain: SunMode | None = None
+
+
+ENCRYPTED: Final = Layout()
+"""The links that the hub takes."""
+
+
+class SunLink(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a link; nothing in it is proved. Either picc_data is there, or UID and counter.
+
+    `counter` is as the session keys take it, 3 bytes LE.
+    """
+
+    mode: SunMode
+    picc_data: bytes = b""
+    uid: bytes = b""
+    counter: bytes = b""
+    enc: bytes = b""
     cmac: bytes
     mac_input: bytes
 
@@ -59,60 +80,71 @@ class SunTap(msgspec.Struct, frozen=True, kw_only=True):
     uid: bytes
     counter: int
     file_data: bytes
+    mode: SunMode
+
+    @property
+    def is_worn_out(self) -> bool:
+        """Whether this was the tag's last read that can count: replace it."""
+        return self.counter == COUNTER_MAX
 
 
-class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of one read."""
-
-    enc: bytes
-    mac: bytes
-
-
-def parse(query: str) -> SunLink:
+def parse(link: str, layout: Layout = ENCRYPTED) -> SunLink:
     """Take a link or its query apart, or raise SunError; other parameters are allowed around it."""
-    if len(query) > _QUERY_CHARACTERS_MAX or not query.isascii():
+    if len(link) > _LINK_CHARACTERS_MAX or not link.isascii():
         raise SunError
-    query = query.rpartition("?")[2].partition("#")[0]
-    found: dict[str, re.Match[str]] = {}
-    for match in _PARAMETER.finditer(query):
-        if match[1] in found:
+    link = link.partition("#")[0]
+    spans = _spans(link, layout)
+    values = {part: link[start:end] for part, (start, end) in spans.items()}
+    enc = _from_hex(values["enc"]) if "enc" in values else b""
+    if "mac" not in values or len(enc) % BLOCK or len(enc) > _ENC_BYTES_MAX:
+        raise SunError
+    mac = _from_hex(values["mac"], session.MAC_BYTES)
+    signed = _signed(link, spans, layout)
+    if layout.plain is None:
+        if "picc" not in values:
             raise SunError
-        found[match[1]] = match
-    if "picc_data" not in found or "cmac" not in found:
+        picc_data = _from_hex(values["picc"])
+        for mode, size in session.PICC_BYTES.items():
+            if len(picc_data) == size:
+                return SunLink(mode=mode, picc_data=picc_data, enc=enc, cmac=mac, mac_input=signed)
         raise SunError
-    enc, mac_input = b"", b""
-    if "enc" in found:
-        mac_input = query[found["enc"].start(2) : found["cmac"].start(2)].encode("ascii")
-        enc = _from_hex(found["enc"][2])
-        if not mac_input or len(enc) % _BLOCK or len(enc) > _ENC_BYTES_MAX:
-            raise SunError
-    picc_data, mac = _from_hex(found["picc_data"][2]), _from_hex(found["cmac"][2])
-    if len(picc_data) != _BLOCK or len(mac) != _MAC_BYTES:
+    if "uid" not in values or "counter" not in values:
         raise SunError
-    return SunLink(picc_data=picc_data, enc=enc, cmac=mac, mac_input=mac_input)
+    return SunLink(
+        mode=layout.plain,
+        uid=_from_hex(values["uid"], UID_BYTES),
+        counter=_from_hex(values["counter"], COUNTER_BYTES)[::-1],
+        enc=enc,
+        cmac=mac,
+        mac_input=signed,
+    )
 
 
 def read(link: SunLink, meta_key: bytes, file_key_for: Callable[[bytes], bytes]) -> SunTap:
-    """Verify a link with the key of its tag, or raise SunError.
+    """Verify a link with the keys of its tag and mode, or raise SunError.
 
     `file_key_for` gets the UID and returns the tag's key; for an unknown tag it may raise
-    LookupError.
+    LookupError. A link with plain UID and counter needs no meta key.
     """
-    picc = _decrypt(meta_key, bytes(_BLOCK), link.picc_data)
-    if picc[0] != _PICC_TAG:
-        raise SunError
-    uid, counter = picc[1:8], picc[8:11]
+    uid, counter = link.uid, link.counter
+    if link.picc_data:
+        picc = session.open_picc(link.mode, meta_key, link.picc_data)
+        if picc[0] != PICC_TAG:
+            raise SunError
+        uid, counter = picc[1:8], picc[8:11]
     try:
         file_key = file_key_for(uid)
     except LookupError:
         raise SunError from None
-    keys = session_keys(file_key, uid, counter)
-    if not hmac.compare_digest(_truncated(cmac(keys.mac, link.mac_input)), link.cmac):
+    keys = session.session_keys(link.mode, file_key, uid, counter)
+    # A tag counts before it shows: 0 is what a blank template would sign.
+    if not session.is_signed(keys, link.mac_input, link.cmac) or not any(counter):
         raise SunError
     return SunTap(
         uid=uid,
         counter=int.from_bytes(counter, "little"),
-        file_data=_decrypt(keys.enc, _file_iv(keys, counter), link.enc) if link.enc else b"",
+        file_data=session.open_file(keys, counter, link.enc) if link.enc else b"",
+        mode=link.mode,
     )
 
 
@@ -124,82 +156,73 @@ def make_link(
     uid: bytes,
     counter: int,
     file_data: bytes = b"",
+    mode: SunMode = "aes",
+    layout: Layout = ENCRYPTED,
     random: Callable[[int], bytes] = os.urandom,
 ) -> str:
-    """Return the link that a tag with these keys shows at this counter; base is all up to `?`."""
-    if len(uid) != UID_BYTES or not 0 < counter <= COUNTER_MAX or len(file_data) % _BLOCK:
+    """Return the link that a tag with these keys shows at this counter; base is all up to `?`.
+
+    A plain layout decides the mode itself.
+    """
+    if len(uid) != UID_BYTES or not 0 < counter <= COUNTER_MAX or len(file_data) % BLOCK:
         raise ValueError("a UID has 7 bytes, a counter 24 bits, file data whole blocks of 16")
-    counter_bytes = counter.to_bytes(3, "little")
-    keys = session_keys(file_key, uid, counter_bytes)
-    picc = bytes((_PICC_TAG,)) + uid + counter_bytes + random(5)
-    query = f"picc_data={_hex(_encrypt(meta_key, bytes(_BLOCK), picc))}"
-    mac_input = ""
-    if file_data:
-        mac_input = f"{_hex(_encrypt(keys.enc, _file_iv(keys, counter_bytes), file_data))}&cmac="
-        query += f"&enc={mac_input}"
+    mode = layout.plain or mode
+    counter_bytes = counter.to_bytes(COUNTER_BYTES, "little")
+    keys = session.session_keys(mode, file_key, uid, counter_bytes)
+    parts: list[tuple[str, bytes]] = []
+    if layout.plain:
+        parts += [(layout.uid, uid), (layout.counter, counter_bytes[::-1])]
     else:
-        query += "&cmac="
-    mac = _truncated(cmac(keys.mac, mac_input.encode("ascii")))
-    return f"{base}?{query}{_hex(mac)}"
+        picc = bytes((PICC_TAG,)) + uid + counter_bytes + random(_PICC_RANDOM_BYTES)
+        rand = random(session.PICC_RANDOM_BYTES) if mode == "lrp" else b""
+        parts.append((layout.picc, session.seal_picc(mode, meta_key, picc, rand)))
+    if file_data:
+        parts.append((layout.enc, session.seal_file(keys, counter_bytes, file_data)))
+    query = "&".join(f"{name}={data.hex().upper()}" for name, data in parts)
+    link = f"{base}?{query}&{layout.mac}="
+    signed = _signed(link, _spans(link, layout), layout)
+    return link + session.sign(keys, signed).hex().upper()
 
 
-def session_keys(file_key: bytes, uid: bytes, counter: bytes) -> SessionKeys:
-    """Return the keys of one read from the tag's key, its UID and the counter as 3 bytes LE."""
-    return SessionKeys(
-        enc=cmac(file_key, _SV1 + uid + counter), mac=cmac(file_key, _SV2 + uid + counter)
-    )
+def _spans(link: str, layout: Layout) -> dict[str, tuple[int, int]]:
+    """Return where each part's value stands; a part that is there twice is refused."""
+    names = {
+        name: part
+        for part, name in (
+            ("uid", layout.uid),
+            ("counter", layout.counter),
+            ("picc", layout.picc),
+            ("enc", layout.enc),
+            ("mac", layout.mac),
+        )
+    }
+    found: dict[str, tuple[int, int]] = {}
+    for match in _PARAMETER.finditer(link, link.rfind("?") + 1):
+        part = names.get(match[1])
+        if part in found:
+            raise SunError
+        if part is not None:
+            found[part] = match.span(2)
+    return found
 
 
-def diversify(master: bytes, uid: bytes, system_id: bytes) -> bytes:
-    """Return a tag's own AES-128 key from a master key (AN10922); system_id may carry an AID."""
-    message = _DIVERSIFY_AES128 + uid + system_id
-    size = 2 * _BLOCK
-    if len(message) > size or len(message) < 2:  # noqa: PLR2004  # the constant and one byte more
-        raise ValueError("UID and system id have 1 to 31 bytes together")
-    # AN10922 pads to two blocks where RFC 4493 would stop at one, so short inputs are padded here.
-    first, second = _subkeys(master)
-    padded = message if len(message) == size else (message + b"\x80").ljust(size, b"\0")
-    mask = first if len(message) == size else second
-    last = bytes(a ^ b for a, b in zip(padded[_BLOCK:], mask, strict=True))
-    return _encrypt(master, bytes(_BLOCK), padded[:_BLOCK] + last)[-_BLOCK:]
+def _signed(link: str, spans: dict[str, tuple[int, int]], layout: Layout) -> bytes:
+    end = spans["mac"][0]
+    match layout.mac_input:
+        case "auto":
+            start = spans["enc" if "enc" in spans else "mac"][0]
+        case "address":
+            start = link.find("://") + 3 if "://" in link else 0
+        case part:
+            if part not in spans:
+                raise SunError
+            start = spans[part][0]
+    if start > end:
+        raise SunError
+    return link[start:end].encode("ascii")
 
 
-def _subkeys(key: bytes) -> tuple[bytes, bytes]:
-    encryptor = Cipher(AES(key), ECB()).encryptor()  # noqa: S305  # one block, as RFC 4493 says
-    first = _double(encryptor.update(bytes(_BLOCK)))
-    return first, _double(first)
-
-
-def _double(block: bytes) -> bytes:
-    value = int.from_bytes(block, "big") << 1
-    if value >> 128:
-        value = value & (1 << 128) - 1 ^ 0x87
-    return value.to_bytes(_BLOCK, "big")
-
-
-def _file_iv(keys: SessionKeys, counter: bytes) -> bytes:
-    return _encrypt(keys.enc, bytes(_BLOCK), counter.ljust(_BLOCK, b"\0"))
-
-
-def _encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
-    encryptor = Cipher(AES(key), CBC(iv)).encryptor()
-    return encryptor.update(plaintext) + encryptor.finalize()
-
-
-def _decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
-    decryptor = Cipher(AES(key), CBC(iv)).decryptor()
-    return decryptor.update(ciphertext) + decryptor.finalize()
-
-
-def _truncated(mac: bytes) -> bytes:
-    return mac[1::2]
-
-
-def _hex(data: bytes) -> str:
-    return data.hex().upper()
-
-
-def _from_hex(text: str) -> bytes:
-    if not _HEX.fullmatch(text):
+def _from_hex(text: str, size: int | None = None) -> bytes:
+    if not _HEX.fullmatch(text) or size not in (None, len(text) // 2):
         raise SunError
     return bytes.fromhex(text)

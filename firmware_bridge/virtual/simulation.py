@@ -17,6 +17,7 @@ from bumble import hci
 from core import log
 from core.edge import TapKind
 from core.errors import ConfigError
+from firmware_bridge.sun_session import SunMode
 from firmware_bridge.virtual import tag
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.hci_server import HciServer
@@ -42,6 +43,7 @@ class RingEntry(msgspec.Struct, frozen=True, kw_only=True):
     nfc_uid: _HexUid | None = None
     sun_meta_key: _Hex16 | None = None
     sun_file_key: _Hex16 | None = None
+    sun_mode: SunMode = "aes"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -269,4 +271,5 @@ def _tag_keys(entry: RingEntry) -> tag.TagKeys | None:
         uid=bytes.fromhex(entry.nfc_uid),
         meta_key=bytes.fromhex(entry.sun_meta_key),
         file_key=bytes.fromhex(entry.sun_file_key),
+        mode=entry.sun_mode,
     )

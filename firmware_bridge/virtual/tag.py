@@ -3,6 +3,7 @@
 import msgspec
 
 from firmware_bridge import sun
+from firmware_bridge.sun_session import SunMode
 from firmware_bridge.virtual.memory import Memory
 
 
@@ -12,6 +13,7 @@ class TagKeys(msgspec.Struct, frozen=True, kw_only=True):
     uid: bytes
     meta_key: bytes
     file_key: bytes
+    mode: SunMode = "aes"
 
 
 def next_link(base: str, keys: TagKeys, memory: Memory, *, file_data: bytes = b"") -> str:
@@ -23,4 +25,5 @@ def next_link(base: str, keys: TagKeys, memory: Memory, *, file_data: bytes = b"
         uid=keys.uid,
         counter=memory.count_sun(),
         file_data=file_data,
+        mode=keys.mode,
     )

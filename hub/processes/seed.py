@@ -18,6 +18,7 @@ from core.actor import SYSTEM, Actor
 from core.crypto import FieldCipher, blind_index
 from core.db import Pool, begin
 from core.ids import UserId, new_id
+from firmware_bridge.sun_keys import tag_keys
 from hub.domains.accounts import service as accounts
 from hub.domains.rings import service as rings
 from hub.domains.rings.schemas import ClaimRing
@@ -118,7 +119,7 @@ async def _add_ring(
         owner = Actor(kind="user", user_id=UserId(user_id))
         async with begin(api, owner) as tx:
             await rings.claim_ring(tx, ClaimRing(claim_code=code, label=name), keys.index)
-    meta_key, file_key = rings.sun_keys(keys.sun_master, nfc_uid)
+    tag = tag_keys(keys.sun_master, nfc_uid)
     return {
         "device_id": device_id.hex(),
         "tap_key": ring.tap_key.hex(),
@@ -126,6 +127,6 @@ async def _add_ring(
         "ring_id": str(ring.id),
         "owner_id": str(user_id),
         "nfc_uid": nfc_uid.hex(),
-        "sun_meta_key": meta_key.hex(),
-        "sun_file_key": file_key.hex(),
+        "sun_meta_key": tag.meta.hex(),
+        "sun_file_key": tag.file.hex(),
     }

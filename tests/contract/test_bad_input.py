@@ -14,7 +14,7 @@ from core.crypto import FieldCipher, KeyRing
 from core.db import Pool
 from core.ids import new_id
 from firmware_bridge import sun
-from hub.domains.rings import service as rings
+from firmware_bridge.sun_keys import tag_keys
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap
 from tests.fixtures.app import SUN_MASTER_KEY, NewRing, Running, User, idempotency_key
@@ -238,8 +238,8 @@ async def test_broken_sun_links(
 
 
 def sun_link(uid: bytes, counter: int) -> str:
-    meta_key, file_key = rings.sun_keys(SUN_MASTER_KEY, uid)
-    return sun.make_link("/t", meta_key=meta_key, file_key=file_key, uid=uid, counter=counter)
+    keys = tag_keys(SUN_MASTER_KEY, uid)
+    return sun.make_link("/t", meta_key=keys.meta, file_key=keys.file, uid=uid, counter=counter)
 
 
 @pytest.mark.req("RNG-05")

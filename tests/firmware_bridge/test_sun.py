@@ -1,11 +1,10 @@
 """SUN links: NXP's published examples, and that nothing else passes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge import sun
-from firmware_bridge.tap import cmac
+from firmware_bridge import sun, sun_session
 from tests.firmware_bridge import vectors
 
 GOLDEN = vectors.load("sun")
@@ -15,12 +14,24 @@ UID = bytes.fromhex("04a1b2c3d4e5f6")
 keys = st.binary(min_size=16, max_size=16)
 uids = st.binary(min_size=7, max_size=7)
 counters = st.integers(min_value=1, max_value=sun.COUNTER_MAX)
+modes = st.sampled_from(["aes", "lrp"])
+layouts = st.builds(
+    sun.Layout,
+    plain=st.sampled_from([None, "aes", "lrp"]),
+    mac_input=st.sampled_from(["auto", "address", "mac"]),
+    mac=st.sampled_from(["cmac", "c"]),
+)
 files = st.integers(min_value=0, max_value=3).flatmap(
     lambda n: st.binary(min_size=16 * n, max_size=16 * n)
 )
 
 
-def link(counter: int = 5, file_data: bytes = b"") -> str:
+def link(
+    counter: int = 5,
+    file_data: bytes = b"",
+    mode: sun.SunMode = "aes",
+    layout: sun.Layout = sun.ENCRYPTED,
+) -> str:
     return sun.make_link(
         "https://ping.example/t",
         meta_key=META,
@@ -28,16 +39,18 @@ def link(counter: int = 5, file_data: bytes = b"") -> str:
         uid=UID,
         counter=counter,
         file_data=file_data,
+        mode=mode,
+        layout=layout,
     )
 
 
-def read(text: str) -> sun.SunTap:
-    return sun.read(sun.parse(text), META, lambda _uid: FILE)
+def read(text: str, layout: sun.Layout = sun.ENCRYPTED) -> sun.SunTap:
+    return sun.read(sun.parse(text, layout), META, lambda _uid: FILE)
 
 
-def refused(text: str) -> bool:
+def refused(text: str, layout: sun.Layout = sun.ENCRYPTED) -> bool:
     try:
-        read(text)
+        read(text, layout)
     except sun.SunError:
         return True
     return False
@@ -73,9 +86,10 @@ def test_a_virtual_tag_would_show_the_links_of_an12196(vector):
     assert made == vector["link"]
 
 
-@pytest.mark.parametrize("vector", GOLDEN["an12196"]["session_keys"])
+@pytest.mark.parametrize("vector", GOLDEN["an12196"]["session_keys"], ids=lambda v: v["source"])
 def test_session_keys_are_those_of_an12196(vector):
-    found = sun.session_keys(
+    found = sun_session.session_keys(
+        "aes",
         bytes.fromhex(vector["file_key"]),
         bytes.fromhex(vector["uid"]),
         vector["counter"].to_bytes(3, "little"),
@@ -84,55 +98,64 @@ def test_session_keys_are_those_of_an12196(vector):
     assert found.mac.hex() == vector.get("mac", found.mac.hex())
 
 
-@pytest.mark.parametrize("vector", GOLDEN["an10922"])
-def test_diversified_keys_are_those_of_an10922(vector):
-    key = sun.diversify(
-        bytes.fromhex(vector["master"]),
-        bytes.fromhex(vector["uid"]),
-        bytes.fromhex(vector["system_id"]),
+@pytest.mark.parametrize("vector", GOLDEN["real_tags"], ids=lambda v: v["cmac"])
+def test_reads_of_real_tags_are_genuine(vector):
+    plain = not vector["picc_data"]
+    read_by_a_tag = sun.SunLink(
+        mode=vector["mode"],
+        picc_data=bytes.fromhex(vector["picc_data"]),
+        uid=bytes.fromhex(vector["uid"]) if plain else b"",
+        counter=vector["counter"].to_bytes(3, "little") if plain else b"",
+        enc=bytes.fromhex(vector["enc"]),
+        cmac=bytes.fromhex(vector["cmac"]),
+        mac_input=vector["mac_input"].encode(),
     )
-    assert key.hex() == vector["key"]
-
-
-@given(st.binary(min_size=1, max_size=31), st.binary(min_size=1, max_size=31))
-def test_diversified_keys_differ_with_their_input(one, other):
-    assert (sun.diversify(META, b"", one) == sun.diversify(META, b"", other)) == (one == other)
-
-
-@pytest.mark.parametrize("size", [0, 32])
-def test_a_diversification_input_has_1_to_31_bytes(size):
-    with pytest.raises(ValueError, match="1 to 31"):
-        sun.diversify(META, bytes(size), b"")
-
-
-@given(st.binary(min_size=1, max_size=31))
-def test_diversification_pads_to_two_blocks_and_is_a_cmac_where_rfc_4493_agrees(message):
-    key = sun.diversify(META, b"", message)
-    if len(message) >= 16:
-        assert key == cmac(META, b"\x01" + message)
-    else:
-        # RFC 4493 would stop after one block; AN10922 always takes two.
-        assert key != cmac(META, b"\x01" + message)
-
-
-@given(keys, keys, uids, counters, files)
-def test_every_made_link_is_read_back(meta_key, file_key, uid, counter, file_data):
-    text = sun.make_link(
-        "https://ping.example/t",
-        meta_key=meta_key,
-        file_key=file_key,
-        uid=uid,
-        counter=counter,
-        file_data=file_data,
+    tap = sun.read(read_by_a_tag, bytes(16), lambda _uid: bytes(16))
+    assert tap == sun.SunTap(
+        uid=bytes.fromhex(vector["uid"]),
+        counter=vector["counter"],
+        file_data=bytes.fromhex(vector["file_data"]),
+        mode=vector["mode"],
     )
-    tap = sun.read(sun.parse(text), meta_key, lambda found: file_key if found == uid else META)
-    assert tap == sun.SunTap(uid=uid, counter=counter, file_data=file_data)
+
+
+@settings(max_examples=60)
+@given(
+    st.fixed_dictionaries(
+        {
+            "meta_key": keys,
+            "file_key": keys,
+            "uid": uids,
+            "counter": counters,
+            "file_data": files,
+            "mode": modes,
+            "layout": layouts,
+        }
+    )
+)
+def test_every_made_link_is_read_back(tag):
+    text = sun.make_link("https://ping.example/t", **tag)
+    tap = sun.read(
+        sun.parse(text, tag["layout"]),
+        tag["meta_key"],
+        lambda uid: tag["file_key"] if uid == tag["uid"] else META,
+    )
+    assert tap == sun.SunTap(
+        uid=tag["uid"],
+        counter=tag["counter"],
+        file_data=tag["file_data"],
+        mode=tag["layout"].plain or tag["mode"],
+    )
 
 
 @pytest.mark.req("RNG-05")
+@pytest.mark.parametrize("layout", [sun.ENCRYPTED, sun.Layout(plain="aes")], ids=["hid", "plain"])
+@pytest.mark.parametrize("mode", ["aes", "lrp"])
 @pytest.mark.parametrize("file_data", [b"", b"sixteen bytes ok"])
-def test_each_single_bit_of_a_link_is_guarded(file_data):
-    text = link(file_data=file_data)
+def test_each_single_bit_of_a_link_is_guarded(file_data, mode, layout):
+    if layout.plain:
+        layout = sun.Layout(plain=mode)
+    text = link(file_data=file_data, mode=mode, layout=layout)
     base, _, query = text.partition("?")
     parts = [part.split("=") for part in query.split("&")]
     for at, (_name, value) in enumerate(parts):
@@ -143,7 +166,60 @@ def test_each_single_bit_of_a_link_is_guarded(file_data):
             changed = [
                 f"{n}={flipped.hex().upper() if i == at else v}" for i, (n, v) in enumerate(parts)
             ]
-            assert refused(f"{base}?{'&'.join(changed)}"), f"{parts[at][0]} bit {bit}"
+            assert refused(f"{base}?{'&'.join(changed)}", layout), f"{parts[at][0]} bit {bit}"
+
+
+@pytest.mark.parametrize("start", ["picc", "enc", "mac", "address"])
+def test_what_is_signed_begins_where_the_layout_says(start):
+    layout = sun.Layout(mac_input=start)
+    text = link(file_data=b"sixteen bytes ok", layout=layout)
+    assert read(text, layout).counter == 5
+    for other in {"picc", "enc", "mac", "address"} - {start}:
+        assert refused(text, sun.Layout(mac_input=other))
+
+
+def test_a_layout_cannot_sign_from_a_part_that_is_not_there():
+    assert refused(link(), sun.Layout(mac_input="enc"))
+    assert refused(link(), sun.Layout(mac_input="uid"))
+
+
+def test_signing_from_the_address_without_a_scheme_begins_at_the_first_character():
+    text = sun.make_link(
+        "/t",
+        meta_key=META,
+        file_key=FILE,
+        uid=UID,
+        counter=1,
+        layout=sun.Layout(mac_input="address"),
+    )
+    assert read(text, sun.Layout(mac_input="address")).counter == 1
+
+
+def test_a_link_of_the_other_kind_is_refused():
+    assert refused(link(layout=sun.Layout(plain="aes")))
+    assert refused(link(), sun.Layout(plain="aes"))
+    assert refused(link(layout=sun.Layout(plain="aes")), sun.Layout(plain="lrp"))
+
+
+def test_the_last_count_says_that_the_tag_is_worn_out():
+    assert not read(link(sun.COUNTER_MAX - 1)).is_worn_out
+    assert read(link(sun.COUNTER_MAX)).is_worn_out
+
+
+@pytest.mark.parametrize("mode", ["aes", "lrp"])
+@pytest.mark.parametrize(("tag", "counter"), [(0xC7, 0), (0x87, 5), (0x47, 5), (0xC4, 5)])
+def test_a_signed_read_without_uid_or_counter_is_refused(mode, tag, counter):
+    count = counter.to_bytes(3, "little")
+    picc = bytes((tag,)) + UID + count + bytes(5)
+    keys = sun_session.session_keys(mode, FILE, UID, count)
+    forged = sun.SunLink(
+        mode=mode,
+        picc_data=sun_session.seal_picc(mode, META, picc, bytes(8)),
+        cmac=sun_session.sign(keys, b""),
+        mac_input=b"",
+    )
+    with pytest.raises(sun.SunError):
+        sun.read(forged, META, lambda _uid: FILE)
 
 
 def test_hex_may_be_of_either_case_but_the_mac_is_over_the_characters_as_sent():
@@ -186,7 +262,7 @@ def test_an_unknown_tag_and_a_wrong_key_look_the_same():
         "cmac=0000000000000000",
         "picc_data=00000000000000000000000000000000",
         "picc_data=0000000000000000000000000000000&cmac=0000000000000000",  # 31 characters
-        "picc_data=000000000000000000000000000000000000000000000000&cmac=0000000000000000",  # LRP
+        f"picc_data={'00' * 17}&cmac=0000000000000000",
         "picc_data=0000000000000000000000000000000g&cmac=0000000000000000",
         "picc_data=00000000000000000000000000000000&cmac=00000000000000",
         "picc_data=00000000000000000000000000000000&cmac=00000000000000000",

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from core import ids
+from core import ids, log
 from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
 from core.errors import DomainError
-from firmware_bridge import sun
+from firmware_bridge import sun, sun_keys
 from hub.domains.rings import queries, rules
 from hub.domains.rings.queries import MadeRing
 from hub.domains.rings.schemas import ClaimRing, Ring, SunTapped, Tap
@@ -20,10 +20,9 @@ RINGS_LISTING = "rings"
 TAPS_LISTING = "taps"
 TAP_KEY_COLUMN = "rings.tap_key"
 TAP_KEY_BYTES: Final = 16
-# AN10922 inputs; the meta key's stands where a UID would, and no UID of NXP's starts with "h".
-_SUN_SYSTEM_ID: Final = b"pinghub"
-_SUN_META_ID: Final = b"hubmeta"
 _SUN_RECORDED: Final = frozenset({"recorded", "replayed"})
+
+_log = log.get("rings")
 
 
 def claim_code_hash(index_key: bytes, code: str) -> bytes:
@@ -114,17 +113,15 @@ async def find_device(tx: Tx, ring_id: UUID) -> bytes:
     return device_id
 
 
-def sun_keys(master_key: bytes, uid: bytes) -> tuple[bytes, bytes]:
-    """Return what a ring's NFC chip is personalised with: the shared meta key, its own file key."""
-    meta_key = sun.diversify(master_key, _SUN_META_ID, _SUN_SYSTEM_ID)
-    return meta_key, sun.diversify(master_key, uid, _SUN_SYSTEM_ID)
-
-
 def verify_sun(master_key: bytes, query: str) -> sun.SunTap:
-    """Return what a genuine SUN link proves, or raise tap.refused without saying why."""
-    meta_key = sun.diversify(master_key, _SUN_META_ID, _SUN_SYSTEM_ID)
+    """Return what a genuine SUN link proves, or raise tap.refused without saying why.
+
+    The link says whether its tag is in AES or LRP mode; each mode has keys of its own.
+    """
     try:
-        return sun.read(sun.parse(query), meta_key, lambda uid: sun_keys(master_key, uid)[1])
+        link = sun.parse(query)
+        meta_key = sun_keys.meta_key(master_key, link.mode)
+        return sun.read(link, meta_key, lambda uid: sun_keys.file_key(master_key, uid, link.mode))
     except sun.SunError:
         raise DomainError("tap.refused") from None
 
@@ -140,6 +137,8 @@ async def record_sun_tap(
     row = await queries.record_sun_tap.one(
         tx, uid_hash, tap.counter, token_hash(session), query.encode()
     )
+    if tap.is_worn_out and row.outcome == "recorded":
+        _log.warning("sun_tag_worn_out", ring_id=str(row.ring_id))
     if row.outcome in _SUN_RECORDED and row.tap_id is not None:
         return SunTapped(row.tap_id)
     raise DomainError("tap.already_used" if row.outcome == "already_used" else "tap.refused")

@@ -6,22 +6,66 @@ import re
 import pytest
 
 from core.db import Pool
-from firmware_bridge import sun
-from hub.domains.rings import service
+from firmware_bridge import sun, sun_keys
 from tests.fixtures.app import SUN_MASTER_KEY, NewRing, Running, User, count_rows
 
 JSON = {"Accept": "application/json"}
 
 
-def link(ring: NewRing, counter: int, **changes: bytes) -> str:
-    meta_key, file_key = service.sun_keys(SUN_MASTER_KEY, ring.nfc_uid)
-    keys = {"meta_key": meta_key, "file_key": file_key, "uid": ring.nfc_uid} | changes
-    return sun.make_link("/t", counter=counter, **keys)
+KINDS = [("aes", b""), ("aes", b"sixteen bytes ok"), ("lrp", b""), ("lrp", b"sixteen bytes ok")]
+"""Modes of a tag, without and with encrypted file data: the rules are the same for all."""
+
+
+def link(
+    ring: NewRing, counter: int, mode: sun.SunMode = "aes", file_data: bytes = b"", **changes: bytes
+) -> str:
+    keys = sun_keys.tag_keys(SUN_MASTER_KEY, ring.nfc_uid, mode)
+    parts = {"meta_key": keys.meta, "file_key": keys.file, "uid": ring.nfc_uid} | changes
+    return sun.make_link("/t", counter=counter, mode=mode, file_data=file_data, **parts)
 
 
 @pytest.fixture
 async def ring(ada: User, give_ring) -> NewRing:
     return await give_ring(ada)
+
+
+@pytest.mark.req("RNG-05")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_link_of_any_kind_counts_once(kind, hub, ada: User, ring: NewRing, anonymous):
+    def url(counter: int) -> str:
+        return link(ring, counter, *kind)
+
+    first = url(7)
+    answer = await anonymous.get(first, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    again = await anonymous.get(first, headers=JSON)
+    assert (again.status_code, again.content) == (200, answer.content)
+    async with hub.client() as other:
+        for used in (first, url(6)):
+            refused = await other.get(used, headers=JSON)
+            assert (refused.status_code, refused.json()["code"]) == (409, "tap.already_used")
+        flipped = url(8)
+        flipped = flipped[:-1] + ("0" if flipped[-1] != "0" else "1")
+        assert (await other.get(flipped)).status_code == 403
+        assert (await other.get(url(8))).status_code == 200
+    taps = (await ada.client.get("/v1/rings/taps")).json()["items"]
+    assert [(tap["seq"], tap["verified"]) for tap in taps] == [(8, True), (7, True)]
+
+
+async def test_a_counter_of_one_mode_is_a_counter_of_the_other(ring: NewRing, anonymous):
+    assert (await anonymous.get(link(ring, 7, "lrp"))).status_code == 200
+    anonymous.cookies.clear()
+    assert (await anonymous.get(link(ring, 7, "aes"))).status_code == 409
+
+
+async def test_the_last_count_of_a_tag_counts_once_and_the_operator_is_told(
+    ring: NewRing, hub: Running, anonymous, capsys
+):
+    url = link(ring, sun.COUNTER_MAX, "lrp")
+    assert (await anonymous.get(url)).status_code == 200
+    assert "sun_tag_worn_out" in "".join(capsys.readouterr())
+    async with hub.client() as other:
+        assert (await other.get(url)).status_code == 409
 
 
 async def test_a_fresh_link_is_a_tap_of_the_ring(ada: User, ring: NewRing, anonymous):
@@ -85,6 +129,18 @@ async def test_of_20_at_once_exactly_one_counts(hub: Running, ring: NewRing, sys
     assert await count_rows(system_pool, "ring_taps") == 1
 
 
+def plain_link(ring: NewRing, counter: int) -> str:
+    keys = sun_keys.tag_keys(SUN_MASTER_KEY, ring.nfc_uid)
+    return sun.make_link(
+        "/t",
+        meta_key=keys.meta,
+        file_key=keys.file,
+        uid=ring.nfc_uid,
+        counter=counter,
+        layout=sun.Layout(plain="aes"),
+    )
+
+
 @pytest.fixture
 async def unusable(ada: User, give_ring, make_ring) -> list[NewRing]:
     lost, unclaimed = await give_ring(ada), await make_ring()
@@ -113,6 +169,9 @@ async def test_every_bad_link_is_refused_alike_and_nothing_changes(
         picc_flipped,
         link(ring, 5, file_key=bytes(16)),
         link(ring, 5, meta_key=bytes(16)),
+        link(ring, 5, "lrp", meta_key=sun_keys.meta_key(SUN_MASTER_KEY, "aes")),
+        link(ring, 5, "lrp", file_key=sun_keys.file_key(SUN_MASTER_KEY, ring.nfc_uid, "aes")),
+        plain_link(ring, 5),
         link(stranger, 5),
         *(link(other, 5) for other in unusable),
     ]
