@@ -1,8 +1,8 @@
 // The official JS SDK at a desk: does what the test writes, prints what its app would see.
 // node --experimental-eventsource desk.mjs; each line of input is {id, call, …}. `open` makes a
-// client that takes the place of the one before: {app, format, transports, tokens}, where
-// transports is an address or a list of {transport, endpoint}, and the next of the tokens is taken
-// each time the SDK asks.
+// client that takes the place of the one before: {app, format, transports, emulation, tokens}, where
+// transports is an address or a list of {transport, endpoint}, emulation the address for commands,
+// and the next of the tokens is taken each time the SDK asks.
 import readline from 'node:readline'
 import * as json from 'centrifuge'
 import * as protobuf from 'centrifuge/build/protobuf'
@@ -11,16 +11,14 @@ const info = (item) => ({ user: item.user, client: item.client })
 const next = (list) => (list.length > 1 ? list.shift() : list[0])
 const print = (fields) => console.log(JSON.stringify(fields))
 
-function open({ app, format, transports, tokens }) {
+function open({ app, format, transports, emulation, tokens }) {
   const tell = (event, fields = {}) => print({ app, event, ...fields })
   const isBinary = format === 'protobuf'
   const read = (data) => (isBinary && data ? JSON.parse(new TextDecoder().decode(data)) : data)
   const pack = (data) => (isBinary ? new TextEncoder().encode(JSON.stringify(data)) : data)
   const getToken = async () => (tell('token'), next(tokens))
   const options = { token: next(tokens), getToken, minReconnectDelay: 10, maxReconnectDelay: 100 }
-  if (Array.isArray(transports)) {
-    options.emulationEndpoint = new URL('/emulation', transports.at(-1).endpoint).href
-  }
+  if (emulation) options.emulationEndpoint = emulation
   const client = new (isBinary ? protobuf : json).Centrifuge(transports, options)
   const onSubscribed = (channel, { wasRecovering, recovered }) => {
     tell('subscribed', { channel, wasRecovering, recovered })

@@ -55,7 +55,9 @@ class Desk:
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
 
-    async def open(self, address: Any, framing: str = "json", *tokens: str) -> None:
+    async def open(
+        self, address: Any, framing: str = "json", *tokens: str, emulation: str = ""
+    ) -> None:
         """Open an app that connects, in place of the one before."""
         self._app += 1
         self.events.clear()
@@ -64,6 +66,7 @@ class Desk:
             app=self._app,
             format=framing,
             transports=address,
+            emulation=emulation,
             tokens=list(tokens or ("ann",)),
         )
 

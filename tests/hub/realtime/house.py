@@ -17,11 +17,7 @@ from hub.http import wire
 from hub.realtime import codes
 from hub.realtime.application import ClientError, ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
-from hub.realtime.carriers.asgi_websocket import AsgiApp, websocket_endpoint
-from hub.realtime.carriers.emulation import emulation_endpoint
 from hub.realtime.carriers.fast_websocket import FastWebSocket
-from hub.realtime.carriers.http_stream import http_stream_endpoint
-from hub.realtime.carriers.sse import sse_endpoint
 from hub.realtime.claims import (
     ConnectClaims,
     SubscribeClaims,
@@ -30,6 +26,7 @@ from hub.realtime.claims import (
     TokenInvalidError,
 )
 from hub.realtime.control import Control
+from hub.realtime.endpoints import endpoints
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
 
@@ -129,21 +126,6 @@ class App:
 Carrier = Literal["fast", "portable"]
 
 
-def endpoints(hub: Hub, control: Control, allowed_origins: tuple[str, ...] = ()) -> AsgiApp:
-    """Serve every transport at its path."""
-    websocket = websocket_endpoint(hub, allowed_origins)
-    others = {
-        "/connection/http_stream": http_stream_endpoint(hub, allowed_origins),
-        "/connection/sse": sse_endpoint(hub, allowed_origins),
-        "/emulation": emulation_endpoint(hub, control, allowed_origins),
-    }
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await others.get(scope["path"], websocket)(scope, receive, send)
-
-    return app
-
-
 class House:
     """A served hub: its address, its parts, and how to stop and start it at the same port."""
 
@@ -153,8 +135,10 @@ class House:
         settings: config.Realtime,
         allowed_origins: tuple[str, ...],
         carrier: Carrier,
+        make_control: Callable[[], Control] | None,
     ) -> None:
         self._carrier = carrier
+        self._make_control = make_control
         self._make_broker = make_broker
         self._settings = settings
         self._allowed_origins = allowed_origins
@@ -176,10 +160,11 @@ class House:
     async def start(self) -> None:
         self.broker = self._make_broker()
         self.app = App()
-        self.hub = Hub(self._settings, self.broker, NAMESPACES, self.app)
+        control = self._make_control() if self._make_control else None
+        self.hub = Hub(self._settings, self.broker, NAMESPACES, self.app, control=control)
         await self.hub.start()
         settings = uvicorn.Config(
-            endpoints(self.hub, self.hub.control, self._allowed_origins),
+            endpoints(self.hub, allowed_origins=self._allowed_origins),
             http=wire.bounded(100_000),
             port=self.port,
             log_level="critical",
@@ -223,8 +208,11 @@ async def open_house(
     settings: config.Realtime | None = None,
     allowed_origins: tuple[str, ...] = (),
     carrier: Carrier = "fast",
+    make_control: Callable[[], Control] | None = None,
 ) -> AsyncGenerator[House]:
-    house = House(make_broker, settings or config.Realtime(), allowed_origins, carrier)
+    """Serve a hub; without `make_control` it is the only process."""
+    settings = settings or config.Realtime()
+    house = House(make_broker, settings, allowed_origins, carrier, make_control)
     await house.start()
     try:
         yield house

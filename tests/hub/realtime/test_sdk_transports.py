@@ -3,13 +3,16 @@
 import time
 from collections.abc import AsyncGenerator
 
+import httpx
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
 
-from core import config
+from core import config, ids
 from hub.realtime import codes
 from hub.realtime.broker_memory import MemoryBroker
+from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.control import Control, control_redis
 from tests.hub.realtime.desk import WAYS, Desk, RefusedError, Way, furnish, transports
 from tests.hub.realtime.house import House, open_house, socket, until
 
@@ -30,7 +33,8 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 
 async def sit_down(desk: Desk, house: House, way: Way, *tokens: str) -> None:
-    await desk.open(transports(house.http_url, way), way.format, *tokens)
+    emulation = f"{house.http_url}/emulation"
+    await desk.open(transports(house.http_url, way), way.format, *tokens, emulation=emulation)
 
 
 def cut(house: House) -> None:
@@ -206,7 +210,45 @@ async def test_an_sdk_falls_back_to_a_transport_that_works(desk: Desk):
     async with open_house(MemoryBroker) as house:
         nowhere = Way("websocket", "json"), Way("http_stream", "json")
         unreachable = transports("http://127.0.0.1:1", *nowhere)
-        await desk.open([*unreachable, *transports(house.http_url, Way("sse", "json"))])
+        address = [*unreachable, *transports(house.http_url, Way("sse", "json"))]
+        await desk.open(address, emulation=f"{house.http_url}/emulation")
         assert (await desk.wait("connected"))["transport"] == "sse"
         await desk.call("subscribe", "room:a")
         await desk.wait("subscribed", channel="room:a")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.transport != "websocket"], ids=str)
+async def test_commands_may_come_in_by_another_process(
+    desk: Desk, way: Way, redis_url: str, redis_prefix: str
+):
+    redis = config.Redis(url=redis_url, key_prefix=redis_prefix)
+
+    def control() -> Control:
+        return Control(RedisBroker(control_redis(redis)), str(ids.new_id()))
+
+    async with (
+        open_house(lambda: RedisBroker(redis), make_control=control) as house,
+        open_house(lambda: RedisBroker(redis), make_control=control) as other,
+    ):
+        await until(lambda: len(other.hub.control.nodes) == 2)
+        emulation = f"{other.http_url}/emulation"
+        await desk.open(transports(house.http_url, way), way.format, emulation=emulation)
+        await desk.call("subscribe", "room:a")
+        await desk.wait("subscribed", channel="room:a")
+        for number in range(10):
+            await desk.call("publish", "room:a", data=number)
+        await desk.wait_seen("room:a", range(10))
+        assert await desk.call("rpc", method="echo", data=1) == {"user": "ann", "data": 1}
+        assert not other.hub.connections
+        async with httpx.AsyncClient(base_url=other.http_url) as http:
+            strange = {"node": house.hub.node_id, "session": "strange", "data": "{}"}
+            assert (await http.post("/emulation", json=strange)).status_code == 404
+            # Commands for a process that is gone make the SDK look for another.
+            (session,) = house.hub.emulated
+            await house.stop()
+            lost = {"node": house.hub.node_id, "session": session, "data": "{}"}
+            assert (await http.post("/emulation", json=lost)).status_code == 404
+        await house.start()
+        await desk.wait("subscribed", channel="room:a", recovered=True)
+        await desk.call("publish", "room:a", data=10)
+        await desk.wait_seen("room:a", range(11))
