@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from core import clock, config, ids, log
-from hub.realtime import admission, channels, codes, metrics
+from hub.realtime import admission, channels, codes
 from hub.realtime.application import Application
 from hub.realtime.broker import Broker, StreamPosition
 from hub.realtime.broker_memory import MemoryBroker
@@ -128,6 +128,10 @@ class Hub:
         """Return the rules of a channel, or None when nobody configured it."""
         return channels.resolve(channel, self._rules.namespaces, self._rules.grammar)
 
+    def channels_of(self, user: str) -> list[str]:
+        """Return the channels that a user's connections are subscribed to by the server."""
+        return channels.personal_channels(user, self._rules.namespaces, self._rules.grammar)
+
     def channels(self, pattern: str = "") -> dict[str, int]:
         """Count the subscribers here of each channel whose name fits the glob; "" fits all."""
         return {
@@ -210,7 +214,6 @@ class Hub:
         self.directory.add(connection)
         self._empty.clear()
         self.timers.add(connection)
-        metrics.CONNECTIONS_ACCEPTED.labels(transport=transport).inc()
         return connection
 
     async def emulate(self, session: str, frame: bytes) -> bool:

@@ -9,16 +9,14 @@ from litestar.params import QueryParameter
 from msgspec import Raw
 
 from core.clock import now
-from hub.http.deps import actor, resources
+from hub.http.deps import actor
 from hub.http.problems import documented
 from hub.realtime import codes, diagnosis
-from hub.realtime.channels import DEFAULT, belongs_to, personal_channels, resolve
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.control_messages import ConnectionState, Refusal
 from hub.realtime.diagnosis import Diagnosis, Stream
 from hub.realtime.hub import Hub
 from hub.realtime.operations import Procedure, RefusedError
-from hub.wiring.channels import NAMESPACES, authorizer
 
 FindingCode = Literal[diagnosis.FindingCode, "unknown_channel", "not_allowed"]
 
@@ -109,7 +107,7 @@ async def diagnose_realtime(
     user = str(current.user_id)
     hub: Hub = request.app.state.realtime
     claims = ConnectClaims(user=user, session_id=current.session_id, role=current.role)
-    expected = personal_channels(user, NAMESPACES, DEFAULT)
+    expected = hub.channels_of(user)
     asked = None
     if channel is not None and channel not in expected:
         asked = await _look_at(request, claims, channel)
@@ -128,7 +126,7 @@ def diagnose_procedure(hub: Hub) -> Procedure:
             user = msgspec.json.decode(params, type=_Params).user
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             raise RefusedError(codes.BAD_REQUEST) from None
-        expected = personal_channels(user, NAMESPACES, DEFAULT)
+        expected = hub.channels_of(user)
         found = await diagnosis.diagnose(hub.broker, hub.control, user, expected)
         return msgspec.json.encode(_shown(found, None))
 
@@ -142,13 +140,14 @@ class _Params(msgspec.Struct):
 async def _look_at(
     request: Request[Any, Any, Any], claims: ConnectClaims, channel: str
 ) -> DiagnosedChannel:
-    namespace = resolve(channel, NAMESPACES, DEFAULT)
+    hub: Hub = request.app.state.realtime
+    namespace = hub.namespace_of(channel)
     if namespace is None:
         return DiagnosedChannel(channel=channel, exists=False, may_subscribe=False)
-    if namespace.personal:
-        allowed = belongs_to(channel, claims.user, DEFAULT)
-    else:
-        allowed = await authorizer(resources(request).api)(claims, channel)
+    # One's own personal channels are known already; this one is somebody else's, or none.
+    allowed = namespace.allow_subscribe_for_client and not namespace.personal
+    if namespace.ask:
+        allowed = await hub.application.authorize(claims, channel)
     return DiagnosedChannel(channel=channel, exists=True, may_subscribe=allowed)
 
 

@@ -1,0 +1,193 @@
+"""Who signs out loses the sockets on every process, and comes back to none, whatever is away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from centrifuge import Client, ClientEventHandler
+from msgspec.structs import replace
+
+from core import config
+from tests.fixtures.app import User, with_server
+from tests.fixtures.hub_process import HubProcess
+from tests.fixtures.ports import free_port
+from tests.fixtures.redis import RestartableRedis
+from tests.fixtures.served import Served, environment
+
+
+class Phone(ClientEventHandler):
+    """An app on the official SDK; remembers how its connection ended."""
+
+    def __init__(self, served: Served, token: str) -> None:
+        self.connected = asyncio.Event()
+        self.disconnected = asyncio.Event()
+        self.code = 0
+        self.ended_at = 0.0
+
+        async def get_token(_context: object) -> str:
+            return token
+
+        address = f"ws://127.0.0.1:{served.port}/connection/websocket"
+        self.client = Client(
+            address,
+            events=self,
+            token=token,
+            get_token=get_token,
+            proxy=None,
+            min_reconnect_delay=0.05,
+            max_reconnect_delay=0.2,
+        )
+
+    async def on_connected(self, _ctx: Any) -> None:
+        self.connected.set()
+
+    async def on_disconnected(self, ctx: Any) -> None:
+        self.code = ctx.code
+        self.ended_at = time.monotonic()
+        self.disconnected.set()
+
+
+@dataclass
+class Site:
+    """Two serving processes and a relay on a Redis that a test may kill."""
+
+    first: Served
+    second: Served
+    relay: HubProcess
+    redis: RestartableRedis
+    one_more: Callable[[], AbstractContextManager[Served]]
+
+
+@pytest.fixture
+def own_redis(start_redis: Callable[[], RestartableRedis]) -> RestartableRedis:
+    return start_redis()
+
+
+@pytest.fixture
+def app_settings(app_settings: config.Settings, own_redis: RestartableRedis) -> config.Settings:
+    return replace(app_settings, redis=replace(app_settings.redis, url=own_redis.url))
+
+
+@pytest.fixture
+def site(
+    app_settings: config.Settings, own_redis: RestartableRedis, tmp_path: Path
+) -> Iterator[Site]:
+    folder = tmp_path / "relay"
+    folder.mkdir()
+    with (
+        HubProcess("relay", environment(app_settings, folder), folder / "relay.log") as relay,
+        served_in(tmp_path / "first", app_settings) as first,
+        served_in(tmp_path / "second", app_settings) as second,
+    ):
+        later = partial(served_in, tmp_path / "later", app_settings)
+        yield Site(first, second, relay.ready(), own_redis, later)
+
+
+@contextmanager
+def served_in(folder: Path, settings: config.Settings) -> Iterator[Served]:
+    """Serve at a port of its own, with its log in a folder of its own."""
+    folder.mkdir()
+    port = free_port()
+    served = Served(with_server(settings, port=port, public_url=f"http://127.0.0.1:{port}"), folder)
+    try:
+        served.wait_ready()
+        yield served
+    finally:
+        served.process.kill()
+        served.process.wait()
+
+
+@pytest_asyncio.fixture
+async def connect() -> AsyncIterator[Callable[..., Any]]:
+    """Connect phones of a user, one on each process."""
+    phones: list[Phone] = []
+
+    async def connect(user: User, *served: Served) -> list[Phone]:
+        opened = [Phone(item, token_of(user)) for item in served]
+        phones.extend(opened)
+        for phone in opened:
+            await phone.client.connect()
+            await asyncio.wait_for(phone.connected.wait(), 10)
+        return opened
+
+    yield connect
+    for phone in phones:
+        await phone.client.disconnect()
+
+
+def token_of(user: User) -> str:
+    return user.client.headers["authorization"].partition(" ")[2]
+
+
+async def all_ended(phones: list[Phone], seconds: float) -> list[int]:
+    """Wait for the end of each; return the codes."""
+    async with asyncio.timeout(seconds):
+        for phone in phones:
+            await phone.disconnected.wait()
+    return [phone.code for phone in phones]
+
+
+async def comes_back(user: User, served: Served) -> int:
+    """Try to connect with the old token; return 0, or the code of the refusal."""
+    phone = Phone(served, token_of(user))
+    await phone.client.connect()
+    waiting = [asyncio.create_task(item.wait()) for item in (phone.connected, phone.disconnected)]
+    await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    code = phone.code
+    await phone.client.disconnect()
+    return code
+
+
+async def test_signing_out_closes_the_sockets_on_every_process_within_a_second(
+    site: Site, ada: User, grace: User, connect: Callable[..., Any]
+) -> None:
+    phones = await connect(ada, site.first, site.second)
+    [other] = await connect(grace, site.first)
+    started = time.monotonic()
+    assert (await ada.client.post("/v1/auth/logout")).status_code == 204
+    assert await all_ended(phones, 5) == [3503, 3503]
+    assert max(phone.ended_at for phone in phones) - started < 1
+    for served in (site.first, site.second):
+        assert await comes_back(ada, served) == 3500
+    assert not other.disconnected.is_set()
+    assert await comes_back(grace, site.second) == 0
+    with site.one_more() as later:
+        assert await comes_back(ada, later) == 3500
+
+
+async def test_an_exchange_of_refresh_tokens_closes_nothing_but_a_second_one_everything(
+    site: Site, ada: User, grace: User, anonymous: Any, connect: Callable[..., Any]
+) -> None:
+    phones = await connect(ada, site.first, site.second)
+    [other] = await connect(grace, site.first)
+    body = {"refresh_token": ada.refresh_token}
+    assert (await anonymous.post("/v1/auth/refresh", json=body)).status_code == 200
+    # Orders keep their order: when this one has arrived, another would have.
+    assert (await grace.client.post("/v1/auth/logout")).status_code == 204
+    await all_ended([other], 5)
+    assert not any(phone.disconnected.is_set() for phone in phones)
+    assert (await anonymous.post("/v1/auth/refresh", json=body)).status_code == 401
+    assert await all_ended(phones, 5) == [3503, 3503]
+
+
+async def test_signing_out_while_redis_is_away_closes_the_sockets_when_it_is_back(
+    site: Site, ada: User, connect: Callable[..., Any]
+) -> None:
+    phones = await connect(ada, site.first, site.second)
+    site.redis.kill()
+    assert (await ada.client.post("/v1/auth/logout")).status_code == 204
+    assert not any(phone.disconnected.is_set() for phone in phones)
+    site.redis.restart()
+    started = time.monotonic()
+    assert await all_ended(phones, 10) == [3503, 3503]
+    assert max(phone.ended_at for phone in phones) - started < 5
+    assert await comes_back(ada, site.second) == 3500
