@@ -38,7 +38,8 @@ class DrainedServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # New clients go elsewhere while the connected ones are told to, each at its own moment:
         # uvicorn alone would close all at once and they would come back as a herd.
-        for listener in self.servers:
+        # The sockets too: while one is open the kernel goes on taking connections for nobody.
+        for listener in (*self.servers, *(sockets or ())):
             listener.close()
         _log.info("drain_started", connections=len(self.server_state.connections))
         draining = asyncio.ensure_future(self._drain())

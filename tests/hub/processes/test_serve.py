@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import time
+from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,7 @@ from tests.fixtures.app import with_server
 from tests.fixtures.ports import free_port
 from tests.fixtures.served import environment
 from tests.fixtures.waiting import wait_until
+from tests.hub.realtime.house import raises_eventually, until
 
 
 @pytest.fixture
@@ -83,6 +86,94 @@ async def test_sockets_are_sent_away_with_shutdown(serve, settings):
     assert closed.value.rcvd
     assert closed.value.rcvd.code == 3001
     assert await asyncio.to_thread(served.process.wait, 15) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_drain_spreads_the_closes_and_finishes_what_was_asked(serve, settings, workers):
+    drain_seconds, count = 2.0, 200
+    served = serve(with_server(settings, drain_seconds=drain_seconds), "--workers", str(workers))
+    served.wait_ready()
+    async with AsyncExitStack() as stack:
+        url = f"ws://127.0.0.1:{served.port}/connection/websocket"
+        clients = [
+            await stack.enter_async_context(websockets.connect(url, open_timeout=30))
+            for _ in range(count)
+        ]
+        slow = await half_a_request(served.port)
+        kept = await half_a_request(served.port)
+        await finish(*kept)
+        assert await answer_of(kept[0]) == 401
+        started_at = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        closes = [asyncio.create_task(close_of(client)) for client in clients]
+        await raises_eventually(
+            lambda: asyncio.open_connection("127.0.0.1", served.port), ConnectionRefusedError
+        )
+        assert time.monotonic() - started_at < drain_seconds / 4
+        # Who has a connection already is served, but gets no new stream.
+        kept[1].write(
+            b"POST /connection/http_stream HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+        )
+        assert await answer_of(kept[0]) == 503
+        await until(lambda: sum(close.done() for close in closes) > count / 2)
+        await finish(*slow)
+        assert await answer_of(slow[0]) == 401
+        ends = await asyncio.gather(*closes)
+    assert {code for code, _ in ends} == {3001}
+    # Even shares in each quarter of the time: no herd, neither at the beginning nor at the end.
+    quarters = Counter(int((at - started_at) / drain_seconds * 4) for _, at in ends)
+    assert sum(quarters[number] for number in range(4)) >= count * 0.9
+    assert all(quarters[number] < count * 0.4 for number in range(4)), quarters
+    assert all(quarters[number] > count * 0.1 for number in range(4)), quarters
+    assert await asyncio.to_thread(served.process.wait, 15) == 0
+    assert time.monotonic() - started_at < drain_seconds + 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_second_signal_ends_a_drain_at_once(serve, settings, workers):
+    served = serve(with_server(settings, drain_seconds=60.0), "--workers", str(workers))
+    served.wait_ready()
+    url = f"ws://127.0.0.1:{served.port}/connection/websocket"
+    async with websockets.connect(url), websockets.connect(url), websockets.connect(url):
+        started_at = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        await until(lambda: len(served.events("drain_started")) == workers)
+        served.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(served.process.wait, 15) == 0
+        assert time.monotonic() - started_at < 10
+
+
+Request = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def half_a_request(port: int) -> Request:
+    """Send a request but for the end of its body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = (
+        "POST /v1/auth/refresh HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Content-Type: application/json\r\nContent-Length: 63\r\n\r\n"
+    )
+    writer.write(head.encode() + b'{"refresh_token":"')
+    return reader, writer
+
+
+async def finish(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"x" * 43 + b'"}')
+
+
+async def answer_of(reader: asyncio.StreamReader) -> int:
+    """Read one answer; return its status."""
+    async with asyncio.timeout(10):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        await reader.readexactly(length)
+    return int(head.split()[1])
+
+
+async def close_of(client: websockets.ClientConnection) -> tuple[int, float]:
+    """Return code and time of the close."""
+    await client.wait_closed()
+    return client.close_code or 0, time.monotonic()
 
 
 def test_only_a_trusted_proxy_says_who_the_client_is(serve, settings):
