@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from prometheus_client import Counter
 
-from core import config, log, metrics
+from core import clock, config, log, metrics
 from core.actor import SYSTEM
 from core.config import Settings
 from core.db import Pool, begin, listen
@@ -94,6 +94,7 @@ def requests_of(delivery: Delivery) -> list[PublishRequest]:
                 history=history,
                 idempotency_key=str(delivery.event_id),
                 idempotency_ttl_seconds=history.ttl_seconds,
+                time_ms=clock.unix_ms(),
             )
         )
     return requests

@@ -7,7 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from core import clock, log
-from hub.realtime import codes
+from hub.realtime import codes, metrics
 from hub.realtime.application import ClientError, ConnectionRequest
 from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
 from hub.realtime.claims import TokenExpiredError, TokenInvalidError
@@ -57,6 +57,7 @@ async def call(connection: "Connection", effect: Call) -> list[Effect]:
     """Call a remote procedure, within the time that a command may take, and report."""
     session, hub = connection.session, connection.hub
     error = codes.INTERNAL
+    began_at = clock.monotonic_seconds()
     try:
         if session.claims:
             async with asyncio.timeout(hub.settings.command_timeout_seconds):
@@ -68,6 +69,8 @@ async def call(connection: "Connection", effect: Call) -> list[Effect]:
         _logger.warning("rpc_too_slow", method=effect.method)
     except Exception:
         _logger.exception("rpc_failed", method=effect.method)
+    finally:
+        metrics.COMMAND_SECONDS["rpc"].observe(clock.monotonic_seconds() - began_at)
     return calls.failed(session, effect.command_id, error)
 
 

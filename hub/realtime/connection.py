@@ -13,6 +13,7 @@ from core import clock, log
 from hub.realtime import admission, answering, codes, metrics
 from hub.realtime.commands import orders, subscribe
 from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Refused, Write
+from hub.realtime.figures import TRAFFIC
 from hub.realtime.outlet import Direct, Outlet
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.messages import ClientInfo
@@ -92,8 +93,9 @@ class Connection:
 
     def feed(self, frame: str | bytes) -> bool:
         """Take a frame; False asks to send no more before the outlet's `resume_reading`."""
-        metrics.MESSAGES_RECEIVED.inc()
-        metrics.MESSAGES_RECEIVED_BYTES.inc(len(frame))
+        traffic = TRAFFIC[self.transport]
+        traffic.messages_received += 1
+        traffic.bytes_received += len(frame)
         if len(frame) > self.hub.settings.max_message_bytes:
             self.close(codes.MESSAGE_TOO_BIG)
             return True
@@ -229,9 +231,11 @@ class Connection:
         _logger.info(
             "connection_closed_by_server",
             code=disconnect.code,
-            reason=disconnect.reason,
+            transport=self.transport,
             client=self.session.client_id,
         )
+        code = metrics.close_label(disconnect.code)
+        metrics.OUTGOING_CLOSES.labels(transport=self.transport, code=code).inc()
         self._outlet.close(disconnect)
 
     def _cancel_tasks(self) -> None:

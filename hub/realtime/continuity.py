@@ -9,14 +9,17 @@ import contextlib
 from itertools import islice
 from typing import Final
 
-from core import log
+from core import clock, log
 from hub.realtime import metrics, recovery
 from hub.realtime.broker import Broker, BrokerUnavailableError, Publication
 from hub.realtime.fanout import Arrival, Fanout
+from hub.realtime.protocol import payload
 from hub.realtime.registry import Channel, Registry
 
 _PARALLEL: Final = 64
 _RETRY_SECONDS: Final = 0.2
+# Often enough for a quantile of a minute, too seldom to cost anything.
+_SAMPLE_SECONDS: Final = 0.05
 
 _logger = log.get("realtime.continuity")
 
@@ -30,6 +33,10 @@ class Continuity:
         self._broker = broker
         self._check_seconds = check_seconds
         self._doubtful: dict[str, None] = {}
+        self._batch_began_at = 0.0
+        self._newest: Publication | None = None
+        """The last of the publications that came together."""
+        self._next_sample_at = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -51,14 +58,19 @@ class Continuity:
         if channel.resync and publication.offset:
             channel.dropped_offset = max(channel.dropped_offset, publication.offset)
             return
+        if not self._batch_began_at:
+            self._batch_began_at = clock.monotonic_seconds()
+        self._newest = publication
         arrival = self._fanout.deliver(channel, publication, epoch)
         if arrival is not Arrival.DELIVERED and arrival is not Arrival.DUPLICATE:
             self._start_resync(channel)
 
     def on_batch_end(self) -> None:
         """Write what came in one read of the broker's connection."""
-        with metrics.BROADCAST_SECONDS.time():
-            self._fanout.flush()
+        self._fanout.flush()
+        if self._newest:
+            self._measure(self._newest)
+            self._newest, self._batch_began_at = None, 0.0
 
     def doubt_everything(self) -> None:
         """Any channel may have missed something."""
@@ -68,6 +80,16 @@ class Continuity:
     async def resync(self, channel: Channel) -> None:
         """Compare a channel with its stream; deliver what is missing or tell the subscribers."""
         await asyncio.shield(self._start_resync(channel))
+
+    def _measure(self, newest: Publication) -> None:
+        now = clock.monotonic_seconds()
+        metrics.BROADCAST_SECONDS.observe(now - self._batch_began_at)
+        if now >= self._next_sample_at:
+            self._next_sample_at = now + _SAMPLE_SECONDS
+            if published_ms := payload.time_of(newest.payload):
+                # Clocks of two machines may disagree by more than this takes.
+                age_ms = max(0, clock.unix_ms() - published_ms)
+                metrics.PUBLISH_TO_DELIVERY_SECONDS.observe(age_ms / 1000)
 
     def _start_resync(self, channel: Channel) -> asyncio.Task[None]:
         if channel.resync is None:
@@ -102,7 +124,7 @@ class Continuity:
         if publications is None:
             metrics.RESYNCS.labels(outcome="lost").inc()
             lost = self._fanout.invalidate(channel, top)
-            metrics.SUBSCRIPTIONS.dec(len(lost))
+            self._registry.forget(len(lost))
             _logger.warning("channel_continuity_lost", subscribers=len(lost))
             for subscriber in lost:
                 subscriber.lose_state(channel.name)

@@ -83,6 +83,9 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True, tag="node"):
     num_channels: int = 0
     uptime: int = 0
     """Seconds."""
+    messages_sent: int = 0
+    messages_received: int = 0
+    """Since the start of the process, over all transports."""
 
 
 class ListChannels(msgspec.Struct, frozen=True, tag="list_channels"):

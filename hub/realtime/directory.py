@@ -2,6 +2,7 @@
 
 from hub.realtime import metrics
 from hub.realtime.connection import Connection
+from hub.realtime.figures import FIGURES, TRAFFIC
 
 
 class Directory:
@@ -11,6 +12,7 @@ class Directory:
         self.connections: set[Connection] = set()
         self.emulated: dict[str, Connection] = {}
         self._by_user: dict[str, set[Connection]] = {}
+        FIGURES.clients.add(self)
 
     @property
     def user_count(self) -> int:
@@ -20,6 +22,9 @@ class Directory:
     def add(self, connection: Connection) -> None:
         """Take in a connection whose user is not known yet."""
         self.connections.add(connection)
+        traffic = TRAFFIC[connection.transport]
+        traffic.accepted += 1
+        traffic.inflight += 1
         if connection.session.secret:
             self.emulated[connection.session.secret] = connection
 
@@ -41,7 +46,9 @@ class Directory:
 
     def remove(self, connection: Connection) -> None:
         """Let go of a connection whose transport is gone."""
-        self.connections.discard(connection)
+        if connection in self.connections:
+            self.connections.remove(connection)
+            TRAFFIC[connection.transport].inflight -= 1
 
     def count(self, user: str) -> int:
         """Count the connections of a user."""

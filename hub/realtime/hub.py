@@ -124,6 +124,16 @@ class Hub:
         most = self.settings.max_connections
         return self.draining or 0 < most <= len(self.connections)
 
+    @property
+    def subscription_count(self) -> int:
+        """How many subscriptions this process has, with those that are being made."""
+        return self._registry.subscription_count
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels have a subscriber in this process."""
+        return len(self._registry.channels)
+
     def namespace_of(self, channel: str) -> Namespace | None:
         """Return the rules of a channel, or None when nobody configured it."""
         return channels.resolve(channel, self._rules.namespaces, self._rules.grammar)

@@ -1,14 +1,17 @@
 """What operators see of the realtime layer; the names follow Centrifugo's behind our prefix."""
 
+from typing import Final
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from hub.realtime import codes
+from hub.realtime.figures import FIGURES
+from hub.realtime.protocol.messages import METHODS
 
 CLIENTS = Gauge("pinghub_node_num_clients", "Connected sessions of this process.")
 USERS = Gauge("pinghub_node_num_users", "Users with a connected session in this process.")
 SUBSCRIPTIONS = Gauge("pinghub_node_num_subscriptions", "Subscriptions of this process.")
 CHANNELS = Gauge("pinghub_node_num_channels", "Channels with a subscriber in this process.")
-CONNECTIONS_ACCEPTED = Counter(
-    "pinghub_transport_connections_accepted", "Websockets accepted.", ["transport"]
-)
 REPLY_ERRORS = Counter(
     "pinghub_client_num_reply_errors", "Commands answered by an error.", ["method", "code"]
 )
@@ -18,8 +21,11 @@ DISCONNECTS = Counter(
 UNSUBSCRIBES = Counter(
     "pinghub_client_num_server_unsubscribes", "Subscriptions ended by the server.", ["code"]
 )
-COMMAND_SECONDS = Histogram(
-    "pinghub_client_command_duration_seconds", "From command to reply.", ["method"]
+COMMAND_SECONDS = FIGURES.tallies(
+    "pinghub_client_command_duration_seconds",
+    "From the beginning of a command to its reply.",
+    "method",
+    METHODS,
 )
 RECOVERIES = Counter(
     "pinghub_client_recover", "Recoveries asked for, and whether they succeeded.", ["recovered"]
@@ -29,17 +35,24 @@ RECOVERED_PUBLICATIONS = Histogram(
     "Publications in one recovery.",
     buckets=(0, 1, 2, 5, 10, 20, 50, 100, 200, 300),
 )
-PING_PONG_SECONDS = Histogram("pinghub_client_ping_pong_duration_seconds", "From ping to pong.")
-BROADCAST_SECONDS = Histogram(
+PING_PONG_SECONDS = FIGURES.tally("pinghub_client_ping_pong_duration_seconds", "From ping to pong.")
+BROADCAST_SECONDS = FIGURES.tally(
     "pinghub_node_broadcast_duration_seconds",
-    "Handing one publication to all local subscribers.",
-    buckets=(0.00001, 0.0001, 0.001, 0.01, 0.1, 1),
+    "From taking publications that came together to the last write to a local subscriber.",
 )
-MESSAGES_SENT = Counter("pinghub_transport_messages_sent", "Websocket messages sent.")
-MESSAGES_SENT_BYTES = Counter("pinghub_transport_messages_sent_size", "Bytes of messages sent.")
-MESSAGES_RECEIVED = Counter("pinghub_transport_messages_received", "Websocket messages received.")
-MESSAGES_RECEIVED_BYTES = Counter(
-    "pinghub_transport_messages_received_size", "Bytes of messages received."
+PUBLISH_TO_DELIVERY_SECONDS = FIGURES.tally(
+    "pinghub_node_publish_to_delivery_seconds",
+    "From the time that a publication carries to its last write here; a few are sampled.",
+)
+OUTGOING_CLOSES = Counter(
+    "pinghub_transport_outgoing_close_count",
+    "Transports ended from this side, by the code that was sent.",
+    ["transport", "code"],
+)
+CONNECTIONS_REFUSED = Counter(
+    "pinghub_transport_requests_refused",
+    "Requests that became no connection and no call.",
+    ["door", "status"],
 )
 RESYNCS = Counter(
     "pinghub_node_channel_resyncs", "Channels compared with their stream.", ["outcome"]
@@ -51,6 +64,12 @@ PUB_SUB_LAG_SECONDS = Histogram(
     "pinghub_node_pub_sub_lag_seconds",
     "How long what Redis publishes waits before this process has it.",
     buckets=(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+REDIS_CALL_SECONDS = FIGURES.tallies(
+    "pinghub_broker_redis_call_duration_seconds",
+    "From sending scripts to Redis, alone or many together, to the last of their answers.",
+    "script",
+    ("publish", "history", "remove_history", "witness", "presence"),
 )
 PUB_SUB_DROPPED = Counter(
     "pinghub_broker_redis_pub_sub_dropped", "Messages from Redis that could not be delivered."
@@ -67,3 +86,19 @@ API_SECONDS = Histogram(
 API_ERRORS = Counter(
     "pinghub_api_command_errors", "Calls of the server API that were refused.", ["method", "code"]
 )
+
+_CLOSE_CODES: Final = frozenset(item.code for item in codes.DISCONNECTS)
+_UNSUBSCRIBE_CODES: Final = frozenset(item.code for item in codes.UNSUBSCRIBES)
+# RFC 6455 has a dozen codes of its own.
+_WEBSOCKET_CODES: Final = range(1000, 1016)
+
+
+def close_label(code: int) -> str:
+    """Return a close code as a label; servers may send any, so those of applications are one."""
+    known = code in _CLOSE_CODES or code in _WEBSOCKET_CODES
+    return str(code) if known else "other"
+
+
+def unsubscribe_label(code: int) -> str:
+    """Return an unsubscribe code as a label."""
+    return str(code) if code in _UNSUBSCRIBE_CODES else "other"

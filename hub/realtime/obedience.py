@@ -29,6 +29,7 @@ from hub.realtime.control_messages import (
     Unsubscribe,
     UserState,
 )
+from hub.realtime.figures import TRAFFIC
 from hub.realtime.protocol.messages import raw
 
 if TYPE_CHECKING:
@@ -97,16 +98,17 @@ class Obedience:
     def describe(self) -> NodeInfo:
         """Describe this process."""
         hub = self._hub
-        channels = hub.channels("")
         return NodeInfo(
             uid=hub.node_id,
             name=socket.gethostname(),
             version=hub.version,
             num_clients=len(hub.connections),
             num_users=hub.directory.user_count,
-            num_subs=sum(channels.values()),
-            num_channels=len(channels),
+            num_subs=hub.subscription_count,
+            num_channels=hub.channel_count,
             uptime=int(clock.monotonic_seconds() - self._started_at),
+            messages_sent=sum(item.messages_sent for item in TRAFFIC.values()),
+            messages_received=sum(item.messages_received for item in TRAFFIC.values()),
         )
 
     def _state(self, connection: "Connection") -> ConnectionState:

@@ -6,10 +6,14 @@ latency, a loaded one batches by itself.
 
 import os
 from collections.abc import Iterable
+from typing import Final
 
-from hub.realtime import metrics
+from hub.realtime.figures import TRAFFIC
 from hub.realtime.outlet import Direct
 from hub.realtime.registry import Audience
+
+# Only websockets take frames directly.
+_TRAFFIC: Final = TRAFFIC["websocket"]
 
 
 class Outbox:
@@ -56,8 +60,8 @@ class Outbox:
                 written = 0
             if written != len(data):
                 socket.send(data[written:])
-        metrics.MESSAGES_SENT.inc(count)
-        metrics.MESSAGES_SENT_BYTES.inc(size)
+        _TRAFFIC.messages_sent += count
+        _TRAFFIC.bytes_sent += size
 
 
 def write_to_all(sockets: Iterable[Direct], data: bytes) -> None:

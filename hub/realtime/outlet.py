@@ -7,7 +7,8 @@ gets nothing more (never a hole) and its connection is told, which closes it wit
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hub.realtime import codes, metrics
+from hub.realtime import codes
+from hub.realtime.figures import TRAFFIC
 from hub.realtime.protocol.framing import Framing
 
 MESSAGES_PER_FRAME: Final = 16
@@ -89,7 +90,13 @@ class Queue:
 
     direct = None
 
-    def __init__(self, framing: Framing, max_bytes: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        framing: Framing,
+        max_bytes: int,
+        wake: Callable[[], None],
+        transport: str = "websocket",
+    ) -> None:
         self.closing: codes.Disconnect | None = None
         """Set when the transport is to end once `take` returns None."""
         self.waiting_bytes = 0
@@ -97,6 +104,7 @@ class Queue:
         self._framing = framing
         self._max_bytes = max_bytes
         self._wake = wake
+        self._traffic = TRAFFIC[transport]
         self._waiting: list[bytes] = []
         self._full = False
 
@@ -134,8 +142,8 @@ class Queue:
         frame = self._framing.join(self._waiting[:count])
         self.waiting_bytes -= sum(map(len, self._waiting[:count]))
         del self._waiting[:count]
-        metrics.MESSAGES_SENT.inc(count)
-        metrics.MESSAGES_SENT_BYTES.inc(len(frame))
+        self._traffic.messages_sent += count
+        self._traffic.bytes_sent += len(frame)
         return frame
 
     def resume_reading(self) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import hiredis
 
-from core import config, log
+from core import clock, config, log
+from hub.realtime import metrics
 from hub.realtime.broker import BrokerUnavailableError
 from hub.realtime.redis_link import Argument, RedisLink, Reply, keep, parse_address, text, watch
 
@@ -68,8 +69,9 @@ class RedisCommands:
     async def _run(
         self, link: RedisLink, script: str, calls: Sequence[Sequence[Argument]]
     ) -> list[Any]:
-        sha = self._shas[script]
+        sha, sent_at = self._shas[script], clock.monotonic_seconds()
         replies = await link.call_many([("EVALSHA", sha, *arguments) for arguments in calls])
+        metrics.REDIS_CALL_SECONDS[script].observe(clock.monotonic_seconds() - sent_at)
         failed = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
         if any(str(error).startswith("NOSCRIPT") for error in failed):
             # Somebody flushed the scripts: a new connection loads them again.

@@ -198,6 +198,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
+        self.subscription_count = 0
 
     def enter(self, name: str, namespace: Namespace, subscriber: Subscriber) -> Channel:
         """Begin a subscription: from now on nothing of the channel is lost for the subscriber."""
@@ -206,6 +207,7 @@ class Registry:
             channel = self.channels[name] = Channel(name, namespace)
             metrics.CHANNELS.inc()
         channel.joining[subscriber] = Joining()
+        self.subscription_count += 1
         metrics.SUBSCRIPTIONS.inc()
         return channel
 
@@ -228,6 +230,11 @@ class Registry:
         else:
             audience.enter(subscriber, tags_filter)
 
+    def forget(self, subscriptions: int) -> None:
+        """Count subscriptions that have ended."""
+        self.subscription_count -= subscriptions
+        metrics.SUBSCRIPTIONS.dec(subscriptions)
+
     def position_of(self, name: str, subscriber: Subscriber) -> StreamPosition | None:
         """Return how far a subscriber has come; None while it is joining or not there."""
         channel = self.channels.get(name)
@@ -247,7 +254,7 @@ class Registry:
         channel.ahead.pop(subscriber, None)
         found = any(item.leave(subscriber) for item in channel.audiences.values()) or found
         if found:
-            metrics.SUBSCRIPTIONS.dec()
+            self.forget(1)
         channel.drop_empty_audiences()
         if not channel.is_empty:
             return False

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from core import clock
 from hub.realtime import codes, limits, metrics
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.commands import dispatch, orders, subscribe
@@ -55,6 +56,7 @@ class Session:
     """One client's session; every method returns what is to be done, in order."""
 
     __slots__ = (
+        "_began_at",
         "_due_at",
         "_empty_at",
         "_errors",
@@ -106,6 +108,7 @@ class Session:
         self._ping_sent_at = 0.0
         self._empty_at = 0.0
         self._errors = 0
+        self._began_at = 0.0
 
     @property
     def user(self) -> str:
@@ -209,8 +212,8 @@ class Session:
 
     def refuse(self, error: codes.Error) -> list[Effect]:
         """Answer the current command by an error; the caller goes on with the next."""
-        command, self.current = self.current, None
-        if not isinstance(command, Command) or not command.id:
+        command = self.finish()
+        if command is None or not command.id:
             return []
         if command.connect is not None:
             self.state = SessionState.REFUSED
@@ -230,11 +233,20 @@ class Session:
 
     def reply(self, reply: Reply) -> list[Effect]:
         """Answer the current command; the caller goes on with the next."""
-        command, self.current = self.current, None
-        if not isinstance(command, Command):
+        command = self.finish()
+        if command is None:
             return []
         reply.id = command.id
         return self.send(reply)
+
+    def finish(self) -> Command | None:
+        """Be done with the current command; nothing when an order was under way."""
+        command, self.current = self.current, None
+        if not isinstance(command, Command):
+            return None
+        # Only a figure: nothing is decided by this clock.
+        metrics.COMMAND_SECONDS[command.method].observe(clock.monotonic_seconds() - self._began_at)
+        return command
 
     def send(self, reply: Reply) -> list[Effect]:
         """Answer a command that is named in the reply."""
@@ -259,7 +271,7 @@ class Session:
         """End the session."""
         if self.state is SessionState.CLOSED:
             return []
-        metrics.DISCONNECTS.labels(code=str(disconnect.code)).inc()
+        metrics.DISCONNECTS.labels(code=metrics.close_label(disconnect.code)).inc()
         self._end()
         return [Close(disconnect)]
 
@@ -313,6 +325,7 @@ class Session:
             return self.close(codes.CLOSE_BAD_REQUEST)
         if isinstance(item, Command):
             self.current = item
+            self._began_at = clock.monotonic_seconds()
             return dispatch.start(self, item)
         # Sent data has no reply; too much of it is let fall.
         return self.reply_error(item.id, item.method, codes.TOO_MANY_REQUESTS) if item.id else []

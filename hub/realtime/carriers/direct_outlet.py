@@ -1,11 +1,16 @@
 """Joins a connection of the hub and a websocket: outlet of the one, listener of the other."""
 
-from hub.realtime import codes, metrics
+from typing import Final
+
+from hub.realtime import codes
+from hub.realtime.figures import TRAFFIC
 from hub.realtime.outlet import Direct, Owner, frame_count
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.websocket.frames import Message
 from hub.realtime.websocket.prepared import prepare
 from hub.realtime.websocket.socket import Socket
+
+_TRAFFIC: Final = TRAFFIC["websocket"]
 
 
 class DirectOutlet:
@@ -39,9 +44,9 @@ class DirectOutlet:
             count = frame_count(rest)
             frame = prepare(self._framing, rest[:count], deflated=self._socket.deflated)
             self._socket.send(frame)
-            metrics.MESSAGES_SENT_BYTES.inc(len(frame))
+            _TRAFFIC.bytes_sent += len(frame)
             del rest[:count]
-        metrics.MESSAGES_SENT.inc(len(messages))
+        _TRAFFIC.messages_sent += len(messages)
 
     def close(self, disconnect: codes.Disconnect) -> None:
         """Close the socket after everything written."""

@@ -72,7 +72,9 @@ class _Stream:
         self._abort = abort
         self._something = asyncio.Event()
         self._giving_up: asyncio.TimerHandle | None = None
-        self._outlet = Queue(form.framing, hub.settings.buffer_max_bytes, self._wake)
+        self._outlet = Queue(
+            form.framing, hub.settings.buffer_max_bytes, self._wake, form.transport
+        )
         self._connection = hub.open(
             self._outlet,
             form.framing,

@@ -51,5 +51,5 @@ def send(session: "Session", command: Command) -> list[Effect]:
 
 def handed_over(session: "Session") -> list[Effect]:
     """The application has taken the data; there is no reply to that."""
-    session.current = None
+    session.finish()
     return session.work()

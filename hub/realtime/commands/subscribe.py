@@ -163,7 +163,7 @@ def end(session: "Session", channel: str, reason: codes.Unsubscribe) -> list[Eff
     left = leave(session, channel)
     if not left:
         return []
-    metrics.UNSUBSCRIBES.labels(code=str(reason.code)).inc()
+    metrics.UNSUBSCRIBES.labels(code=metrics.unsubscribe_label(reason.code)).inc()
     unsubscribed = UnsubscribePush(code=reason.code, reason=reason.reason)
     return [*left, session.push(Push(channel=channel, unsubscribe=unsubscribed))]
 

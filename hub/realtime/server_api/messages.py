@@ -185,6 +185,9 @@ class NodeResult(Message):
     num_channels: UInt32
     num_subs: UInt32
     uptime: UInt32 = 0
+    messages_sent: UInt64 = 0
+    messages_received: UInt64 = 0
+    """Ours: since the start of the process."""
 
 
 class InfoResult(Message):

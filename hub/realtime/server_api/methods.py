@@ -151,6 +151,8 @@ async def _info(engine: Engine, request: messages.InfoRequest) -> messages.InfoR
                 num_channels=node.num_channels,
                 num_subs=node.num_subs,
                 uptime=node.uptime,
+                messages_sent=node.messages_sent,
+                messages_received=node.messages_received,
             )
             for node in await operations.info(engine)
         ]
