@@ -30,20 +30,24 @@ def at_rate(
 
 
 def beside_slow_clients(
-    server: Running, clients: int, rate: int, *, seconds: float
+    plain: Running, beside: Running, clients: int, rate: int, *, count: int, seconds: float
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the latencies of the others without and with clients that do not read."""
-    load = server.connect(clients)
+    """Return the latencies without and with clients that do not read, of two equal servers."""
+    loads = [server.connect(clients) for server in (plain, beside)]
     settle()
-    without = _run(load, rate, seconds)
-    slow = server.prepare(SLOW_CLIENTS, receive_buffer=_SLOW_BUFFER_BYTES)
-    slow.ask(f"open {SLOW_CLIENTS} {SLOW_CLIENTS}")
-    slow.ask(f"stall {SLOW_CLIENTS}")
-    load.ask(f"publish {_FILL_PUBLICATIONS} 4 0")  # until the kernel's buffers are full
-    beside = _run(load, rate, seconds)
-    load.close()
-    slow.close()
-    return _middle([without]), _middle([beside])
+    without: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for _ in range(count):
+        with beside.prepare(SLOW_CLIENTS, receive_buffer=_SLOW_BUFFER_BYTES) as slow:
+            slow.ask(f"open {SLOW_CLIENTS} {SLOW_CLIENTS}")
+            slow.ask(f"stall {SLOW_CLIENTS}")
+            for load in loads:  # until the kernel's buffers are full
+                load.ask(f"publish {_FILL_PUBLICATIONS} 4 0")
+            without.append(_run(loads[0], rate, seconds))
+            others.append(_run(loads[1], rate, seconds))
+    for load in loads:
+        load.close()
+    return _middle(without), _middle(others)
 
 
 def _run(load: Load, rate: int, seconds: float) -> dict[str, Any]:

@@ -145,6 +145,13 @@ static void message(struct connection *connection, char *payload, size_t count) 
     }
 }
 
+static void closed(struct connection *connection, const char *payload, size_t count) {
+    unsigned char *code = (unsigned char *)payload;
+    char text[200];
+    snprintf(text, sizeof text, "%d %.*s", count < 2 ? 1005 : code[0] << 8 | code[1], (int)count - 2, payload + 2);
+    complain(connection, "was closed:", text, strlen(text));
+}
+
 // Returns how many bytes whole frames took.
 static size_t frames(struct connection *connection, char *bytes, size_t count) {
     size_t used = 0;
@@ -164,7 +171,7 @@ static size_t frames(struct connection *connection, char *bytes, size_t count) {
         if ((head[0] & 15) == 9)
             send_frame(connection, 10, payload, length);
         else if ((head[0] & 15) == 8)
-            complain(connection, "was closed:", payload + 2, length > 2 ? length - 2 : 0);
+            closed(connection, payload, length);
         else if ((head[0] & 15) < 3)
             message(connection, payload, length);
     }
@@ -219,8 +226,13 @@ static void writable(struct connection *connection) {
     watch(connection->fd, EPOLLIN, connection, EPOLL_CTL_MOD);
 }
 
+// All channels in turn, neighbours far apart: whoever is dropped has neighbours who are not.
+static int channel_of(long publication) {
+    return (int)(publication * 7919 % plan.channels);
+}
+
 static void publish_one(uint64_t stamp) {
-    int channel = (int)(run.published++ % plan.channels);
+    int channel = channel_of(run.published++);
     append_publication(&outbox, channel, ++published_in[channel], stamp);
     run.due += listening_in[channel];
 }
@@ -229,7 +241,7 @@ static void publish(void) {
     uint64_t now = now_us();
     while (run.active && run.published < run.count) {
         uint64_t under_way = run.due - run.delivered;
-        uint64_t each = listening_in[run.published % plan.channels];
+        uint64_t each = listening_in[channel_of(run.published)];
         if (run.window && under_way + each > run.window * each)
             break;
         uint64_t stamp = run.rate ? run.started_at + run.published * 1000000 / run.rate : now;

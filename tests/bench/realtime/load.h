@@ -108,10 +108,13 @@ static size_t expand(char *to, size_t room, const char *text, struct connection 
 
 static void remember_position(struct connection *connection, char *payload, size_t count) {
     char *at = payload, *end = payload + count, *quote;
-    if (connection->state == TALKING && (at = memmem(payload, count, "\"epoch\":\"", 9)) &&
-        (quote = memchr(at += 9, '"', end - at)) && quote - at < (ssize_t)sizeof connection->epoch) {
-        memset(connection->epoch, 0, sizeof connection->epoch);
-        memcpy(connection->epoch, at, quote - at);
+    if (connection->state == TALKING && (at = memmem(payload, count, "\"epoch\":\"", 9))) {
+        at += 9;
+        quote = memchr(at, '"', end - at);
+        if (quote && quote - at < (ssize_t)sizeof connection->epoch) {
+            memset(connection->epoch, 0, sizeof connection->epoch);
+            memcpy(connection->epoch, at, quote - at);
+        }
     }
     for (at = payload; (at = memmem(at, end - at, "\"offset\":", 9));)
         connection->offset = strtoull(at += 9, NULL, 10);

@@ -5,7 +5,6 @@ import contextlib
 import re
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 from joserfc import jwt
@@ -38,6 +37,8 @@ def configuration(place: Place) -> dict[str, object]:
         "allow_subscribe_for_client": True,
     }
     return {
+        "http_server": {"port": place.port},
+        "log": {"level": "warn"},
         "client": {"token": {"hmac_secret_key": _SECRET}},
         "engine": {
             "type": "redis",
@@ -50,8 +51,7 @@ def configuration(place: Place) -> dict[str, object]:
 def _command(place: Place) -> list[str]:
     path = place.folder / "config.json"
     path.write_bytes(msgspec.json.encode(configuration(place)))
-    launcher = Path(__file__).parent / "todays_hub.py"
-    return [sys.executable, str(launcher), str(path), str(place.port)]
+    return [sys.executable, "-m", "hub.cli", "realtime", "--config", str(path)]
 
 
 def _token(number: int, personal: bool) -> str:

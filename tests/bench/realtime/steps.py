@@ -82,9 +82,14 @@ def slow_clients(arena: Arena, servers: list[Server], effort: Effort) -> Found:
     """Latency of those who share a channel with clients that do not read."""
     with running(arena, servers[0]) as floor:
         rate = _half_load(floor)
-    with running(arena, servers[1]) as ours:
+    with _at_work(arena, [servers[1], servers[1]]) as (plain, crowded):
         without, beside = latency.beside_slow_clients(
-            ours, _CLIENTS, rate, seconds=max(3, effort.watch_seconds / 3)
+            plain,
+            crowded,
+            _CLIENTS,
+            rate,
+            count=effort.rounds,
+            seconds=max(2, effort.watch_seconds / 6),
         )
     found = {"without slow clients": without, f"beside {latency.SLOW_CLIENTS}": beside}
     return Found(report.named("slow clients", found), found, targets.of_slow(without, beside))
