@@ -17,22 +17,14 @@ from hub.realtime.claims import (
     SubscribeOptions,
 )
 from hub.realtime.effects import (
-    CountPresence,
     Join,
     JoinRequest,
-    PublishData,
-    ReadHistory,
-    ReadPresence,
     VerifySubscription,
 )
 from hub.realtime.namespaces import Namespace
-from hub.realtime.protocol import json_framing, payload
 from hub.realtime.protocol.messages import (
     EMPTY,
     ClientInfo,
-    HistoryRequest,
-    PresenceRequest,
-    PublishRequest,
     SubRefreshRequest,
     SubscribeRequest,
 )
@@ -78,7 +70,7 @@ def subscribe(  # noqa: PLR0911  # one per decision
     refusal = _form_refusal(request, member, rules)
     if refusal:
         return refusal
-    namespace = _find(channel, rules)
+    namespace = find_namespace(channel, rules)
     if isinstance(namespace, codes.Error):
         return namespace
     refusal = _filter_refusal(request, namespace)
@@ -131,7 +123,7 @@ def with_token(  # one per refusal
     """Admit who has a token for the channel."""
     if not _is_for(claims, request.channel, member):
         return codes.CLOSE_INVALID_TOKEN
-    namespace = _find(request.channel, rules)
+    namespace = find_namespace(request.channel, rules)
     if isinstance(namespace, codes.Error):
         return namespace
     if 0 < claims.options.expires_at <= unix_now:
@@ -168,17 +160,13 @@ def at_connect(
             found[channel] = (namespace, NO_OPTIONS)
     if len(found) > rules.settings.max_channels_per_client:
         return codes.CLOSE_CHANNEL_LIMIT
-    return Join(
-        [
-            _join_request(
-                channel,
-                namespace,
-                terms(namespace, options),
-                _position_of(requested.get(channel)),
-            )
-            for channel, (namespace, options) in found.items()
-        ]
-    )
+    joins: list[JoinRequest] = []
+    for channel, (namespace, options) in found.items():
+        request = _position_of(requested.get(channel))
+        agreed = terms(namespace, options)
+        agreed = asked(agreed, namespace, request, history=False, members=False)
+        joins.append(_join_request(channel, namespace, agreed, request))
+    return Join(joins)
 
 
 def by_server(
@@ -235,31 +223,6 @@ def refresh_with_token(
     return None if channel in member.subscriptions else codes.PERMISSION_DENIED
 
 
-def publish(request: PublishRequest, member: Member, rules: Rules) -> PublishData | Refusal:
-    """Admit a publication where the namespace lets this client publish."""
-    channel = request.channel
-    if not channel:
-        return codes.CLOSE_BAD_REQUEST
-    if request.type:
-        return codes.NOT_AVAILABLE
-    namespace = _find(channel, rules)
-    if isinstance(namespace, codes.Error):
-        return namespace
-    data = bytes(request.data)
-    if not payload.fits(data, namespace.publication_data_format):
-        return codes.BAD_REQUEST
-    subscribed = _is_subscribed(channel, member)
-    if not (namespace.lets_publish(member.user, subscribed=subscribed) or rules.insecure):
-        return codes.PERMISSION_DENIED
-    return PublishData(
-        channel=channel,
-        namespace=namespace,
-        data=data,
-        info=json_framing.encode_info(info(member, channel)),
-        binary=not payload.is_json(data),
-    )
-
-
 def info(member: Member, channel: str, subscription: Subscription | None = None) -> ClientInfo:
     """Return what others learn about a client in a channel, also of a subscription just ended."""
     subscription = subscription or member.subscriptions.get(channel)
@@ -271,53 +234,6 @@ def info(member: Member, channel: str, subscription: Subscription | None = None)
     )
 
 
-def read_history(request: HistoryRequest, member: Member, rules: Rules) -> ReadHistory | Refusal:
-    """Admit to a page of a stream, of at most so many publications as the settings say."""
-    if not request.channel:
-        return codes.CLOSE_BAD_REQUEST
-    namespace = _find(request.channel, rules)
-    if isinstance(namespace, codes.Error):
-        return namespace
-    if not namespace.has_history:
-        return codes.NOT_AVAILABLE
-    subscribed = _is_subscribed(request.channel, member)
-    if not (namespace.lets_read_history(member.user, subscribed=subscribed) or rules.insecure):
-        return codes.PERMISSION_DENIED
-    most = rules.settings.recovery_max_publications
-    return ReadHistory(
-        channel=request.channel,
-        since=request.since.offset if request.since else None,
-        limit=min(request.limit, most) if request.limit >= 0 else most,
-        reverse=request.reverse,
-    )
-
-
-def read_presence(request: PresenceRequest, member: Member, rules: Rules) -> ReadPresence | Refusal:
-    """Admit to the list of who is in a channel."""
-    return _presence_refusal(request, member, rules) or ReadPresence(request.channel)
-
-
-def count_presence(
-    request: PresenceRequest, member: Member, rules: Rules
-) -> CountPresence | Refusal:
-    """Admit to the number of clients and users in a channel."""
-    return _presence_refusal(request, member, rules) or CountPresence(request.channel)
-
-
-def _presence_refusal(request: PresenceRequest, member: Member, rules: Rules) -> Refusal | None:
-    if not request.channel:
-        return codes.CLOSE_BAD_REQUEST
-    namespace = _find(request.channel, rules)
-    if isinstance(namespace, codes.Error):
-        return namespace
-    if not namespace.presence:
-        return codes.NOT_AVAILABLE
-    subscribed = _is_subscribed(request.channel, member)
-    if not (namespace.lets_see_presence(member.user, subscribed=subscribed) or rules.insecure):
-        return codes.PERMISSION_DENIED
-    return None
-
-
 def _position_of(request: SubscribeRequest | None) -> SubscribeRequest:
     """Return of a request at connect what counts there: there is no reply that could refuse it."""
     if request is None:
@@ -327,7 +243,8 @@ def _position_of(request: SubscribeRequest | None) -> SubscribeRequest:
     )
 
 
-def _find(channel: str, rules: Rules) -> Namespace | codes.Error:
+def find_namespace(channel: str, rules: Rules) -> Namespace | codes.Error:
+    """Return the rules of a channel, or why there are none for it."""
     namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
     if namespace is None:
         return codes.UNKNOWN_CHANNEL
@@ -353,11 +270,6 @@ def _may_join(channel: str, namespace: Namespace, user: str, rules: Rules) -> bo
     else:
         allowed = namespace.lets_subscribe(user) and not namespace.ask
     return allowed or rules.insecure
-
-
-def _is_subscribed(channel: str, member: Member) -> bool:
-    subscription = member.subscriptions.get(channel)
-    return subscription is not None and subscription.settled
 
 
 def _join(  # a request, its channel's rules, its sender, and what they gave it

@@ -87,7 +87,11 @@ async def _do(  # noqa: PLR0911  # one per effect
             return await _join(connection, effect)
         case ReadHistory():
             history = await hub.broker.history(
-                effect.channel, since=effect.since, limit=effect.limit, reverse=effect.reverse
+                effect.channel,
+                since=effect.since,
+                limit=effect.limit,
+                reverse=effect.reverse,
+                meta_ttl_seconds=effect.meta_ttl_seconds,
             )
             return channels.history_read(session, history)
         case ReadPresence(channel):

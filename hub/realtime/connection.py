@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from core import clock, log
 from hub.realtime import admission, answering, codes, metrics
 from hub.realtime.commands import orders, subscribe
-from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Refused, Write
+from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Ping, Refused, Write
 from hub.realtime.figures import TRAFFIC
 from hub.realtime.outlet import Direct, Outlet
 from hub.realtime.protocol.framing import Framing
@@ -106,6 +106,10 @@ class Connection:
         """Let the session do what is due."""
         self.carry_out(self.session.on_time(now))
 
+    def ponged(self) -> None:
+        """The transport's ping was answered."""
+        self.session.ponged(clock.monotonic_seconds())
+
     def write(self, message: bytes) -> None:
         """Send one encoded message after all that was sent before."""
         if self.closing is None:
@@ -160,6 +164,8 @@ class Connection:
                 case Close(disconnect):
                     self._write_all(messages)
                     self._close(disconnect)
+                case Ping():
+                    self._outlet.ping()
                 case Leave(channel, subscription):
                     self.hub.leave(self, channel, subscription)
                 case Refused():

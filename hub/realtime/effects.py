@@ -16,6 +16,10 @@ class Write(msgspec.Struct, frozen=True):
     message: bytes
 
 
+class Ping(msgspec.Struct, frozen=True):
+    """Ask for a sign of life below the protocol; report by `ponged`."""
+
+
 class Close(msgspec.Struct, frozen=True):
     """Send what is queued, then close the socket with this code."""
 
@@ -87,6 +91,7 @@ class ReadHistory(msgspec.Struct, frozen=True, kw_only=True):
     since: int | None
     limit: int
     reverse: bool
+    meta_ttl_seconds: int = 0
 
 
 class ReadPresence(msgspec.Struct, frozen=True):
@@ -136,4 +141,4 @@ Awaited = (
     | HandOver
 )
 """At most one of these is under way in a session."""
-Effect = Write | Close | Refused | Leave | Call | Awaited
+Effect = Write | Ping | Close | Refused | Leave | Call | Awaited

@@ -149,14 +149,17 @@ class Joiner:
         raise BrokerUnavailableError("history and live publications do not fit together")
 
     async def _read(self, request: JoinRequest) -> History:
-        if not request.namespace.has_history:
+        namespace, since = request.namespace, request.since
+        meta_ttl_seconds = namespace.history_meta_ttl_seconds
+        if not namespace.has_history:
             return recovery.NOTHING
-        if request.since is None:
-            return await self._broker.history(request.channel, limit=0)
-        if request.as_cache:
-            return await latest(self._broker, request.channel)
+        if since is not None and request.as_cache:
+            return await latest(self._broker, request.channel, meta_ttl_seconds=meta_ttl_seconds)
         return await self._broker.history(
-            request.channel, since=request.since.offset, limit=self._limit + 1
+            request.channel,
+            since=since.offset if since else None,
+            limit=self._limit + 1 if since else 0,
+            meta_ttl_seconds=meta_ttl_seconds,
         )
 
     def _settle(

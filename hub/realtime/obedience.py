@@ -64,6 +64,8 @@ class Obedience:
                 if connection.session.client_id not in order.whitelist:
                     connection.close(disconnect)
             return
+        if isinstance(order, Subscribe) and 0 < order.expires_at <= clock.unix_seconds():
+            return  # it waited longer than the subscription was to live
         if isinstance(order, Refresh) and order.expired:
             for connection in meant:
                 connection.close(codes.CLOSE_EXPIRED)

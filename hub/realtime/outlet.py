@@ -35,6 +35,10 @@ class Owner(Protocol):
         """Take a frame; False asks for no more before the outlet's `resume_reading`."""
         ...
 
+    def ponged(self) -> None:
+        """Be told that the outlet's ping was answered."""
+        ...
+
     def lost(self) -> None:
         """Be told that the transport is gone."""
         ...
@@ -63,6 +67,10 @@ class Outlet(Protocol):
 
     def write(self, *messages: bytes) -> None:
         """Queue or send encoded messages; they may share a transport frame."""
+        ...
+
+    def ping(self) -> None:
+        """Ask for a sign of life on the transport's own level, where it has one."""
         ...
 
     def close(self, disconnect: codes.Disconnect) -> None:
@@ -128,6 +136,9 @@ class Queue:
         self._waiting += messages
         self.waiting_bytes = size
         self._wake()
+
+    def ping(self) -> None:
+        """Nothing: whatever is below it pings on its own account."""
 
     def close(self, disconnect: codes.Disconnect) -> None:
         """Take no more; what waits may still be taken."""

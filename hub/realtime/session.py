@@ -17,7 +17,7 @@ from core import clock
 from hub.realtime import codes, limits, metrics
 from hub.realtime.claims import ConnectClaims
 from hub.realtime.commands import dispatch, orders, subscribe
-from hub.realtime.effects import Close, Effect, Refused, Write
+from hub.realtime.effects import Close, Effect, Ping, Refused, Write
 from hub.realtime.protocol.framing import Framing, MalformedFrameError
 from hub.realtime.protocol.messages import (
     Command,
@@ -45,6 +45,17 @@ class SessionState(Enum):
     CLOSED = auto()
 
 
+class Pings(Enum):
+    """How a connection is found out to be dead."""
+
+    MESSAGES = auto()
+    """By the protocol's own pings, which SDKs answer."""
+    FRAMES = auto()
+    """By the transport's, which any websocket client answers by itself."""
+    NONE = auto()
+    """By the server below, which pings on its own account."""
+
+
 class _Excess(msgspec.Struct, frozen=True):
     """A command over the client's limit, in its place among the others."""
 
@@ -70,6 +81,7 @@ class Session:
         "expires_at",
         "framing",
         "jitter",
+        "pings",
         "rules",
         "secret",
         "state",
@@ -86,6 +98,7 @@ class Session:
         now: float,
         jitter: float = 1.0,
         secret: str = "",
+        pings: Pings = Pings.MESSAGES,
     ) -> None:
         self.client_id = client_id
         self.rules = rules
@@ -94,6 +107,7 @@ class Session:
         """By which an emulated connection is found; "" for a socket that carries both ways."""
         self.jitter = jitter
         """0 to 1: spreads the first pings of many connections."""
+        self.pings = pings
         self.state = SessionState.AWAITING_CONNECT
         self.claims: ConnectClaims | None = None
         self.subscriptions: dict[str, Subscription] = {}
@@ -114,6 +128,11 @@ class Session:
     def user(self) -> str:
         """Whose connection it is; "" while unknown and for anonymous ones."""
         return self.claims.user if self.claims else ""
+
+    @property
+    def hears_pings(self) -> bool:
+        """Whether the client is to answer the protocol's own pings."""
+        return self.pings is Pings.MESSAGES
 
     @property
     def is_connected(self) -> bool:
@@ -152,13 +171,18 @@ class Session:
             return self.close(codes.CLOSE_BAD_REQUEST)
         for command in commands:
             if command.is_pong:
-                if not self._ping_sent_at:
+                if not self._ping_sent_at or not self.hears_pings:
                     return self.close(codes.CLOSE_BAD_REQUEST)
-                metrics.PING_PONG_SECONDS.observe(now - self._ping_sent_at)
-                self._ping_sent_at = 0.0
+                self.ponged(now)
             elif self._queue(command, now) is limits.Pace.ABUSIVE:
                 return self.close(codes.CLOSE_TOO_MANY_REQUESTS)
         return self.work()
+
+    def ponged(self, now: float) -> None:
+        """The ping under way was answered; a transport may also report pongs that nobody wants."""
+        if self._ping_sent_at:
+            metrics.PING_PONG_SECONDS.observe(now - self._ping_sent_at)
+            self._ping_sent_at = 0.0
 
     def on_time(self, now: float) -> list[Effect]:
         """Do what is due: ping, or end what is stale, silent or expired."""
@@ -301,8 +325,10 @@ class Session:
         if now < self._due_at:
             return []
         self._due_at = now + self.rules.settings.ping_interval_seconds
+        if self.pings is Pings.NONE:
+            return []
         self._ping_sent_at = now
-        return [Write(self.framing.ping)]
+        return [Write(self.framing.ping) if self.hears_pings else Ping()]
 
     def _queue(self, command: Command, now: float) -> limits.Pace:
         settings = self.rules.settings

@@ -19,6 +19,7 @@ from hub.realtime.outlet import Queue
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.protobuf_framing import PROTOBUF
+from hub.realtime.session import Pings
 
 Scope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
@@ -70,7 +71,8 @@ class _Carrier:
         self._giving_up: asyncio.TimerHandle | None = None
         self._gave_up = False
         self._outlet = Queue(framing, hub.settings.buffer_max_bytes, self._wake)
-        self._connection = hub.open(self._outlet, framing, headers=scope["headers"])
+        pings = Pings.NONE if _asks_for_frame_pings(scope) else Pings.MESSAGES
+        self._connection = hub.open(self._outlet, framing, headers=scope["headers"], pings=pings)
         self._writer = asyncio.create_task(self._write())
 
     async def run(self, first: codes.Disconnect | None = None) -> None:
@@ -145,12 +147,19 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
             max_waiting_bytes=hub.settings.buffer_max_bytes,
             may_deflate=hub.settings.websocket_deflate,
         ):
-            hub.open(outlet, framing, headers=scope["headers"])
+            pings = Pings.FRAMES if _asks_for_frame_pings(scope) else Pings.MESSAGES
+            hub.open(outlet, framing, headers=scope["headers"], pings=pings)
         return
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     # The hub may have begun to drain since the handshake did.
     carrier = _Carrier(hub, framing, scope, receive, send)
     await carrier.run(codes.CLOSE_SHUTDOWN if hub.draining else None)
+
+
+def _asks_for_frame_pings(scope: Scope) -> bool:
+    """Whether the client answers websocket pings but not the protocol's, as many tools do."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    return query.get("cf_ws_frame_ping_pong") == ["true"]
 
 
 def _choose_framing(scope: Scope) -> tuple[Framing, str | None]:

@@ -48,6 +48,10 @@ class DirectOutlet:
             del rest[:count]
         _TRAFFIC.messages_sent += len(messages)
 
+    def ping(self) -> None:
+        """Ask by a control frame."""
+        self._socket.ping()
+
     def close(self, disconnect: codes.Disconnect) -> None:
         """Close the socket after everything written."""
         self._socket.close(disconnect.code, disconnect.reason)
@@ -61,7 +65,9 @@ class DirectOutlet:
         return self._connection is None or self._connection.feed(message.payload)
 
     def on_pong(self) -> None:
-        """Nothing: the protocol's own pongs are messages."""
+        """The protocol's own pongs are messages; this answers `ping`."""
+        if self._connection:
+            self._connection.ponged()
 
     def on_overflow(self) -> None:
         """Have the connection closed."""

@@ -21,6 +21,7 @@ from hub.realtime.websocket.frames import FrameReader
 from hub.realtime.websocket.socket import Listener, Socket
 
 _EXTENSION: Final = "pinghub.websocket"
+_INTERNAL_ERROR: Final = 1011
 _SERVICE_RESTART: Final = 1012
 _ABNORMAL: Final = 1006
 # What the end of an answer needs is said here.
@@ -63,7 +64,7 @@ class FastWebSocket(Socket):
         may_deflate: bool = False,
     ) -> bool:
         """Accept and speak to the listener from now on; False when the peer is gone already."""
-        opening, self._opening = self._opening, None
+        opening = self._end_opening()
         if opening is None or opening.request is None or self.transport.is_closing():
             return False
         self.deflated = may_deflate and opening.request.offers_deflate
@@ -79,7 +80,7 @@ class FastWebSocket(Socket):
 
     def refuse(self, response: bytes) -> None:
         """Answer by HTTP instead of accepting."""
-        self._opening = None
+        self._end_opening()
         if not self.transport.is_closing():
             self.transport.write(response)
             self.transport.close()
@@ -98,9 +99,7 @@ class FastWebSocket(Socket):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        if self._opening:
-            self._opening.lost.set()
-            self._opening = None
+        self._end_opening()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -109,6 +108,13 @@ class FastWebSocket(Socket):
             self.refuse(handshake.respond(503, [], b""))
         else:
             self.close(_SERVICE_RESTART)
+
+    def _end_opening(self) -> "_Opening | None":
+        opening, self._opening = self._opening, None
+        if opening:
+            # The ASGI call has nothing more to wait for.
+            opening.over.set()
+        return opening
 
 
 class _Opening:
@@ -123,7 +129,7 @@ class _Opening:
     ) -> None:
         self.request: handshake.Request | None = None
         self.headers = server_state.default_headers
-        self.lost = asyncio.Event()
+        self.over = asyncio.Event()
         self._socket = socket
         self._config = config
         self._tasks = server_state.tasks
@@ -149,6 +155,7 @@ class _Opening:
             await app(scope, self._receive, self._send)
         except Exception:
             _logger.exception("websocket_application_failed")
+            self._socket.close(_INTERNAL_ERROR)
         if not self._socket.is_answered:
             self._socket.refuse(handshake.respond(500, [], b""))
 
@@ -177,7 +184,7 @@ class _Opening:
         if not self._is_announced:
             self._is_announced = True
             return {"type": "websocket.connect"}
-        await self.lost.wait()
+        await self.over.wait()
         return {"type": "websocket.disconnect", "code": _ABNORMAL}
 
     async def _send(self, message: AsgiMessage) -> None:

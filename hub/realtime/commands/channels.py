@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from hub.realtime import admission, codes
+from hub.realtime import access, codes
+from hub.realtime.admission import Refusal
 from hub.realtime.broker import History
 from hub.realtime.effects import Effect
 from hub.realtime.presence import PresenceStats
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def publish(session: "Session", command: Command) -> list[Effect]:
     """Begin to publish for the client."""
     request = command.publish
-    return _begin(session, admission.publish(request, session, session.rules)) if request else []
+    return _begin(session, access.publish(request, session, session.rules)) if request else []
 
 
 def published(session: "Session") -> list[Effect]:
@@ -37,7 +38,7 @@ def read_history(session: "Session", command: Command) -> list[Effect]:
     request = command.history
     if request is None:
         return []
-    return _begin(session, admission.read_history(request, session, session.rules))
+    return _begin(session, access.read_history(request, session, session.rules))
 
 
 def history_read(session: "Session", history: History) -> list[Effect]:
@@ -62,7 +63,7 @@ def read_presence(session: "Session", command: Command) -> list[Effect]:
     request = command.presence
     if request is None:
         return []
-    return _begin(session, admission.read_presence(request, session, session.rules))
+    return _begin(session, access.read_presence(request, session, session.rules))
 
 
 def presence_read(session: "Session", found: dict[str, ClientInfo]) -> list[Effect]:
@@ -75,7 +76,7 @@ def count_presence(session: "Session", command: Command) -> list[Effect]:
     request = command.presence_stats
     if request is None:
         return []
-    return _begin(session, admission.count_presence(request, session, session.rules))
+    return _begin(session, access.count_presence(request, session, session.rules))
 
 
 def presence_counted(session: "Session", found: PresenceStats) -> list[Effect]:
@@ -84,7 +85,7 @@ def presence_counted(session: "Session", found: PresenceStats) -> list[Effect]:
     return session.answer(Reply(presence_stats=result))
 
 
-def _begin(session: "Session", decision: Effect | admission.Refusal) -> list[Effect]:
+def _begin(session: "Session", decision: Effect | Refusal) -> list[Effect]:
     match decision:
         case codes.Disconnect():
             return session.close(decision)

@@ -104,12 +104,19 @@ def joined(
         ttl=_ttl(claims, claims.expires_at - unix_now),
         data=claims.data,
         subs={channel: item.result for channel, item in joined.items()},
-        ping=max(1, round(session.rules.settings.ping_interval_seconds)),
-        pong=True,
+        ping=_ping_seconds(session),
+        pong=session.hears_pings,
         session=session.secret,
         node=session.rules.node_id if session.secret else "",
     )
     return session.answer(Reply(connect=result), late)
+
+
+def _ping_seconds(session: "Session") -> int:
+    """Return what the client is told to expect; 0 leaves it to the transport."""
+    if not session.hears_pings:
+        return 0
+    return max(1, round(session.rules.settings.ping_interval_seconds))
 
 
 def refreshed_by_server(session: "Session", order: "orders.Refresh") -> list[Effect]:
