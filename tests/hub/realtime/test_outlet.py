@@ -22,6 +22,9 @@ class Client:
     def feed(self, frame: str | bytes) -> bool:
         raise AssertionError(frame)
 
+    def ponged(self) -> None:
+        raise AssertionError
+
     def lost(self) -> None:
         raise AssertionError
 

@@ -78,6 +78,8 @@ async def test_a_publisher_sees_its_publication_before_the_reply(house: House):
         ("{}", 3501, "bad request"),
         ('{"id":2,"connect":{"token":"ann"}}', 3501, "bad request"),
         ('{"id":2,"unheard":{}}', 3501, "bad request"),
+        ('{"id":2,"rpc":{"data":' + "[" * 4000 + "]" * 4000 + "}}", 3501, "bad request"),
+        ('{"id":2,"rpc":' + '{"a":' * 1500 + "1" + "}" * 1501, 3501, "bad request"),
         (b"\x00", 3501, "bad request"),
         ('{"id":2,"rpc":{"data":"' + "x" * 10_000 + '"}}', 1009, "message too big"),
     ],
@@ -323,6 +325,39 @@ async def test_pings_come_and_a_missing_pong_closes_3012():
             assert await client.connection.recv() == "{}"
             await client.connection.send("{}")
         assert await client.closed() == (3012, "no pong")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_tools_that_only_answer_websocket_pings_may_ask_for_those(answers: bool):
+    settings = config.Realtime(ping_interval_seconds=0.1, pong_timeout_seconds=0.1)
+    async with (
+        open_house(MemoryBroker, settings) as house,
+        websockets.connect(house.url + "?cf_ws_frame_ping_pong=true") as connection,
+    ):
+        client = Socket(connection)
+        await client.send({"id": 1, "connect": {"token": "ann"}})
+        assert not {"ping", "pong"} & (await client.receive())["connect"].keys()
+        if not answers:
+            connection.protocol.send_frame = lambda _frame: None  # its own pongs
+            assert await client.closed() == (3012, "no pong")
+            return
+        with pytest.raises(TimeoutError):  # neither a message nor the end, over several pings
+            await asyncio.wait_for(connection.recv(), 0.6)
+        await client.connection.send("{}")
+        assert await client.closed() == (3501, "bad request")
+
+
+async def test_the_portable_carrier_leaves_websocket_pings_to_its_server():
+    settings = config.Realtime(ping_interval_seconds=0.05, pong_timeout_seconds=0.05)
+    async with (
+        open_house(MemoryBroker, settings, carrier="portable") as house,
+        websockets.connect(house.url + "?cf_ws_frame_ping_pong=true") as connection,
+    ):
+        client = Socket(connection)
+        await client.send({"id": 1, "connect": {"token": "ann"}})
+        assert "ping" not in (await client.receive())["connect"]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.recv(), 0.3)
 
 
 async def test_draining_sends_everybody_away_one_after_the_other(house: House):
