@@ -1,18 +1,28 @@
 """`pinghub serve --workers N`: one port, several processes, and what becomes of them."""
 
+import asyncio
 import os
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
+from centrifuge import Client
 from msgspec.structs import replace
 
 from core import config
+from core.ids import new_id
+from hub.http.tokens import load_keys
+from hub.realtime.broker import PublishRequest
+from hub.realtime.broker_redis import RedisBroker
 from tests.fixtures.ports import free_port
 from tests.fixtures.served import Served
 from tests.fixtures.waiting import wait_until
+from tests.hub.realtime.desk import Way, furnish, transports
+from tests.hub.realtime.house import KEPT, until
+from tests.hub.realtime.test_sdk_python import Phone
 
 Serve = Callable[..., Served]
 
@@ -82,6 +92,80 @@ def test_a_connection_that_waits_to_be_accepted_survives_all_workers(served: Ser
         client.settimeout(20)
         assert client.recv(12) == b"HTTP/1.1 200"
     assert served.stop() == 0
+
+
+async def test_sdks_of_killed_workers_come_back_and_miss_nothing(
+    serve: Serve, settings: config.Settings
+):
+    settings = replace(
+        settings,
+        # Pongs of the stream come by requests that either worker may take.
+        realtime=config.Realtime(ping_interval_seconds=0.3, pong_timeout_seconds=3.0),
+    )
+    served = serve(settings, "--workers", "2")
+    served.wait_ready()
+    keys = load_keys(settings.auth)
+    url = f"ws://127.0.0.1:{served.port}/connection/websocket"
+    user, phones, clients = new_id(), [Phone() for _ in range(12)], list[Client]()
+    token = keys.issue(user, new_id(), "user")
+    broker = RedisBroker(settings.redis)
+    await broker.start()
+    done = asyncio.Event()
+    publishing = asyncio.create_task(publish_until(broker, f"taps:{user}", done))
+    async with furnish() as desk:
+        way = Way("http_stream", "json")
+        await desk.open(
+            transports(served.url, way), way.format, token, emulation=f"{served.url}/emulation"
+        )
+        for number, phone in enumerate(phones):
+            client = Client(
+                url,
+                token=token,
+                events=phone,
+                use_protobuf=number % 2 == 0,
+                min_reconnect_delay=0.01,
+            )
+            clients.append(client)
+            await client.connect()
+            await client.ready(20)
+        await desk.wait("subscribed")
+        killed_at = 0
+        for worker in (0, 1):
+            pid = pids(served)[worker]
+            os.kill(pid, signal.SIGKILL)
+            killed_at = len(phones[0].seen)
+            await until(lambda worker=worker, pid=pid: pids(served)[worker] != pid, "a new one", 20)
+        await until(lambda: len(phones[0].seen) > killed_at + 10)
+        done.set()
+        count = await publishing
+        await until(lambda: all(last(phone.seen) == count - 1 for phone in phones))
+        # Each phone subscribed at a moment of its own; from there on it has everything, once.
+        for phone in phones:
+            numbers = [int(item) for item in phone.seen]
+            assert numbers == list(range(numbers[0], count))
+            assert all(phone.recovered)
+        assert sum(phone.connects for phone in phones) > len(phones)
+        await until(lambda: last(desk.seen(f"taps:{user}")) == count - 1)
+        numbers = desk.seen(f"taps:{user}")
+        assert numbers == list(range(numbers[0], count))
+        for client in clients:
+            await client.disconnect()
+    await broker.close()
+    assert await asyncio.to_thread(served.stop) == 0
+
+
+def last(seen: list[Any]) -> int:
+    return int(seen[-1]) if seen else -1
+
+
+async def publish_until(broker: RedisBroker, channel: str, done: asyncio.Event) -> int:
+    number = 0
+    while not done.is_set():
+        request = PublishRequest(channel=channel, data=b"%d" % number, history=KEPT)
+        await broker.publish(request)
+        number += 1
+        await asyncio.sleep(0.01)
+    return number
 
 
 def test_a_wrong_setting_is_said_once_and_ends_everything(serve: Serve, settings: config.Settings):
