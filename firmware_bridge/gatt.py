@@ -1,7 +1,8 @@
 """The GATT layout of a ring: UUIDs and the bytes of STATUS, ACK and CTRL. All integers are LE.
 
 TAP (notify) carries tap records. ACK (write) says up to where the central has stored them safely.
-CTRL (write, indicate) takes commands; each is answered by one indication.
+CTRL (write, indicate) takes commands; each is answered by one indication. TOUCH (write) takes what
+another ring says when the two touch (touch.py).
 """
 
 import struct
@@ -17,6 +18,7 @@ ACK: Final = _BASE.format(0x0003)
 STATUS: Final = _BASE.format(0x0004)
 CTRL: Final = _BASE.format(0x0005)
 IDENT: Final = _BASE.format(0x0006)
+TOUCH: Final = _BASE.format(0x0007)
 DEVICE_INFORMATION: Final = "0000180a-0000-1000-8000-00805f9b34fb"
 MANUFACTURER_NAME: Final = "00002a29-0000-1000-8000-00805f9b34fb"
 MODEL_NUMBER: Final = "00002a24-0000-1000-8000-00805f9b34fb"

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from core.db import Pool
 from firmware_bridge import sun, sun_keys
+from hub.domains.rings import service
 from tests.fixtures.app import SUN_MASTER_KEY, NewRing, Running, User, count_rows
 
 JSON = {"Accept": "application/json"}
@@ -59,11 +61,18 @@ async def test_a_counter_of_one_mode_is_a_counter_of_the_other(ring: NewRing, an
 
 
 async def test_the_last_count_of_a_tag_counts_once_and_the_operator_is_told(
-    ring: NewRing, hub: Running, anonymous, capsys
+    ring: NewRing, hub: Running, anonymous, monkeypatch
 ):
+    warned: list[tuple[str, str]] = []
+
+    def warning(event: str, *, ring_id: str) -> None:
+        warned.append((event, ring_id))
+
+    monkeypatch.setattr(service, "_log", SimpleNamespace(warning=warning))
     url = link(ring, sun.COUNTER_MAX, "lrp")
-    assert (await anonymous.get(url)).status_code == 200
-    assert "sun_tag_worn_out" in "".join(capsys.readouterr())
+    for _ in range(2):
+        assert (await anonymous.get(url)).status_code == 200
+    assert warned == [("sun_tag_worn_out", str(ring.id))]
     async with hub.client() as other:
         assert (await other.get(url)).status_code == 409
 

@@ -1,0 +1,214 @@
+"""Two records of a touch become one touch, whatever the order, and a half discloses nothing."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
+
+from hub.domains.taps import rules
+from hub.domains.taps.schemas import Half
+
+NOW_MS = 1_767_225_600_000
+HOUR_MS = 3_600_000
+RINGS = [UUID(int=number) for number in range(1, 6)]
+
+
+def half(own: int = 0, peer: int = 1, **changes: object) -> Half:
+    fields: dict[str, object] = {
+        "tap_id": UUID(int=100 + own),
+        "ring_id": RINGS[own],
+        "seq": 10 + own,
+        "peer_ring_id": RINGS[peer],
+        "peer_seq": 10 + peer,
+        "tapped_ms": NOW_MS,
+        "uncertainty_ms": 0,
+        "received_ms": NOW_MS,
+    }
+    return Half(**(fields | changes))  # type: ignore[arg-type]
+
+
+ONE, OTHER = half(0, 1), half(1, 0)
+
+
+def test_two_records_that_name_each_other_are_one_touch():
+    assert rules.is_pair(ONE, OTHER)
+    assert rules.is_pair(OTHER, ONE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ring_id": RINGS[2]},
+        {"peer_ring_id": RINGS[2]},
+        {"seq": 12},
+        {"peer_seq": 11},
+        {"tapped_ms": None},
+        {"tapped_ms": NOW_MS + 120_001},
+        {"tapped_ms": NOW_MS - 120_001},
+    ],
+)
+def test_anything_else_is_not(changes):
+    changed = replace(OTHER, **changes)
+    assert not rules.is_pair(ONE, changed)
+    assert not rules.is_pair(changed, ONE)
+
+
+def test_unsure_clocks_may_differ_by_the_sum_of_their_uncertainties():
+    late = replace(OTHER, tapped_ms=NOW_MS + HOUR_MS, uncertainty_ms=HOUR_MS // 2)
+    assert not rules.is_pair(ONE, late)
+    assert rules.is_pair(replace(ONE, uncertainty_ms=HOUR_MS // 2), late)
+
+
+def test_a_ring_does_not_touch_itself():
+    assert not rules.is_pair(half(0, 0), half(0, 0))
+
+
+def test_a_half_expires_after_a_day():
+    last_ms = NOW_MS + rules.HALF_LIFETIME_MS - 1
+    assert rules.find_partner(OTHER, [ONE], last_ms) == ONE
+    assert rules.find_partner(OTHER, [ONE], last_ms + 1) is None
+    fresh = replace(OTHER, received_ms=last_ms + 1)
+    assert rules.find_partner(fresh, [ONE], last_ms + 1) is None
+    assert rules.find_partner(ONE, [fresh], last_ms + 1) is None
+
+
+def test_of_several_partners_the_nearest_in_time_is_taken():
+    near, far = replace(ONE, tapped_ms=NOW_MS + 5), replace(ONE, tapped_ms=NOW_MS - 50)
+    assert rules.find_partner(OTHER, [far, near], NOW_MS) == near
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "then"),
+    [
+        ("half", "partnered", "mutual"),
+        ("half", "confirmed", "mutual"),
+        ("half", "exchanged", "half"),
+        ("mutual", "partnered", "mutual"),
+        ("mutual", "confirmed", "mutual"),
+        ("mutual", "exchanged", "exchanged"),
+        ("exchanged", "partnered", "exchanged"),
+        ("exchanged", "confirmed", "exchanged"),
+        ("exchanged", "exchanged", "exchanged"),
+    ],
+)
+def test_a_touch_goes_from_half_to_mutual_to_exchanged_and_never_back(state, event, then):
+    assert rules.next_state(state, event) == then
+
+
+@pytest.mark.parametrize("state", ["half", "mutual", "exchanged"])
+@pytest.mark.parametrize("sharing", [(True, True), (True, False), (False, True), (False, False)])
+def test_contact_data_needs_both_halves_and_both_owners(state, sharing):
+    disclosed = rules.may_disclose(state, sharing=sharing)
+    assert disclosed == (state != "half" and sharing == (True, True))
+
+
+class Hub(RuleBasedStateMachine):
+    """Touches of five rings whose halves reach a hub late, twice, in any order or never."""
+
+    touches = Bundle("touches")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = NOW_MS
+        self.seqs = [0] * len(RINGS)
+        self.rows: dict[UUID, tuple[Half, str]] = {}
+        self.genuine: set[frozenset[UUID]] = set()
+        self.pairs: list[frozenset[UUID]] = []
+        self.shared: set[UUID] = set()
+
+    @rule(
+        target=touches,
+        rings=st.lists(st.integers(0, len(RINGS) - 1), min_size=2, max_size=2, unique=True),
+        apart_ms=st.integers(-120_000, 120_000),
+    )
+    def touch(self, rings, apart_ms):
+        for ring in rings:
+            self.seqs[ring] += 1
+        halves = []
+        for own, peer, tapped_ms in (
+            (rings[0], rings[1], self.now_ms),
+            (rings[1], rings[0], self.now_ms + apart_ms),
+        ):
+            halves.append(
+                half(
+                    own,
+                    peer,
+                    tap_id=UUID(int=1000 * (own + 1) + self.seqs[own]),
+                    seq=self.seqs[own],
+                    peer_seq=self.seqs[peer],
+                    tapped_ms=tapped_ms,
+                )
+            )
+        self.genuine.add(frozenset(item.tap_id for item in halves))
+        return halves
+
+    @rule(touch=touches, side=st.integers(0, 1))
+    def arrive(self, touch, side):
+        self._take(replace(touch[side], received_ms=self.now_ms))
+
+    @rule(touch=touches, thief=st.integers(0, len(RINGS) - 1), counter=st.integers(1, 5))
+    def relay(self, touch, thief, counter):
+        """A ring claims to have touched whom it only overheard."""
+        victim = touch[0]
+        if RINGS[thief] in (victim.ring_id, touch[1].ring_id):
+            return
+        self.seqs[thief] += 1
+        stolen = half(
+            thief,
+            tap_id=UUID(int=1000 * (thief + 1) + self.seqs[thief]),
+            seq=self.seqs[thief],
+            peer_ring_id=victim.ring_id,
+            peer_seq=counter,
+            tapped_ms=self.now_ms,
+            received_ms=self.now_ms,
+        )
+        self._take(stolen)
+
+    @rule(hours=st.integers(1, 30))
+    def wait(self, hours):
+        self.now_ms += hours * HOUR_MS
+
+    @rule(sharing=st.tuples(st.booleans(), st.booleans()))
+    def exchange(self, sharing):
+        for tap_id, (item, state) in self.rows.items():
+            if rules.may_disclose(state, sharing=sharing):
+                self.rows[tap_id] = item, rules.next_state(state, "exchanged")
+                self.shared.add(tap_id)
+
+    def _take(self, item: Half) -> None:
+        if item.tap_id in self.rows:
+            return  # (ring, boot, seq) names a tap: it is recorded once
+        waiting = [known for known, state in self.rows.values() if state == "half"]
+        partner = rules.find_partner(item, waiting, self.now_ms)
+        self.rows[item.tap_id] = item, "half"
+        if partner is None:
+            return
+        for found in (item, partner):
+            self.rows[found.tap_id] = found, rules.next_state("half", "partnered")
+        self.pairs.append(frozenset((item.tap_id, partner.tap_id)))
+
+    @invariant()
+    def only_real_touches_are_paired_and_each_once(self):
+        assert set(self.pairs) <= self.genuine
+        paired = [tap_id for pair in self.pairs for tap_id in pair]
+        assert len(set(paired)) == len(paired)
+
+    @invariant()
+    def both_sides_of_a_pair_and_nobody_else_left_half(self):
+        paired = {tap_id for pair in self.pairs for tap_id in pair}
+        assert {tap_id for tap_id, (_, state) in self.rows.items() if state != "half"} == paired
+        assert self.shared <= paired
+
+    @invariant()
+    def no_two_live_halves_of_one_touch_wait_beside_each_other(self):
+        waiting = [item for item, state in self.rows.values() if state == "half"]
+        for item in waiting:
+            others = [other for other in waiting if other is not item]
+            assert rules.find_partner(item, others, self.now_ms) is None
+
+
+TestHub = Hub.TestCase
+TestHub.settings = settings(max_examples=60, stateful_step_count=30)
