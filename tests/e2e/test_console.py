@@ -18,20 +18,10 @@ import pytest
 import redis
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.fixtures.chromium import CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
 from tests.fixtures.stack import Stack
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 AXE = Path("node_modules/axe-core/axe.min.js")
 DESKTOP = {"width": 1280, "height": 820}
 PHONE = {"width": 360, "height": 740}
