@@ -66,6 +66,13 @@ NAMESPACES = {
         allow_tags_filter=True,
         allow_publish_for_subscriber=True,
     ),
+    "state": Namespace(
+        ask=True,
+        history_size=1,
+        history_ttl_seconds=600,
+        force_recovery=True,
+        force_recovery_mode="cache",
+    ),
     "plain": Namespace(ask=True),
     "seen": Namespace(
         ask=True,

@@ -163,3 +163,24 @@ async def test_a_connection_at_its_users_limit_renews_its_token(house: House):
     async with socket(house, "ann") as first, socket(house, "ann"):
         await first.send({"id": 2, "refresh": {"token": "ann"}})
         assert await first.receive() == {"id": 2, "refresh": {}}
+
+
+async def test_a_channel_that_is_a_cache_recovers_its_newest_state_and_goes_on(house: House):
+    for number in range(3):
+        await house.publish("state:a", number)
+    async with socket(house, "ann") as client:
+        await client.send({"id": 2, "subscribe": {"channel": "state:a", "recover": True}})
+        reply = (await client.receive())["subscribe"]
+        assert [item["data"] for item in reply["publications"]] == [2]
+        assert (reply["recovered"], reply["was_recovering"]) == (True, True)
+        await house.publish("state:a", 3)
+        assert (await client.receive())["push"]["pub"]["data"] == 3
+
+
+async def test_a_client_that_would_recover_where_nothing_is_kept_is_told_that_it_did_not(
+    house: House,
+):
+    async with socket(house, "ann") as client:
+        request = {"channel": "plain:a", "recover": True, "offset": 3, "epoch": "e"}
+        await client.send({"id": 2, "subscribe": request})
+        assert await client.receive() == {"id": 2, "subscribe": {"was_recovering": True}}

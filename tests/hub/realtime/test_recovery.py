@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.realtime.broker import History, Publication, StreamPosition
-from hub.realtime.recovery import merge, missed
+from hub.realtime.recovery import latest, merge, missed
 
 
 def publications(*offsets: int) -> list[Publication]:
@@ -101,3 +101,26 @@ def test_no_subscriber_ever_sees_a_hole_or_a_double(
     if merged.recovered:
         assert merged.position.offset >= top
         assert len(merged.publications) <= limit
+
+
+@pytest.mark.parametrize(
+    ("since", "kept", "top", "expected"),
+    [
+        (StreamPosition(3, "e"), [5], StreamPosition(5, "e"), [5]),
+        (StreamPosition(0, ""), [5], StreamPosition(5, "e"), [5]),
+        (StreamPosition(5, "e"), [5], StreamPosition(5, "e"), []),
+        # The same offset of another epoch is another publication.
+        (StreamPosition(5, "old"), [5], StreamPosition(5, "e"), [5]),
+        # What the client has is known to be the newest, also when it is not kept any more.
+        (StreamPosition(5, "e"), [], StreamPosition(5, "e"), []),
+        (StreamPosition(3, "e"), [], StreamPosition(5, "e"), None),
+        (StreamPosition(0, ""), [], StreamPosition(0, "e"), None),
+        # Something newer was removed: this is not the newest.
+        (StreamPosition(3, "e"), [4], StreamPosition(5, "e"), None),
+    ],
+)
+def test_a_cache_gives_the_newest_publication_unless_the_client_has_it(
+    since: StreamPosition, kept: list[int], top: StreamPosition, expected: list[int] | None
+):
+    found = latest(since, History(publications(*kept), top))
+    assert offsets(found) == expected
