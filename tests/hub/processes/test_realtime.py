@@ -62,8 +62,9 @@ CONFIG: dict[str, Any] = {
 class Served:
     """The process, and its API as a backend uses it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: str, log: Path) -> None:
         self.process = process
+        self.log = log
         self.address = address
         self.url = f"ws://{address}/connection/websocket"
 
@@ -78,9 +79,8 @@ class Served:
         """Stop it in order; return what it has logged."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        _, log = await asyncio.wait_for(self.process.communicate(), 15)
-        assert self.process.returncode == 0
-        return log.decode()
+        assert await asyncio.wait_for(self.process.wait(), 15) == 0
+        return self.log.read_text()
 
 
 Start = Callable[..., Awaitable[Served]]
@@ -104,14 +104,17 @@ async def start(tmp_path: Path) -> AsyncGenerator[Start]:
         path = tmp_path / "config.json"
         path.write_text(json.dumps(content))
         line, environment = command("--config", str(path), "--port", "0", *arguments)
-        process = await asyncio.create_subprocess_exec(
-            *line, stdout=PIPE, stderr=PIPE, env=environment
-        )
+        # A file takes any number of lines; a pipe that nobody reads would stop the process.
+        log = tmp_path / f"{len(started)}.log"
+        with log.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *line, stdout=PIPE, stderr=file, env=environment
+            )
         assert process.stdout
         async with asyncio.timeout(20):
             ready = (await process.stdout.readline()).decode()
         assert ready.startswith("pinghub realtime is ready at http://127.0.0.1:"), ready
-        started.append(Served(process, ready.split()[5].removeprefix("http://")))
+        started.append(Served(process, ready.split()[5].removeprefix("http://"), log))
         return started[-1]
 
     yield start
@@ -229,6 +232,29 @@ async def test_only_what_is_enabled_is_offered(start: Start):
     for path in ("/nowhere", "/autobahn", "/api/publish"):
         with pytest.raises(websockets.InvalidStatus):
             await websockets.connect(f"ws://{served.address}{path}")
+
+
+async def test_a_stream_over_http_carries_the_same(start: Start):
+    served = await start()
+    connect = json.dumps({"id": 1, "connect": {"token": signed({"sub": "ann"})}})
+    address = f"http://{served.address}/connection/http_stream"
+    async with (
+        httpx.AsyncClient() as client,
+        client.stream("POST", address, content=connect) as stream,
+    ):
+        lines = stream.aiter_lines()
+        reply = json.loads(await anext(lines))
+        assert {"session", "node", "subs"} <= reply["connect"].keys()
+        await served.call("publish", channel="user:#ann", data="for ann")
+        push = json.loads(await anext(lines))["push"]
+        assert (push["channel"], push["pub"]["data"]) == ("user:#ann", "for ann")
+
+
+async def test_it_starts_without_its_redis_and_says_so(start: Start):
+    served = await start(CONFIG, "--broker", "redis://127.0.0.1:1")
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{served.address}/health")).status_code == 503
+    assert "Traceback" not in await served.stop()
 
 
 async def test_insecure_asks_nobody_for_a_token(start: Start):
