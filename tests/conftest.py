@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.rings",
     "tests.fixtures.world",
     "tests.fixtures.app",
+    "tests.fixtures.phones",
     "tests.fixtures.served",
     "tests.fixtures.hub_process",
     "tests.fixtures.stack",

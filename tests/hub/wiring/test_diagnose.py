@@ -1,57 +1,18 @@
 """GET /v1/realtime/diagnose: why a user receives nothing, over everything that the hub knows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pytest_asyncio
 
 from core.ids import new_id
 from hub.realtime.broker import PublishRequest
-from hub.realtime.hub import Hub
-from hub.realtime.outlet import Queue
-from hub.realtime.protocol.json_framing import JSON
 from hub.wiring.channels import history_of
 from hub.wiring.diagnose import diagnose_procedure
 from tests.fixtures.app import Running, User
 
 PATH = "/v1/realtime/diagnose"
-
-
-class Phone:
-    """A connection without a socket: what the hub says collects in its queue."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._woken = asyncio.Event()
-        self._queue = Queue(JSON, 1_000_000, self._woken.set)
-        self.connection = hub.open(self._queue, JSON)
-        self._number = 0
-
-    async def ask(self, **command: Any) -> Any:
-        self._number += 1
-        await self.connection.receive(msgspec.json.encode({"id": self._number, **command}))
-        while (frame := self._queue.take()) is None:
-            self._woken.clear()
-            await asyncio.wait_for(self._woken.wait(), 10)
-        return msgspec.json.decode(frame.splitlines()[0])
-
-
-@pytest_asyncio.fixture
-async def connect(hub: Running) -> AsyncIterator[Callable[..., Any]]:
-    """Connect a user's phone."""
-    phones: list[Phone] = []
-
-    async def connect(user: User) -> Phone:
-        phone = Phone(hub.app.state.realtime)
-        phones.append(phone)
-        token = user.client.headers["authorization"].partition(" ")[2]
-        assert "connect" in await phone.ask(connect={"token": token})
-        return phone
-
-    yield connect
-    for phone in phones:
-        phone.connection.lost()
 
 
 async def diagnose(user: User, **params: str) -> Any:
@@ -85,9 +46,9 @@ async def test_who_is_not_connected_is_told_so(ada: User) -> None:
 
 
 async def test_a_connection_shows_its_subscriptions_beside_their_streams(
-    hub: Running, ada: User, connect: Callable[..., Any]
+    hub: Running, ada: User, phone_of: Callable[..., Any]
 ) -> None:
-    phone = await connect(ada)
+    phone = await phone_of(ada)
     for channel in (f"taps:{ada.id}", f"messages:{ada.id}"):
         await publish(hub, channel)
     async with asyncio.timeout(10):
@@ -105,9 +66,9 @@ async def test_a_connection_shows_its_subscriptions_beside_their_streams(
 
 
 async def test_refusals_are_shown_with_channel_and_code(
-    ada: User, connect: Callable[..., Any]
+    ada: User, phone_of: Callable[..., Any]
 ) -> None:
-    phone = await connect(ada)
+    phone = await phone_of(ada)
     channel = f"conversation:{new_id()}"
     assert (await phone.ask(subscribe={"channel": channel}))["error"]["code"] == 103
     found = await diagnose(ada)
@@ -122,9 +83,9 @@ async def test_refusals_are_shown_with_channel_and_code(
 
 
 async def test_a_channel_of_others_is_named_and_nothing_of_it_shown(
-    hub: Running, ada: User, grace: User, connect: Callable[..., Any]
+    hub: Running, ada: User, grace: User, phone_of: Callable[..., Any]
 ) -> None:
-    await connect(ada)
+    await phone_of(ada)
     await publish(hub, f"taps:{grace.id}")
     for channel, exists, code in [
         (f"taps:{grace.id}", True, "not_allowed"),
@@ -144,11 +105,11 @@ async def test_a_channel_of_others_is_named_and_nothing_of_it_shown(
 
 
 async def test_a_channel_that_one_could_have_is_named_as_missing(
-    ada: User, grace: User, connect: Callable[..., Any]
+    ada: User, grace: User, phone_of: Callable[..., Any]
 ) -> None:
     opened = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
     channel = f"conversation:{opened.json()['id']}"
-    phone = await connect(ada)
+    phone = await phone_of(ada)
     found = await diagnose(ada, channel=channel)
     assert ("not_subscribed", channel) in {
         (item["code"], item["channel"]) for item in found["findings"]
@@ -158,9 +119,9 @@ async def test_a_channel_that_one_could_have_is_named_as_missing(
 
 
 async def test_one_sees_nothing_of_other_users(
-    ada: User, grace: User, connect: Callable[..., Any]
+    ada: User, grace: User, phone_of: Callable[..., Any]
 ) -> None:
-    await connect(grace)
+    await phone_of(grace)
     assert (await diagnose(ada))["connections"] == []
 
 
@@ -170,9 +131,9 @@ async def test_nobody_is_diagnosed_without_a_token(anonymous: Any) -> None:
 
 
 async def test_application_servers_ask_for_any_user(
-    hub: Running, ada: User, connect: Callable[..., Any]
+    hub: Running, ada: User, phone_of: Callable[..., Any]
 ) -> None:
-    await connect(ada)
+    await phone_of(ada)
     procedure = diagnose_procedure(hub.app.state.realtime)
     answer = msgspec.json.decode(
         await procedure(msgspec.Raw(b'{"user":"%b"}' % str(ada.id).encode()))

@@ -100,6 +100,22 @@ async def test_lists_are_those_of_rest(
     assert [item["body"] for item in rest["items"]] == ["Number 0"]
 
 
+async def test_a_phone_calls_over_its_connection(
+    ada: User, conversation: str, phone_of: Callable[..., Any], system_pool: Pool
+) -> None:
+    phone = await phone_of(ada)
+    params = {"conversation_id": conversation, "body": "Hello", "idempotency_key": "k-1"}
+    sent = await phone.ask(rpc={"method": "messages.send", "data": params})
+    assert sent["rpc"]["data"]["body"] == "Hello"
+    assert await count_rows(system_pool, "messages") == 1
+    missing = {"conversation_id": str(uuid4())}
+    refused = await phone.ask(rpc={"method": "messages.list", "data": missing})
+    assert refused["error"] == {"code": 404, "message": "conversation.not_found"}
+    for method, code in [("me.get", 107), ("nobody.knows", 104)]:
+        refused = await phone.ask(rpc={"method": method, "data": {"x": 1}})
+        assert refused["error"]["code"] == code
+
+
 @pytest.mark.req("RTM-09")
 async def test_what_policies_hide_from_rest_they_hide_here(
     call: Call, new_user: Callable[[str], Awaitable[User]], conversation: str, system_pool: Pool
