@@ -23,13 +23,15 @@ COUNTER_MAX: Final = (1 << 24) - 1
 PICC_TAG: Final = 0xC7
 """UID and counter mirrored, UID of 7 bytes: without either, a link proves no tap."""
 MacInput: TypeAlias = Literal["auto", "address", "picc", "uid", "counter", "enc", "mac"]
-"""Where the signed characters begin: at that part's value, or at the URL's first character behind
-`https://`. `auto`: at enc if there is one, else at the MAC, so that none are signed."""
+"""Where the signed characters begin: at that part's value, or (`address`) behind `https://` or
+`https://www.`, which NDEF abbreviates. `auto`: at enc if there is one, else at the MAC (none are
+signed)."""
 
 _LINK_CHARACTERS_MAX: Final = 2048
 _ENC_BYTES_MAX: Final = 256
 _PICC_RANDOM_BYTES: Final = 5
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_SCHEME: Final = re.compile(r"https?://(?:www\.)?")
 _PARAMETER: Final = re.compile(r"(?<![^?&])([^?&=#]*)=([^&#]*)")
 
 
@@ -93,13 +95,13 @@ def parse(link: str, layout: Layout = ENCRYPTED) -> SunLink:
     if len(link) > _LINK_CHARACTERS_MAX or not link.isascii():
         raise SunError
     link = link.partition("#")[0]
-    spans = _spans(link, layout)
-    values = {part: link[start:end] for part, (start, end) in spans.items()}
+    places = spans(link, layout)
+    values = {part: link[start:end] for part, (start, end) in places.items()}
     enc = _from_hex(values["enc"]) if "enc" in values else b""
     if "mac" not in values or len(enc) % BLOCK or len(enc) > _ENC_BYTES_MAX:
         raise SunError
     mac = _from_hex(values["mac"], session.MAC_BYTES)
-    signed = _signed(link, spans, layout)
+    signed = _signed(link, places, layout)
     if layout.plain is None:
         if "picc" not in values:
             raise SunError
@@ -180,12 +182,18 @@ def make_link(
         parts.append((layout.enc, session.seal_file(keys, counter_bytes, file_data)))
     query = "&".join(f"{name}={data.hex().upper()}" for name, data in parts)
     link = f"{base}?{query}&{layout.mac}="
-    signed = _signed(link, _spans(link, layout), layout)
+    signed = _signed(link, spans(link, layout), layout)
     return link + session.sign(keys, signed).hex().upper()
 
 
-def _spans(link: str, layout: Layout) -> dict[str, tuple[int, int]]:
-    """Return where each part's value stands; a part that is there twice is refused."""
+def address_start(link: str) -> int:
+    """Return where a link's first character stands that NDEF does not abbreviate."""
+    scheme = _SCHEME.match(link)
+    return scheme.end() if scheme else 0
+
+
+def spans(link: str, layout: Layout) -> dict[str, tuple[int, int]]:
+    """Return where each part's value stands; raises SunError for a part that is there twice."""
     names = {
         name: part
         for part, name in (
@@ -206,17 +214,17 @@ def _spans(link: str, layout: Layout) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _signed(link: str, spans: dict[str, tuple[int, int]], layout: Layout) -> bytes:
-    end = spans["mac"][0]
+def _signed(link: str, places: dict[str, tuple[int, int]], layout: Layout) -> bytes:
+    end = places["mac"][0]
     match layout.mac_input:
         case "auto":
-            start = spans["enc" if "enc" in spans else "mac"][0]
+            start = places["enc" if "enc" in places else "mac"][0]
         case "address":
-            start = link.find("://") + 3 if "://" in link else 0
+            start = address_start(link)
         case part:
-            if part not in spans:
+            if part not in places:
                 raise SunError
-            start = spans[part][0]
+            start = places[part][0]
     if start > end:
         raise SunError
     return link[start:end].encode("ascii")
