@@ -1,16 +1,22 @@
-"""One timer for all connections: a heap of deadlines, one callback of the event loop at a time."""
+"""One timer for all connections: deadlines in buckets, one callback of the event loop at a time."""
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
-from itertools import count
 from typing import Final, Protocol
 
-from core import clock
+from core import clock, log
 
 # Loops round to milliseconds and may call early: waiting for the rest of one would be a busy wait.
-# Deadlines that are close also share a wake-up: thousands of connections are pinged in batches.
 _TICK_SECONDS: Final = 0.02
+# What is far away may come a little late: thousands of connections are pinged in batches, and
+# their pongs are read in batches.
+_FAR_SECONDS: Final = 5.0
+_TICKS_PER_FAR_SECOND: Final = 4
+
+
+_logger = log.get("realtime.timers")
 
 
 class Timed(Protocol):
@@ -33,8 +39,9 @@ class Timers:
 
     def __init__(self, now: Callable[[], float] = clock.monotonic_seconds) -> None:
         self._now = now
-        self._heap: list[tuple[float, int, Timed]] = []
-        self._numbers = count()
+        self._times: list[float] = []
+        """A heap of the moments that have a bucket."""
+        self._buckets: dict[float, list[Timed]] = {}
         self._members: set[Timed] = set()
         self._handle: asyncio.TimerHandle | None = None
         self._fires_at = 0.0
@@ -45,31 +52,46 @@ class Timers:
         self._push(member)
 
     def update(self, member: Timed) -> None:
-        """Tell that a member's deadline moved; only an earlier one needs a new entry."""
-        if member in self._members and member.deadline < member.scheduled_at:
+        """Tell that a member's deadline moved; only an earlier one needs another bucket."""
+        if (
+            member.deadline < member.scheduled_at
+            and self._due(member) < member.scheduled_at
+            and member in self._members
+        ):
             self._push(member)
 
     def remove(self, member: Timed) -> None:
-        """Forget a member; its entry in the heap is skipped when it comes up."""
+        """Forget a member; it is skipped when its bucket comes up."""
         self._members.discard(member)
 
     def close(self) -> None:
         """Stop for good."""
         self._members.clear()
-        self._heap.clear()
+        self._times.clear()
+        self._buckets.clear()
         if self._handle:
             self._handle.cancel()
             self._handle = None
 
-    def _push(self, member: Timed) -> None:
-        member.scheduled_at = member.deadline
-        heapq.heappush(self._heap, (member.scheduled_at, next(self._numbers), member))
-        self._arm()
+    def _push(self, member: Timed, not_before: float = 0.0) -> None:
+        due = member.scheduled_at = max(self._due(member), not_before)
+        bucket = self._buckets.get(due)
+        if bucket is None:
+            bucket = self._buckets[due] = []
+            heapq.heappush(self._times, due)
+            self._arm()
+        bucket.append(member)
+
+    def _due(self, member: Timed) -> float:
+        deadline = member.deadline
+        if deadline - self._now() < _FAR_SECONDS:
+            return deadline
+        return math.ceil(deadline * _TICKS_PER_FAR_SECOND) / _TICKS_PER_FAR_SECOND
 
     def _arm(self) -> None:
-        if not self._heap:
+        if not self._times:
             return
-        due = self._heap[0][0]
+        due = self._times[0]
         if self._handle:
             if self._fires_at <= due:
                 return
@@ -79,16 +101,23 @@ class Timers:
         self._handle = asyncio.get_running_loop().call_later(delay, self._run)
 
     def _run(self) -> None:
-        self._handle = None
         now = self._now()
-        while self._heap and self._heap[0][0] <= now:
-            scheduled_at, _, member = heapq.heappop(self._heap)
-            if member not in self._members or scheduled_at != member.scheduled_at:
-                continue
-            if member.deadline <= now:
-                member.on_time(now)
-            if member in self._members:
-                # A deadline that did not move although it was due would spin: look again soon.
-                member.scheduled_at = max(member.deadline, now + 0.01)
-                heapq.heappush(self._heap, (member.scheduled_at, next(self._numbers), member))
+        while self._times and self._times[0] <= now:
+            due = heapq.heappop(self._times)
+            for member in self._buckets.pop(due):
+                if member.scheduled_at != due or member not in self._members:
+                    continue
+                if member.deadline <= now:
+                    self._call(member, now)
+                if member in self._members and member.scheduled_at == due:
+                    # A deadline that did not move although it was due would spin.
+                    self._push(member, now + _TICK_SECONDS)
+        self._handle = None
         self._arm()
+
+    def _call(self, member: Timed, now: float) -> None:
+        try:
+            member.on_time(now)
+        except Exception:
+            # One member's fault must not stop the clock of all others.
+            _logger.exception("timer_failed")

@@ -66,3 +66,49 @@ async def test_deadlines_close_to_each_other_share_a_wake_up():
     await until(lambda: all(alarm.calls for alarm in alarms))
     assert len({alarm.calls[0] for alarm in alarms}) < 30
     timers.close()
+
+
+async def test_deadlines_that_are_far_share_a_moment_and_are_never_early():
+    moment = 1000.0
+    timers = Timers(lambda: moment)
+    alarms = [Alarm(1025.01 + number / 100) for number in range(20)]
+    for alarm in alarms:
+        timers.add(alarm)
+    assert {alarm.scheduled_at for alarm in alarms} == {1025.25}
+    # One that did not move is not pushed again, though it was rounded up.
+    for alarm in alarms:
+        timers.update(alarm)
+    assert [len(bucket) for bucket in timers._buckets.values()] == [20]
+    timers.close()
+
+
+async def test_near_deadlines_are_kept_to_the_moment():
+    moment = 1000.0
+    timers = Timers(lambda: moment)
+    alarm = Alarm(1001.017)
+    timers.add(alarm)
+    assert alarm.scheduled_at == 1001.017
+    timers.close()
+
+
+async def test_a_member_that_fails_costs_nobody_else_their_time():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    moment = now() + 0.02
+    broken, sound, later = Alarm(moment), Alarm(moment), Alarm(moment + 0.05)
+    broken.calls = None  # pyright: ignore[reportAttributeAccessIssue]
+    for alarm in (broken, sound, later):
+        timers.add(alarm)
+    await until(lambda: sound.calls and later.calls)
+    timers.close()
+
+
+async def test_a_deadline_that_stays_although_it_was_due_is_looked_at_again_but_does_not_spin():
+    now = asyncio.get_running_loop().time
+    timers = Timers(now)
+    stuck = Alarm(now() + 0.01, step_seconds=0.0)
+    timers.add(stuck)
+    started_at = now()
+    await until(lambda: len(stuck.calls) >= 5)
+    assert now() - started_at > 0.06
+    timers.close()
