@@ -19,16 +19,10 @@ from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
-from hub.realtime.server_api.endpoint import server_api_endpoint
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
 from hub.wiring.diagnose import diagnose_realtime
-from hub.wiring.realtime import (
-    connection_endpoints,
-    connections_first,
-    open_realtime,
-    server_api,
-)
+from hub.wiring.realtime import connections_first, open_realtime, server_api
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
@@ -38,15 +32,8 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
-        async with (
-            open_resources(settings) as house,
-            open_realtime(settings, house, rules) as realtime,
-        ):
-            app.state.resources, app.state.realtime = house, realtime
-            app.state.connections = connection_endpoints(settings, realtime)
-            app.state.server_api = server_api_endpoint(
-                realtime, rules.api_keys, settings.server.max_body_bytes
-            )
+        async with open_resources(settings) as house, open_realtime(app, house, rules):
+            app.state.resources = house
             yield
 
     rest = Router(

@@ -5,10 +5,14 @@ from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core import log
+
 HEAD_MAX_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 10.0
 # What surrounds a chunked body of single bytes; no honest client comes near.
 _FRAMING_MAX_FACTOR: Final = 8
+
+_logger = log.get("http.wire")
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -75,6 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(b"408 Request Timeout")
 
     def _refuse(self, status: bytes) -> None:
+        _logger.info("request_refused", status=int(status[:3]))
         # The answer to an earlier request must not get this in its middle.
         cycle = cast("Any", self.cycle)
         if cycle is None or cycle.response_complete:

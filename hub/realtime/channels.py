@@ -38,6 +38,12 @@ def resolve(
     return namespaces.get(_split(channel, grammar)[0])
 
 
+def name_of(channel: str, namespaces: Mapping[str, Namespace], grammar: Grammar) -> str:
+    """Return the name of a channel's namespace, "" when nobody configured it."""
+    name = _split(channel, grammar)[0]
+    return name if name in namespaces else ""
+
+
 def is_valid(channel: str, namespace: Namespace, grammar: Grammar) -> bool:
     """Say whether a channel of the namespace may have this name."""
     rest = _split(channel, grammar)[1]

@@ -21,10 +21,14 @@ from hub.realtime.carriers.echo import echo_endpoint
 from hub.realtime.carriers.emulation import emulation_endpoint
 from hub.realtime.carriers.http_stream import http_stream_endpoint
 from hub.realtime.carriers.sse import sse_endpoint
+from hub.realtime.doors import note_refusal
 from hub.realtime.hub import Hub
 from hub.realtime.server_api.endpoint import server_api_endpoint
+from hub.realtime.server_api.tail import tail_endpoint
 
 API: Final = "/api"
+TAIL: Final = "/tail"
+"""What is below the API's path and no method of it: an answer without an end."""
 ECHO: Final = "/autobahn"
 _API_BODY_MAX_BYTES: Final = 1_048_576
 # Conformance suites send messages of 16 MiB.
@@ -66,6 +70,7 @@ def endpoints(
         max_message_bytes=_ECHO_MESSAGE_MAX_BYTES, max_waiting_bytes=_ECHO_WAITING_MAX_BYTES
     )
     api = server_api_endpoint(hub, api_keys, api_body_max_bytes)
+    tail = tail_endpoint(hub, api_keys)
     sockets = {paths.websocket: websocket, paths.echo: echo}
     requests = {
         paths.websocket: websocket,
@@ -82,6 +87,8 @@ def endpoints(
         path: str = scope["path"]
         if scope["type"] == "websocket":
             await sockets.get(path, nothing_here)(scope, receive, send)
+        elif paths.api and path == paths.api + TAIL:
+            await tail(scope, receive, send)
         elif paths.api and (path == paths.api or path.startswith(f"{paths.api}/")):
             await api({**scope, "path": API + path.removeprefix(paths.api)}, receive, send)
         else:
@@ -92,6 +99,7 @@ def endpoints(
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 404; a websocket is refused before it opens."""
+    note_refusal("none", 404, "request.not_found")
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close"})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
@@ -18,7 +19,7 @@ from hub.realtime.continuity import Continuity
 from hub.realtime.control import Control
 from hub.realtime.directory import Directory
 from hub.realtime.effects import Joined, JoinRequest, Refused
-from hub.realtime.joining import Joiner, JoinRefusedError
+from hub.realtime.joining import Joinable, Joiner, JoinRefusedError
 from hub.realtime.membership import Membership
 from hub.realtime.namespaces import Namespace
 from hub.realtime.obedience import Obedience
@@ -31,7 +32,7 @@ from hub.realtime.registry import Registry
 from hub.realtime.revocations import Revocations
 from hub.realtime.rules import Rules
 from hub.realtime.session import Pings, Session
-from hub.realtime.subscriptions import Subscription
+from hub.realtime.subscriptions import Subscription, Terms
 from hub.realtime.timers import Timers
 
 _FLUSH_SECONDS: Final = 1.0
@@ -95,6 +96,7 @@ class Hub:
         self._membership = Membership(
             broker, self.presence, self.directory.connections, self._continuity.on_batch_end
         )
+        self._watchers: dict[Joinable, str] = {}
         self._joiner = Joiner(
             self._registry,
             broker,
@@ -127,7 +129,7 @@ class Hub:
     @property
     def subscription_count(self) -> int:
         """How many subscriptions this process has, with those that are being made."""
-        return self._registry.subscription_count
+        return self._registry.subscription_count - len(self._watchers)
 
     @property
     def channel_count(self) -> int:
@@ -144,11 +146,15 @@ class Hub:
 
     def channels(self, pattern: str = "") -> dict[str, int]:
         """Count the subscribers here of each channel whose name fits the glob; "" fits all."""
-        return {
-            name: channel.subscriber_count
-            for name, channel in self._registry.channels.items()
-            if not pattern or fnmatchcase(name, pattern)
-        }
+        watched = Counter(self._watchers.values())
+        found: dict[str, int] = {}
+        for name, channel in self._registry.channels.items():
+            if pattern and not fnmatchcase(name, pattern):
+                continue
+            clients = channel.subscriber_count - watched[name]
+            if clients > 0 or name not in watched:
+                found[name] = clients
+        return found
 
     def message(self, data: bytes, *, user: str = "", client: str = "", session: str = "") -> int:
         """Push data to connections of this process; return how many there are."""
@@ -173,6 +179,8 @@ class Hub:
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Send every client away (3001) at a moment of its own within the drain time, then stop."""
         self.draining = True
+        for watcher in list(self._watchers):
+            watcher.close(codes.CLOSE_SHUTDOWN)
         leaving = list(self.connections)
         random.shuffle(leaving)
         started_at = clock.monotonic_seconds()
@@ -259,7 +267,10 @@ class Hub:
         _logger.info(
             "command_refused",
             method=refused.method,
-            channel=refused.channel,
+            # Not the channel: its name may be anything that a client wrote.
+            namespace=channels.name_of(
+                refused.channel, self._rules.namespaces, self._rules.grammar
+            ),
             code=error.code,
             client=session.client_id,
         )
@@ -310,6 +321,31 @@ class Hub:
                 connection, request.channel, request.terms, connection.info(request.channel)
             )
         return joined
+
+    async def watch(self, watcher: Joinable, channel: str) -> None:
+        """Give every publication of a channel to somebody who is no client, until `unwatch`.
+
+        Nobody sees a watcher: neither presence nor the numbers of clients.
+        """
+        namespace = self.namespace_of(channel)
+        if namespace is None:
+            raise JoinRefusedError(codes.UNKNOWN_CHANNEL)
+        self._watchers[watcher] = channel
+        terms = Terms(positioned=namespace.has_history)
+        request = JoinRequest(channel=channel, namespace=namespace, terms=terms)
+        try:
+            joined = await self._joiner.join(watcher, [request])
+        except BaseException:
+            self._watchers.pop(watcher, None)
+            raise
+        for message in joined[channel].late:
+            watcher.write(message)
+
+    def unwatch(self, watcher: Joinable) -> None:
+        """Give a watcher nothing more."""
+        channel = self._watchers.pop(watcher, None)
+        if channel is not None:
+            self._joiner.leave(channel, watcher)
 
     def leave(self, connection: Connection, channel: str, subscription: Subscription) -> None:
         """End one subscription."""

@@ -49,8 +49,8 @@ OUTGOING_CLOSES = Counter(
     "Transports ended from this side, by the code that was sent.",
     ["transport", "code"],
 )
-CONNECTIONS_REFUSED = Counter(
-    "pinghub_transport_requests_refused",
+REQUESTS_REFUSED = Counter(
+    "pinghub_node_num_requests_refused",
     "Requests that became no connection and no call.",
     ["door", "status"],
 )

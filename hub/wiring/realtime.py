@@ -22,7 +22,6 @@ from hub.realtime.application import (
     RpcHandler,
 )
 from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.carriers.asgi_websocket import AsgiApp
 from hub.realtime.claims import (
     ConnectClaims,
     SubscribeClaims,
@@ -30,7 +29,7 @@ from hub.realtime.claims import (
     TokenInvalidError,
 )
 from hub.realtime.control import Control, control_redis
-from hub.realtime.endpoints import Paths, endpoints
+from hub.realtime.endpoints import API, DEFAULT, TAIL, endpoints
 from hub.realtime.hub import Hub
 from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.revocations import Revocations
@@ -41,9 +40,8 @@ from hub.wiring.diagnose import diagnose_procedure
 from hub.wiring.revocations import RevocationGuard
 from hub.wiring.rpc import rpc_handlers
 
-_PATHS: Final = Paths(api="")
 _CONNECTIONS: Final = frozenset(
-    {_PATHS.websocket, _PATHS.http_stream, _PATHS.sse, _PATHS.emulation}
+    {DEFAULT.websocket, DEFAULT.http_stream, DEFAULT.sse, DEFAULT.emulation}
 )
 
 
@@ -58,27 +56,25 @@ def connections_first(app: Litestar, inner: ASGIApp) -> ASGIApp:
             await inner(scope, receive, send)
             return
         scope["path_template"] = scope["path"]
-        await app.state.connections(scope, receive, send)
+        await app.state.endpoints(scope, receive, send)
 
     return route
 
 
-def connection_endpoints(settings: config.Settings, hub: Hub) -> AsgiApp:
-    """Return the application of everything by which clients connect."""
-    return endpoints(hub, paths=_PATHS, allowed_origins=own_origins(settings))
-
-
-@asgi(["/api", *(f"/api/{name}" for name in NAMES)], opt=FOREIGN, copy_scope=False)
+@asgi(
+    [API, API + TAIL, *(f"{API}/{name}" for name in NAMES)],
+    opt=FOREIGN,
+    copy_scope=False,
+)
 async def server_api(scope: Scope, receive: Receive, send: Send) -> None:
     """Hand a call of an application server to the hub that the application has started."""
-    await scope["litestar_app"].state.server_api(scope, receive, send)
+    await scope["litestar_app"].state.endpoints(scope, receive, send)
 
 
 @asynccontextmanager
-async def open_realtime(
-    settings: config.Settings, house: Resources, rules: Configured
-) -> AsyncGenerator[Hub]:
-    """Start a hub; what is still connected at the end is closed at once."""
+async def open_realtime(app: Litestar, house: Resources, rules: Configured) -> AsyncGenerator[None]:
+    """Start the application's hub; what is still connected at the end is closed at once."""
+    settings = house.settings
     broker, revocations = RedisBroker(settings.redis), Revocations()
     guard = RevocationGuard(house.system, revocations)
     hub = Hub(
@@ -98,8 +94,15 @@ async def open_realtime(
     hub.procedures["realtime.diagnose"] = diagnose_procedure(hub)
     await hub.start()
     guard.start()
+    app.state.realtime = hub
+    app.state.endpoints = endpoints(
+        hub,
+        allowed_origins=own_origins(settings),
+        api_keys=rules.api_keys,
+        api_body_max_bytes=settings.server.max_body_bytes,
+    )
     try:
-        yield hub
+        yield
     finally:
         await guard.close()
         # A drained hub is closed already.

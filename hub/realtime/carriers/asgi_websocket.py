@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from core import log
 from hub.realtime import codes
 from hub.realtime.carriers import origin
 from hub.realtime.carriers.direct_outlet import DirectOutlet
 from hub.realtime.carriers.fast_websocket import detachable
+from hub.realtime.doors import note_refusal
 from hub.realtime.hub import Hub
 from hub.realtime.outlet import Queue
 from hub.realtime.protocol.framing import Framing
@@ -31,8 +31,6 @@ _SUBPROTOCOLS: Final = {f"centrifuge-{framing.name}": framing for framing in (JS
 # How long a client that does not read may delay its own close frame.
 _CLOSE_SECONDS: Final = 3.0
 
-_logger = log.get("realtime.websocket")
-
 
 def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp:
     """Return the ASGI application of `/connection/websocket`.
@@ -44,14 +42,14 @@ def websocket_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
+            note_refusal("websocket", 426, "request.upgrade_required")
             await answer_http(send, 426, "http", b'{"detail":"This address speaks websocket."}')
             return
         await receive()
         if not origin.is_allowed(scope["headers"], allowed):
-            _logger.info("websocket_refused", code="request.origin_refused")
-            await _refuse(scope, send, 403, b'{"code":"request.origin_refused"}')
+            await _refuse(scope, send, 403, "request.origin_refused")
         elif hub.turns_away:
-            await _refuse(scope, send, 503, b'{"code":"service.unavailable"}')
+            await _refuse(scope, send, 503, "service.unavailable")
         else:
             await _serve(hub, scope, receive, send)
 
@@ -173,7 +171,9 @@ def _choose_framing(scope: Scope) -> tuple[Framing, str | None]:
     return (_SUBPROTOCOLS[subprotocol] if subprotocol else JSON), subprotocol
 
 
-async def _refuse(scope: Scope, send: Send, status: int, body: bytes) -> None:
+async def _refuse(scope: Scope, send: Send, status: int, code: str) -> None:
+    note_refusal("websocket", status, code)
+    body = b'{"code":"%b"}' % code.encode()
     if "websocket.http.response" in (scope.get("extensions") or {}):
         await answer_http(send, status, "websocket.http", body)
     else:

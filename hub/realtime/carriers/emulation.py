@@ -46,8 +46,8 @@ def emulation_endpoint(hub: Hub, control: Control, allowed_origins: Iterable[str
                 code = "request.not_found" if status == _NOT_FOUND else "service.unavailable"
                 await http_exchange.refuse(send, status, code, headers)
             await http_exchange.respond(send, status, headers)
-        except http_exchange.AnsweredError:
-            return
+        except http_exchange.AnsweredError as answered:
+            answered.note("emulation")
 
     return endpoint
 

@@ -15,6 +15,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from core import log
+from hub.realtime.doors import note_refusal
 from hub.realtime.websocket import handshake
 from hub.realtime.websocket.deflate import inflate
 from hub.realtime.websocket.frames import FrameReader
@@ -143,6 +144,7 @@ class _Opening:
         try:
             self.request = handshake.read_request(head)
         except handshake.RefusedError as refusal:
+            note_refusal("websocket", refusal.status, "request.malformed")
             self._socket.refuse(refusal.response)
             return
         task = asyncio.get_running_loop().create_task(self._run(self._scope(self.request)))

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Final, NoReturn
 
-from core import log
 from hub.realtime.carriers import origin
 from hub.realtime.carriers.asgi_websocket import Receive, Scope, Send
+from hub.realtime.doors import Door, note_refusal
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.protobuf_framing import PROTOBUF
@@ -17,11 +17,19 @@ BODY_SECONDS: Final = 15.0
 _PREFLIGHT_MAX_AGE_SECONDS: Final = 300
 _PROTOBUF_TYPE: Final = b"application/octet-stream"
 
-_logger = log.get("realtime.http")
-
 
 class AnsweredError(Exception):
     """The request was answered already: refused, or all that it asked for were the rules."""
+
+    def __init__(self, status: int = 0, code: str = "") -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+    def note(self, door: Door) -> None:
+        """Tell of it, if it is a refusal."""
+        if self.code:
+            note_refusal(door, self.status, self.code)
 
 
 async def admit(
@@ -32,7 +40,6 @@ async def admit(
     Answers pages of other origins than those allowed (403), preflights (204) and wrong methods.
     """
     if not origin.is_allowed(scope["headers"], allowed_origins):
-        _logger.info("request_refused", path=scope["path"], code="request.origin_refused")
         await refuse(send, 403, "request.origin_refused")
     headers: Headers = []
     if asking := header(scope, b"origin"):
@@ -73,7 +80,7 @@ async def read_body(receive: Receive, send: Send, max_bytes: int, headers: Heade
                     return bytes(body)
     except TimeoutError:
         await respond(send, 408, headers)
-        raise AnsweredError from None
+        raise AnsweredError(408, "request.timeout") from None
 
 
 def framing_of(scope: Scope) -> Framing:
@@ -99,4 +106,4 @@ async def refuse(send: Send, status: int, code: str, headers: Headers | None = N
     """Answer with a code of the catalogue, then raise AnsweredError."""
     problem = (b"content-type", b"application/problem+json")
     await respond(send, status, [*(headers or []), problem], b'{"code":"%b"}' % code.encode())
-    raise AnsweredError
+    raise AnsweredError(status, code)

@@ -28,8 +28,8 @@ def http_stream_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiA
             )
             form = _PROTOBUF if http_exchange.framing_of(scope) is PROTOBUF else _JSON
             await serve_stream(hub, form, first, headers, (scope, receive, send))
-        except http_exchange.AnsweredError:
-            return
+        except http_exchange.AnsweredError as answered:
+            answered.note("http_stream")
 
     return endpoint
 

@@ -28,8 +28,8 @@ def sse_endpoint(hub: Hub, allowed_origins: Iterable[str] = ()) -> AsgiApp:
             else:
                 first = await http_exchange.read_body(receive, send, max_bytes, headers)
             await serve_stream(hub, _EVENTS, first, headers, (scope, receive, send))
-        except http_exchange.AnsweredError:
-            return
+        except http_exchange.AnsweredError as answered:
+            answered.note("sse")
 
     return endpoint
 

@@ -14,7 +14,7 @@ from hub.realtime.broker import BrokerUnavailableError
 from hub.realtime.operations import Engine, RefusedError
 from hub.realtime.protocol.messages import EMPTY
 from hub.realtime.server_api.messages import Error, Request, Response, Result
-from hub.realtime.server_api.methods import METHODS, error_of
+from hub.realtime.server_api.methods import METHODS, error_of, note_refusal
 
 # Where a null stands for itself, not for an absent field.
 _DATA_FIELDS: Final = frozenset({"data", "params", "info"})
@@ -97,7 +97,9 @@ async def old_commands(engine: Engine, body: bytes) -> list[OldReply]:
         raise MalformedBodyError
     replies: list[OldReply] = []
     for number, name, request in commands:
-        answer = Response(error=error_of(request)) if isinstance(request, codes.Error) else None
+        answer = (
+            Response(error=_refused(name, request)) if isinstance(request, codes.Error) else None
+        )
         if answer is None:
             answer = await _run(engine, name, cast("Request", request))
         replies.append(OldReply(id=number, error=answer.error, result=answer.result))
@@ -106,7 +108,7 @@ async def old_commands(engine: Engine, body: bytes) -> list[OldReply]:
 
 async def _reply(engine: Engine, command: tuple[str, Request] | codes.Error) -> dict[str, Any]:
     if isinstance(command, codes.Error):
-        return {"error": error_of(command)}
+        return {"error": _refused("", command)}
     name, request = command
     answer = await _run(engine, name, request)
     return {"error": answer.error} if answer.error else {name: answer.result}
@@ -125,9 +127,12 @@ async def _run(engine: Engine, name: str, request: Request) -> Response:
         error = codes.INTERNAL
     finally:
         metrics.API_SECONDS.labels(method=name).observe(clock.monotonic_seconds() - started)
-    metrics.API_ERRORS.labels(method=name, code=str(error.code)).inc()
-    _logger.info("api_call_refused", method=name, code=error.code)
-    return Response(error=error_of(error))
+    return Response(error=_refused(name, error))
+
+
+def _refused(name: str, error: codes.Error) -> Error:
+    note_refusal(name, error)
+    return error_of(error)
 
 
 def _command(fields: dict[str, Raw] | None) -> tuple[str, Request] | codes.Error:

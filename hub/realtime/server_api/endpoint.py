@@ -1,16 +1,15 @@
 """The ASGI application under `/api`: who may come in, how large a body may be, how answers look."""
 
-import hmac
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from core import log
-from hub.realtime import codes
+from hub.realtime import codes, doors
 from hub.realtime.operations import Engine
 from hub.realtime.server_api import calls
 from hub.realtime.server_api.calls import MalformedBodyError
+from hub.realtime.server_api.keys import Keys
 from hub.realtime.server_api.methods import METHODS
 
 Scope = MutableMapping[str, Any]
@@ -30,7 +29,6 @@ _ERROR_STATUSES: Final = {
 }
 
 _encode = msgspec.json.Encoder().encode
-_logger = log.get("realtime.server_api")
 
 
 class _RefusedError(Exception):
@@ -45,10 +43,9 @@ class _RefusedError(Exception):
 def server_api_endpoint(engine: Engine, keys: Sequence[str] | None, max_body_bytes: int) -> AsgiApp:
     """Return the application of `POST /api` and `POST /api/{method}`.
 
-    Whoever holds one of the keys may do everything; without keys nobody comes in, with None
-    everybody. Several keys let one be replaced without an interruption.
+    Whoever holds one of the keys may do everything; see Keys.
     """
-    known = None if keys is None else [key.encode() for key in keys if key]
+    known = Keys(keys)
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,7 +53,7 @@ def server_api_endpoint(engine: Engine, keys: Sequence[str] | None, max_body_byt
         headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
         method = _method(scope)
         try:
-            if known is not None and not _is_known(headers, known):
+            if not known.open(scope["headers"]):
                 raise _RefusedError(401, "auth.required")  # noqa: TRY301  # refusals leave one way
             if method not in ("", *NAMES):
                 raise _RefusedError(404, "request.not_found")  # noqa: TRY301
@@ -65,9 +62,9 @@ def server_api_endpoint(engine: Engine, keys: Sequence[str] | None, max_body_byt
             body = await _read(receive, headers, max_body_bytes)
             status, answer = await _answer(engine, method, body, headers)
         except MalformedBodyError:
-            await _refuse(send, method, 400, "request.malformed")
+            await _refuse(send, 400, "request.malformed")
         except _RefusedError as refusal:
-            await _refuse(send, method, refusal.status, refusal.code)
+            await _refuse(send, refusal.status, refusal.code)
         else:
             await _send(send, status, [(b"content-type", b"application/json")], answer)
 
@@ -92,16 +89,6 @@ def _method(scope: Scope) -> str:
     return scope["path"].rstrip("/").removeprefix("/api").removeprefix("/")
 
 
-def _is_known(headers: dict[bytes, bytes], keys: list[bytes]) -> bool:
-    given = headers.get(b"x-api-key", b"")
-    if not given:
-        scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-        given = key.strip() if scheme.lower() == b"apikey" else b""
-    # Every key is compared, each in constant time: the answer's delay says nothing about them.
-    matches = [hmac.compare_digest(given, key) for key in keys]
-    return any(matches)
-
-
 async def _read(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> bytes:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > max_bytes:
@@ -121,10 +108,8 @@ async def _read(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -
             return b"".join(parts)
 
 
-async def _refuse(send: Send, method: str, status: int, code: str) -> None:
-    # The method of a stranger may be anything, also a secret in the wrong place.
-    known = method if method in ("", *NAMES) else "unknown"
-    _logger.info("api_request_refused", method=known, status=status, code=code)
+async def _refuse(send: Send, status: int, code: str) -> None:
+    doors.note_refusal("api", status, code)
     headers = [(b"content-type", b"application/problem+json")]
     if status == 405:  # noqa: PLR2004  # HTTP's own number
         headers.append((b"allow", b"POST"))

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -9,7 +10,8 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from hub.realtime import codes, operations
+from core import log
+from hub.realtime import codes, metrics, operations
 from hub.realtime.broker import StreamPosition
 from hub.realtime.control_messages import Disconnect, Refresh, Subscribe, Unsubscribe
 from hub.realtime.operations import Content, Engine, RefusedError
@@ -17,6 +19,8 @@ from hub.realtime.protocol import payload
 from hub.realtime.protocol.messages import raw
 from hub.realtime.server_api import messages
 from hub.realtime.server_api.messages import Request, Result
+
+_logger = log.get("realtime.server_api")
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -35,6 +39,8 @@ async def _broadcast(
     engine: Engine, request: messages.BroadcastRequest
 ) -> messages.BroadcastResult:
     answers = await operations.broadcast(engine, request.channels, _content(request))
+    for error, count in Counter(item for item in answers if isinstance(item, codes.Error)).items():
+        note_refusal("broadcast", error, count)
     return messages.BroadcastResult(responses=[_published(answer) for answer in answers])
 
 
@@ -179,6 +185,14 @@ METHODS: Final[dict[str, Method]] = {
     "info": Method(messages.InfoRequest, _info),
     "rpc": Method(messages.RpcRequest, _rpc),
 }
+
+
+def note_refusal(name: str, error: codes.Error, count: int = 1) -> None:
+    """Tell that calls were refused; what is no method of ours goes by no name."""
+    method = name if name in METHODS else "unknown"
+    code = str(error.code) if error in codes.ERRORS else "other"
+    metrics.API_ERRORS.labels(method=method, code=code).inc(count)
+    _logger.info("api_call_refused", method=method, code=error.code, count=count)
 
 
 def error_of(error: codes.Error) -> messages.Error:

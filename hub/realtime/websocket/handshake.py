@@ -38,6 +38,7 @@ class RefusedError(Exception):
         self, status: int, reason: str, headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> None:
         super().__init__(reason)
+        self.status = status
         body = reason.encode()
         self.response = respond(status, [(b"content-type", b"text/plain"), *headers], body)
 

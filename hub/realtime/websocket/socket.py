@@ -9,12 +9,16 @@ import asyncio
 from enum import Enum, auto
 from typing import Any, Final, Protocol, cast
 
+from core import log
+from hub.realtime import metrics
 from hub.realtime.websocket import frames
 from hub.realtime.websocket.frames import Failure, FrameReader, Message
 
 # How long a peer that does not read, or does not answer a close frame, may keep the socket.
 CLOSE_SECONDS: Final = 3.0
 _CHUNK_BYTES: Final = 65_536
+
+_logger = log.get("realtime.websocket")
 
 
 class Listener(Protocol):
@@ -203,6 +207,11 @@ class Socket(asyncio.Protocol):
         self._end()
 
     def _fail(self, failure: Failure) -> None:
+        # What is below the protocol's codes; the text of the failure is ours.
+        _logger.info("websocket_failed", code=failure.code, reason=failure.reason)
+        metrics.OUTGOING_CLOSES.labels(
+            transport="websocket", code=metrics.close_label(failure.code)
+        ).inc()
         self._drop_waiting()
         self.close(failure.code, failure.reason)
         # Ending only our half lets the peer read why, even while it is still sending.

@@ -30,6 +30,7 @@ from hub.realtime.endpoints import endpoints
 from hub.realtime.hub import Hub
 from hub.realtime.namespaces import Namespace
 
+API_KEY = "an-api-key"
 KEPT = HistoryOptions(size=1000, ttl_seconds=600)
 NAMESPACES = {
     "taps": Namespace(
@@ -171,7 +172,7 @@ class House:
         self.hub = Hub(self._settings, self.broker, NAMESPACES, self.app, control=control)
         await self.hub.start()
         settings = uvicorn.Config(
-            endpoints(self.hub, allowed_origins=self._allowed_origins),
+            endpoints(self.hub, allowed_origins=self._allowed_origins, api_keys=(API_KEY,)),
             http=wire.bounded(100_000),
             port=self.port,
             log_level="critical",
