@@ -51,7 +51,10 @@ class Log(Section, frozen=True, kw_only=True):
 
 
 class Metrics(Section, frozen=True, kw_only=True):
-    """Where processes without HTTP serve GET /metrics on loopback; 0 is off."""
+    """Where processes without HTTP serve GET /metrics on loopback; 0 is off.
+
+    Workers of `serve --workers` take this port and the ones after it.
+    """
 
     port: Port = 0
 

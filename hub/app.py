@@ -36,13 +36,10 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             app.state.resources = house
             yield
 
-    rest = Router(
-        "/v1",
-        route_handlers=[*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES, diagnose_realtime],
-    )
+    rest = [*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES, diagnose_realtime]
     app = Litestar(
         route_handlers=[
-            rest,
+            Router("/v1", route_handlers=rest),
             server_api,
             *SUN_ROUTES,
             *HEALTH_ROUTES,

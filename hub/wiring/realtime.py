@@ -9,7 +9,7 @@ from litestar import Litestar, asgi
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Raw
 
-from core import config, ids
+from core import ids
 from core.errors import DomainError
 from hub.http.auth import FOREIGN, own_origins
 from hub.http.deps import Resources
