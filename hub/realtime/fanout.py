@@ -62,35 +62,54 @@ class Fanout:
         self._outbox.flush()
 
     def _spread_all(self, channel: Channel, publication: Publication) -> None:
-        change: Change | None = None
+        """Every publication passes here in every process: what is rare stands elsewhere."""
+        refused: list[Audience] | None = None
+        has_deltas = False
+        for audience in channel.audiences.values():
+            framing, is_delta, _, deflated = audience.encoding
+            if is_delta:
+                has_deltas = True
+                continue
+            try:
+                message = framing.publication_push(audience.prefix, publication)
+            except BinaryDataError:
+                refused = [*(refused or ()), audience]
+                continue
+            if audience.direct:
+                self._outbox.add(audience, prepare(framing, (message,), deflated=deflated))
+            if audience.queued or audience.filtered or channel.ahead:
+                self._spread_singly(channel, audience, publication, message)
+        if has_deltas:
+            self._spread_deltas(channel, publication)
+        if refused:
+            self._refuse(channel, refused)
+
+    def _spread_deltas(self, channel: Channel, publication: Publication) -> None:
+        change = deltas.change(channel.last, publication)
         first: list[tuple[Audience, list[Subscriber]]] = []
         refused: list[Audience] = []
         for audience in channel.audiences.values():
-            if audience.encoding.delta:
-                change = change or deltas.change(channel.last, publication)
-                if not (audience.encoding.patched or audience.is_empty):
-                    first.append((audience, list(audience)))
+            encoding = audience.encoding
+            if not encoding.delta:
+                continue
+            if not encoding.patched:
+                first.append((audience, list(audience)))
             try:
-                self._spread(channel, audience, publication, change)
+                message = _encode(audience, publication, change)
             except BinaryDataError:
                 refused.append(audience)
-        for audience in refused:
-            self._refuse(channel, audience)
-        if change:
-            self._move_on(channel, change, first)
+                continue
+            if audience.direct:
+                frame = prepare(encoding.framing, (message,), deflated=encoding.deflated)
+                self._outbox.add(audience, frame)
+            self._spread_singly(channel, audience, publication, message)
+        if refused:
+            self._refuse(channel, refused)
+        self._move_on(channel, change, first)
 
-    def _spread(
-        self,
-        channel: Channel,
-        audience: Audience,
-        publication: Publication,
-        change: Change | None,
+    def _spread_singly(
+        self, channel: Channel, audience: Audience, publication: Publication, message: bytes
     ) -> None:
-        encoding = audience.encoding
-        message = _encode(audience, publication, change)
-        if audience.direct:
-            frame = prepare(encoding.framing, (message,), deflated=encoding.deflated)
-            self._outbox.add(audience, frame)
         for subscriber in audience.queued:
             subscriber.write(message)
         if audience.filtered:
@@ -131,20 +150,18 @@ class Fanout:
         channel.last = change.whole
         channel.drop_empty_audiences()
 
-    def _refuse(self, channel: Channel, audience: Audience) -> None:
+    def _refuse(self, channel: Channel, refused: list[Audience]) -> None:
         """Close those whose format cannot carry the publication."""
         self.flush()
-        waiting = [item for item, ahead in channel.ahead.items() if ahead.audience is audience]
-        for subscriber in (*audience, *waiting):
-            subscriber.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
+        for audience in refused:
+            waiting = [item for item, ahead in channel.ahead.items() if ahead.audience is audience]
+            for subscriber in (*audience, *waiting):
+                subscriber.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
 
 
-def _encode(audience: Audience, publication: Publication, change: Change | None) -> bytes:
-    encoding = audience.encoding
-    if change is None or not encoding.delta:
-        return encoding.framing.publication_push(audience.prefix, publication)
-    patch = change.patch if encoding.patched else None
-    return encoding.framing.publication_push(
+def _encode(audience: Audience, publication: Publication, change: Change) -> bytes:
+    patch = change.patch if audience.encoding.patched else None
+    return audience.encoding.framing.publication_push(
         audience.prefix,
         publication,
         data=change.whole if patch is None else patch,

@@ -8,7 +8,7 @@ the channel's position, so one comparison per publication checks the position of
 
 import asyncio
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -54,6 +54,10 @@ class Encoding(NamedTuple):
     patched: bool = False
     """With deltas: everybody has the publication before. The first one is sent whole."""
     deflated: bool = False
+
+
+_encodings: Final[dict[Encoding, Encoding]] = {}
+"""One value of each kind for all channels."""
 
 
 class Audience:
@@ -180,6 +184,7 @@ class Channel:
         """Return the audience of an encoding, a new one if there is none."""
         audience = self.audiences.get(encoding)
         if audience is None:
+            encoding = _encodings.setdefault(encoding, encoding)
             audience = self.audiences[encoding] = Audience(self.name, encoding)
         return audience
 
@@ -222,6 +227,8 @@ class Registry:
     ) -> None:
         """End the joining of a subscriber who has everything up to `offset`."""
         del channel.joining[subscriber]
+        if not channel.joining:
+            channel.joining.clear()  # gives back the table of a dict that was used once
         if subscriber.direct and subscriber.direct.deflated and not tags_filter:
             encoding = encoding._replace(deflated=True)
         audience = channel.audience(encoding)
