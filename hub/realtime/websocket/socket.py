@@ -94,7 +94,7 @@ class Socket(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Write whole frames, or the rest of some, after all that was sent before."""
-        if self._state is not _State.OPEN:
+        if self._state is not _State.OPEN or self.transport.is_closing():
             return
         waiting = self._waiting
         if waiting is None:
@@ -118,6 +118,8 @@ class Socket(asyncio.Protocol):
             return
         self.descriptor = -1
         self._state = _State.CLOSING
+        if self.transport.is_closing():
+            return
         frame = frames.encode_close(code, reason)
         if self._waiting:
             self._waiting.append(frame)
@@ -215,7 +217,7 @@ class Socket(asyncio.Protocol):
         self._drop_waiting()
         self.close(failure.code, failure.reason)
         # Ending only our half lets the peer read why, even while it is still sending.
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         else:
             self._end()

@@ -330,6 +330,25 @@ async def test_a_reset_socket_is_written_to_without_harm_and_let_go_once(connect
     assert ours.losses == 1
 
 
+async def test_a_socket_that_is_closing_already_takes_everything_in_silence(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+):
+    for leave in ("close", "abort"):
+        ours, _ = await connect()
+        getattr(ours.transport, leave)()
+        for number in range(10):
+            write_to_all([ours], numbered(number))
+            ours.send(numbered(number))
+        ours.ping()
+        ours.data_received(masked(3))
+        ours.close(1000)
+        await until(lambda: ours.losses)  # noqa: B023
+        ours.send(numbered(0))
+        ours.resume_reading()
+        ours.close(1000)
+    assert caplog.records == []
+
+
 async def test_a_peer_that_stops_sending_has_left(connect: Connect):
     ours, peer = await connect()
     peer.end.shutdown(socket.SHUT_WR)
