@@ -45,6 +45,8 @@ _CLOSE_CODES: Final = frozenset(
 )
 _FIRST_FREE: Final = 3000
 _LAST_FREE: Final = 4999
+_SHORT_HEAD_BYTES: Final = 6  # with a mask
+_WHOLE: Final = frozenset((_FIN | TEXT, _FIN | BINARY))
 _KNOWN: Final = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 _HEAD: Final = struct.Struct("!BB")
@@ -121,6 +123,8 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Message | Failure]:
         """Take what arrived; return what it completes, in order."""
+        if (message := self._read_alone(data)) is not None:
+            return [message]
         events: list[Message | Failure] = []
         if self._rest:
             data = self._rest + data
@@ -149,6 +153,26 @@ class FrameReader:
             self._rest, self._frame, self._partial = b"", None, None
             events.append(broken.failure)
         return events
+
+    def _read_alone(self, data: bytes) -> Message | None:
+        """Return the message that is all that arrived, as most are: short, in one frame."""
+        length = len(data) - _SHORT_HEAD_BYTES
+        if (
+            not 0 <= length < _LENGTH_16
+            or data[1] != _MASKED | length
+            or data[0] not in _WHOLE
+            or length > self._max_bytes
+            or self._rest
+            or self._frame
+            or self._partial
+            or self._ended
+        ):
+            return None
+        payload = apply_mask(data[_SHORT_HEAD_BYTES:], data[2:_SHORT_HEAD_BYTES])
+        opcode = data[0] & 0x0F
+        if opcode == TEXT and not payload.isascii():
+            return None  # its characters are checked where all others are
+        return Message(opcode, payload)
 
     def _read_head(self, data: bytes, position: int, end: int) -> tuple[_Frame | None, int]:
         """Return the frame that begins at `position` and where its payload does."""
