@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -86,6 +87,17 @@ def _bind(header: bytes, column: str, row: bytes) -> bytes:
 def blind_index(key: bytes, kind: str, normalized: str) -> bytes:
     """Return the 32-byte HMAC by which an encrypted value is found again; `kind` separates uses."""
     return hmac.digest(key, kind.encode() + b"\0" + normalized.encode(), "sha256")
+
+
+def parse_key(text: str, size_bytes: int) -> bytes:
+    """Read a key written as hex or base64, or raise ValueError without quoting it."""
+    with suppress(ValueError):
+        if len(key := bytes.fromhex(text)) == size_bytes:
+            return key
+    with suppress(ValueError):
+        if len(key := base64.b64decode(text, validate=True)) == size_bytes:
+            return key
+    raise ValueError(f"not {size_bytes} bytes as hex or base64")
 
 
 def token_hash(token: str) -> bytes:

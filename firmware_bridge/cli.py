@@ -1,4 +1,4 @@
-"""`pinghub ring`: run virtual rings, press them, read their NFC tags."""
+"""`pinghub ring`: run virtual rings, press them, read their NFC tags, set real tags up."""
 
 import asyncio
 import json
@@ -12,22 +12,30 @@ from cyclopts import App, Group, Parameter
 from core import config, log
 from core.edge import TapKind
 from core.errors import ConfigError, DomainError
+from firmware_bridge import tag_commands
+from firmware_bridge.durations import parse_duration
 
 _TIMEOUT_SECONDS: Final = 5.0
-_DURATION_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 app = App(
     name="ring",
-    help="Virtual rings, ring bytes.",
+    help="Virtual rings, tags and links.",
     group_commands=Group("Commands"),
     help_epilogue=(
         "Examples:\n\n"
         "- `pinghub ring list`  the rings that `pinghub up` runs\n\n"
         "- `pinghub ring press 0102030405060708`  tap one of them\n\n"
-        "- `pinghub ring link 0102030405060708`  hold a phone to it: a fresh link, good once"
+        "- `pinghub ring link 0102030405060708`  hold a phone to it: a fresh link, good once\n\n"
+        "- `pinghub ring provision 04A1B2C3D4E5F6 --out tag.json`  how to set up a real tag\n\n"
+        "- `pinghub ring doctor 'https://…/t?picc_data=…&cmac=…'`  what is wrong with its link\n\n"
+        "- `pinghub ring emulate --ble usb:0`  a ring for a phone app, on a Bluetooth dongle"
     ),
     help_format="markdown",
 )
+
+app.command(tag_commands.doctor)
+app.command(tag_commands.provision)
+app.command(tag_commands.emulate)
 
 Control = Annotated[
     str, Parameter(help="HOST:PORT of the rings; default: development.rings_address.")
@@ -72,6 +80,13 @@ def simulate(
 def press(device_id: str, /, *, kind: TapKind = "tap_to_phone", control: Control = "") -> None:
     """Tap a virtual ring and print its boot and seq."""
     answer = ask(control, {"press": device_id, "kind": kind})
+    print(f"boot {answer['boot']} seq {answer['seq']}")  # noqa: T201  # the result
+
+
+@app.command
+def touch(device_id: str, peer: str, /, *, control: Control = "") -> None:
+    """Let two virtual rings touch and print the first one's boot and seq."""
+    answer = ask(control, {"touch": device_id, "peer": peer})
     print(f"boot {answer['boot']} seq {answer['seq']}")  # noqa: T201  # the result
 
 
@@ -123,19 +138,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not separator or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004  # ports
         raise ConfigError(f"{text!r} is no address: write HOST:PORT, as 127.0.0.1:9544")
     return host.strip("[]"), int(port)
-
-
-def parse_duration(text: str) -> float:
-    """Read `4s`, `500ms` or `2m` as seconds, or raise ConfigError."""
-    number = text.rstrip("ms")
-    unit = text[len(number) :] or "s"
-    try:
-        seconds = float(number) * _DURATION_UNITS[unit]
-    except (ValueError, KeyError):
-        seconds = 0.0
-    if not 0 < seconds < 86_400:  # noqa: PLR2004  # a day
-        raise ConfigError(f"{text!r} is no interval: write 4s, 500ms or 2m")
-    return seconds
 
 
 def main() -> None:

@@ -107,6 +107,25 @@ def plan(
     )
 
 
+def steps(plan: TagPlan) -> list[str]:
+    """Return what to do with a factory-new tag, in the order that cannot lock anybody out."""
+    authenticate = "AuthenticateLRPFirst" if plan.mode == "lrp" else "AuthenticateEV2First"
+    found = ["Select the application D2760000850101, AuthenticateEV2First with key 0 (zeros)."]
+    if plan.mode == "lrp":
+        found.append(
+            f"SetConfiguration option 05 with {SET_LRP.hex().upper()} (for ever), then"
+            f" {authenticate} with key 0 (zeros)."
+        )
+    return [
+        *found,
+        "Write the NDEF file (02) from offset 0.",
+        "ChangeFileSettings of file 02, in CommMode.Full.",
+        f"ChangeKey 1, 2, 3, 4 (old key zeros, version {KEY_VERSION}); key 0 stays until the end.",
+        "Read the tag with a phone; `pinghub ring doctor` must accept the link.",
+        "ChangeKey 0 last: from then on the zeros open nothing.",
+    ]
+
+
 def file_shift(url: str) -> int:
     """Return how much further back a link's characters stand in the NDEF file than in the link."""
     # The scheme is one byte there, behind the header of record and file.

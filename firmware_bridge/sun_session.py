@@ -8,7 +8,7 @@ Either way the link shows the odd bytes of the MAC.
 """
 
 import hmac
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -44,30 +44,23 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 def session_keys(mode: SunMode, file_key: bytes, uid: bytes, counter: bytes) -> SessionKeys:
     """Return the keys of one read; the counter is 3 bytes LE. What is not mirrored is empty."""
-    match mode:
-        case "aes":
-            return SessionKeys(
-                mode=mode,
-                enc=cmac(file_key, _padded(_SV1 + uid + counter)),
-                mac=cmac(file_key, _padded(_SV2 + uid + counter)),
-            )
-        case "lrp":
-            vector = (_SV_LRP + uid + counter).ljust(BLOCK - len(_SV_LRP_END), b"\0") + _SV_LRP_END
-            key = lrp.cmac(lrp.expand(file_key), vector)
-            return SessionKeys(mode=mode, enc=key, mac=key)
-        case _:
-            assert_never(mode)
+    if mode == "aes":
+        return SessionKeys(
+            mode=mode,
+            enc=cmac(file_key, _padded(_SV1 + uid + counter)),
+            mac=cmac(file_key, _padded(_SV2 + uid + counter)),
+        )
+    vector = (_SV_LRP + uid + counter).ljust(BLOCK - len(_SV_LRP_END), b"\0") + _SV_LRP_END
+    key = lrp.cmac(lrp.expand(file_key), vector)
+    return SessionKeys(mode=mode, enc=key, mac=key)
 
 
 def sign(keys: SessionKeys, message: bytes) -> bytes:
     """Return SDMMAC, 8 bytes."""
-    match keys.mode:
-        case "aes":
-            full = cmac(keys.mac, message)
-        case "lrp":
-            full = lrp.cmac(lrp.expand(keys.mac, _LRP_MAC), message)
-        case _:
-            assert_never(keys.mode)
+    if keys.mode == "aes":
+        full = cmac(keys.mac, message)
+    else:
+        full = lrp.cmac(lrp.expand(keys.mac, _LRP_MAC), message)
     return full[1::2]
 
 
@@ -77,48 +70,32 @@ def is_signed(keys: SessionKeys, message: bytes, mac: bytes) -> bool:
 
 
 def seal_picc(mode: SunMode, meta_key: bytes, picc: bytes, random: bytes) -> bytes:
-    """Return PICCENCData of 16 bytes; `random` is what LRP mode puts in front."""
-    match mode:
-        case "aes":
-            return _cbc_encrypt(meta_key, bytes(BLOCK), picc)
-        case "lrp":
-            return random + lrp.encrypt(lrp.expand(meta_key), random, picc)
-        case _:
-            assert_never(mode)
+    """Return PICCENCData of 16 bytes; `random` (8 bytes) is what LRP mode puts in front."""
+    if mode == "aes":
+        return _cbc_encrypt(meta_key, bytes(BLOCK), picc)
+    return random + lrp.encrypt(lrp.expand(meta_key), random, picc)
 
 
 def open_picc(mode: SunMode, meta_key: bytes, sealed: bytes) -> bytes:
     """Return the 16 bytes inside PICCENCData; they prove nothing."""
-    match mode:
-        case "aes":
-            return _cbc_decrypt(meta_key, bytes(BLOCK), sealed)
-        case "lrp":
-            random, ciphertext = sealed[:PICC_RANDOM_BYTES], sealed[PICC_RANDOM_BYTES:]
-            return lrp.decrypt(lrp.expand(meta_key), random, ciphertext)
-        case _:
-            assert_never(mode)
+    if mode == "aes":
+        return _cbc_decrypt(meta_key, bytes(BLOCK), sealed)
+    random, ciphertext = sealed[:PICC_RANDOM_BYTES], sealed[PICC_RANDOM_BYTES:]
+    return lrp.decrypt(lrp.expand(meta_key), random, ciphertext)
 
 
 def seal_file(keys: SessionKeys, counter: bytes, data: bytes) -> bytes:
     """Return SDMENCFileData of whole blocks."""
-    match keys.mode:
-        case "aes":
-            return _cbc_encrypt(keys.enc, _file_iv(keys.enc, counter), data)
-        case "lrp":
-            return lrp.encrypt(lrp.expand(keys.enc, _LRP_ENC), _lrp_counter(counter), data)
-        case _:
-            assert_never(keys.mode)
+    if keys.mode == "aes":
+        return _cbc_encrypt(keys.enc, _file_iv(keys.enc, counter), data)
+    return lrp.encrypt(lrp.expand(keys.enc, _LRP_ENC), _lrp_counter(counter), data)
 
 
 def open_file(keys: SessionKeys, counter: bytes, sealed: bytes) -> bytes:
     """Undo `seal_file`; verify the MAC first."""
-    match keys.mode:
-        case "aes":
-            return _cbc_decrypt(keys.enc, _file_iv(keys.enc, counter), sealed)
-        case "lrp":
-            return lrp.decrypt(lrp.expand(keys.enc, _LRP_ENC), _lrp_counter(counter), sealed)
-        case _:
-            assert_never(keys.mode)
+    if keys.mode == "aes":
+        return _cbc_decrypt(keys.enc, _file_iv(keys.enc, counter), sealed)
+    return lrp.decrypt(lrp.expand(keys.enc, _LRP_ENC), _lrp_counter(counter), sealed)
 
 
 def _padded(vector: bytes) -> bytes:

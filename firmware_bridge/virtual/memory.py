@@ -91,6 +91,10 @@ class Memory:
         self._append(f"sun {self.sun_counter}", durable=True)
         return self.sun_counter
 
+    def skip_sun(self, counter: int) -> None:
+        """Count on from here, if that is further: a hub has seen such reads of this tag."""
+        self.sun_counter = max(self.sun_counter, counter)
+
     def close(self) -> None:
         """Release the file."""
         self._file.close()

@@ -18,14 +18,16 @@ from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
 from bumble.host import Host
+from bumble.transport.common import Transport
 
 from core.edge import TapKind
-from firmware_bridge import gatt, tap
+from firmware_bridge import eid, gatt, tap, touch
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.link import RadioLink
 from firmware_bridge.virtual.memory import Memory
 
 ADVERTISING_INTERVAL_MS: Final = 100.0
+TOUCH_RSSI_DBM: Final = -30
 _FIRMWARE: Final = "virtual-1"
 
 
@@ -36,16 +38,21 @@ def ring_address(ring_id: bytes) -> hci.Address:
     return hci.Address(bytes(digest), hci.Address.RANDOM_DEVICE_ADDRESS)
 
 
+class NoIdentityError(Exception):
+    """The ring has no key to make rotating identifiers from."""
+
+
 class VirtualRing:
-    """One ring on a link; construct, `start`, `press`, `stop`."""
+    """One ring on a link, or on a real controller; construct, `start`, `press`, `stop`."""
 
     def __init__(
         self,
-        link: RadioLink,
+        radio: RadioLink | Transport,
         *,
         ring_id: bytes,
         key: bytes,
         memory_path: Path,
+        id_key: bytes | None = None,
         name: str = "",
         encrypted: bool = False,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS,
@@ -56,7 +63,8 @@ class VirtualRing:
         self.address = ring_address(ring_id)
         self.battery_pct = 80
         self.identified = 0
-        self._link = link
+        self._radio = radio
+        self._id_key = id_key
         self._encrypted = encrypted
         self._key = key
         self._memory_path = memory_path
@@ -66,15 +74,20 @@ class VirtualRing:
         self._replay: asyncio.Task[None] | None = None
         self._replies: set[asyncio.Task[None]] = set()
         self._time_offset_ms: int | None = None
+        self.controller: RadioController | None = None
 
     async def start(self) -> None:
         """Boot: count it, power the radio on, advertise."""
         self.memory = await asyncio.to_thread(Memory, self._memory_path)
         self._started_at = self._monotonic()
         self._time_offset_ms = None
-        self.controller = RadioController(f"ring {self.ring_id.hex()}", self._link)
-        host = Host()
-        host.controller = self.controller
+        self.controller = None
+        if isinstance(self._radio, RadioLink):
+            self.controller = RadioController(f"ring {self.ring_id.hex()}", self._radio)
+            host = Host()
+            host.controller = self.controller
+        else:
+            host = Host(self._radio.source, self._radio.sink)
         self.device = Device(name=self.name, address=self.address, host=host)
         self._add_services()
         await self.device.power_on()
@@ -91,7 +104,10 @@ class VirtualRing:
         if self._replay is not None:
             self._replay.cancel()
         async with self._writing:
-            self.controller.power_off()
+            if self.controller is not None:
+                self.controller.power_off()
+            else:
+                await self.device.power_off()
             self.memory.close()
 
     async def reboot(self) -> None:
@@ -129,22 +145,57 @@ class VirtualRing:
     ) -> tap.TapRecord:
         """Tap: sign, store durably, then notify; raises MemoryFullError when nothing fits."""
         async with self._writing:
-            record = tap.TapRecord(
-                kind=kind,
-                boot=self.memory.boot,
-                seq=self.memory.next_seq(),
-                uptime_ms=self._uptime_ms(),
-                rssi=rssi,
-                peer_eid=peer_eid,
-                peer_ctr=peer_ctr,
-                time_synced=self._time_offset_ms is not None,
-                replayed=not self.subscribed,
-                low_battery=self.battery_pct <= 15,  # noqa: PLR2004  # per cent
-            )
-            raw = tap.encode(record, ring_id=self.ring_id, key=self._key)
-            await asyncio.to_thread(self.memory.keep, raw)
-            await self._notify(raw)
-            return record
+            return await self._record(kind, peer_eid=peer_eid, peer_ctr=peer_ctr, rssi=rssi)
+
+    async def touch(
+        self, other: "VirtualRing", unix_ms: int
+    ) -> tuple[tap.TapRecord, tap.TapRecord]:
+        """Touch another ring: each tells who it is, then signs what it was told.
+
+        Raises NoIdentityError or MemoryFullError, and then neither has recorded anything.
+        """
+        first, second = sorted((self, other), key=lambda ring: ring.ring_id)
+        # The seq that a ring tells must be that of its next record: nothing may come between.
+        async with first._writing, second._writing:  # noqa: SLF001  # of its own class
+            said, answered = self._says(unix_ms), other._says(unix_ms)  # noqa: SLF001  # same
+            return await self._touched(answered), await other._touched(said)  # noqa: SLF001  # same
+
+    def _says(self, unix_ms: int) -> bytes:
+        if self._id_key is None:
+            raise NoIdentityError(f"ring {self.ring_id.hex()} has no id_key")
+        shown = eid.eid(eid.derive(self._id_key), eid.window_of(unix_ms))
+        return touch.encode(touch.Touch(eid=shown, seq=self.memory.next_seq()))
+
+    async def _record(
+        self,
+        kind: TapKind,
+        *,
+        peer_eid: bytes | None = None,
+        peer_ctr: int = 0,
+        rssi: int | None = None,
+    ) -> tap.TapRecord:
+        record = tap.TapRecord(
+            kind=kind,
+            boot=self.memory.boot,
+            seq=self.memory.next_seq(),
+            uptime_ms=self._uptime_ms(),
+            rssi=rssi,
+            peer_eid=peer_eid,
+            peer_ctr=peer_ctr,
+            time_synced=self._time_offset_ms is not None,
+            replayed=not self.subscribed,
+            low_battery=self.battery_pct <= 15,  # noqa: PLR2004  # per cent
+        )
+        raw = tap.encode(record, ring_id=self.ring_id, key=self._key)
+        await asyncio.to_thread(self.memory.keep, raw)
+        await self._notify(raw)
+        return record
+
+    async def _touched(self, said: bytes) -> tap.TapRecord:
+        told = touch.decode(said)
+        return await self._record(
+            "ring_to_ring", peer_eid=told.eid, peer_ctr=told.seq, rssi=TOUCH_RSSI_DBM
+        )
 
     async def _notify(self, raw: bytes) -> None:
         for connection in self._listeners():

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import msgspec
 from bumble import hci
 
-from core import log
+from core import clock, log
 from core.edge import TapKind
 from core.errors import ConfigError
 from firmware_bridge.sun_session import SunMode
@@ -23,7 +23,7 @@ from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.hci_server import HciServer
 from firmware_bridge.virtual.link import LossyLink
 from firmware_bridge.virtual.memory import MemoryFullError
-from firmware_bridge.virtual.ring import VirtualRing
+from firmware_bridge.virtual.ring import NoIdentityError, VirtualRing
 
 _GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:F4:F5"
 _LINE_BYTES_MAX: Final = 65_536
@@ -39,6 +39,7 @@ class RingEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     device_id: _Hex8
     tap_key: _Hex16
+    id_key: _Hex16 | None = None
     name: str = ""
     nfc_uid: _HexUid | None = None
     sun_meta_key: _Hex16 | None = None
@@ -50,6 +51,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One line to the control port; exactly one of the verbs is set."""
 
     press: str | None = None
+    touch: str | None = None
+    peer: str = ""
     kind: TapKind = "tap_to_phone"
     link: str | None = None
     base: str = "http://127.0.0.1:8000/t"
@@ -105,6 +108,7 @@ class Simulation:
                 self.link,
                 ring_id=bytes.fromhex(device_id),
                 key=bytes.fromhex(entry.tap_key),
+                id_key=bytes.fromhex(entry.id_key) if entry.id_key else None,
                 memory_path=home / f"{device_id}.nvm",
                 name=entry.name[:29],
             )
@@ -152,7 +156,7 @@ class Simulation:
             request = msgspec.json.decode(line, type=Request)
         except msgspec.DecodeError as error:
             return Answer(ok=False, error=f"malformed: {error}")
-        verbs = ("press", "link", "reboot", "silence", "restore")
+        verbs = ("press", "touch", "link", "reboot", "silence", "restore")
         named = {verb: name for verb in verbs if (name := getattr(request, verb)) is not None}
         if len(named) + request.list != 1:
             return Answer(ok=False, error=f"malformed: one of {', '.join(verbs)}, list")
@@ -173,8 +177,10 @@ class Simulation:
                 except MemoryFullError:
                     return Answer(ok=False, error="the ring's memory is full")
                 return Answer(ok=True, boot=record.boot, seq=record.seq)
+            case "touch":
+                return await self._touch(ring, request.peer.lower())
             case "link":
-                keys = _tag_keys(self._entries[name])
+                keys = tag_keys(self._entries[name])
                 if keys is None:
                     return Answer(ok=False, error="the ring has no NFC tag in the rings file")
                 return Answer(ok=True, link=tag.next_link(request.base, keys, ring.memory))
@@ -187,11 +193,23 @@ class Simulation:
                 self.link.restore(ring.address)
         return Answer(ok=True, boot=ring.memory.boot)
 
+    async def _touch(self, ring: VirtualRing, peer: str) -> Answer:
+        other = self.rings.get(peer)
+        if other is None or other is ring:
+            return Answer(ok=False, error="unknown ring")
+        try:
+            record, _ = await ring.touch(other, clock.unix_ms())
+        except MemoryFullError:
+            return Answer(ok=False, error="a ring's memory is full")
+        except NoIdentityError as error:
+            return Answer(ok=False, error=str(error))
+        return Answer(ok=True, boot=record.boot, seq=record.seq)
+
     def _lose_link(self, address: hci.Address) -> None:
         # Both ends notice, as after a supervision timeout.
         self.hci.controller.lose_link(address)
         for ring in self.rings.values():
-            if ring.address == address:
+            if ring.address == address and ring.controller is not None:
                 ring.controller.lose_links()
 
     def _listed(self, device_id: str) -> Listed:
@@ -264,7 +282,8 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
         return b""  # longer than any request: hang up
 
 
-def _tag_keys(entry: RingEntry) -> tag.TagKeys | None:
+def tag_keys(entry: RingEntry) -> tag.TagKeys | None:
+    """Return what a ring's NFC tag is personalised with; None when it has none."""
     if not (entry.nfc_uid and entry.sun_meta_key and entry.sun_file_key):
         return None
     return tag.TagKeys(

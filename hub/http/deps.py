@@ -1,12 +1,10 @@
 """What handlers reach for: the process's resources, the actor, and transactions."""
 
-import base64
 from collections.abc import AsyncGenerator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    suppress,
 )
 from typing import Any, Final, cast
 
@@ -121,13 +119,10 @@ def read_sun_master_key(settings: config.Settings) -> bytes:
 def read_key(text: str, setting: str, size_bytes: int) -> bytes:
     """Return a key written as hex or base64, or raise ConfigError without quoting it."""
     required = config.require(text, setting)
-    with suppress(ValueError):
-        if len(key := bytes.fromhex(required)) == size_bytes:
-            return key
-    with suppress(ValueError):
-        if len(key := base64.b64decode(required, validate=True)) == size_bytes:
-            return key
-    raise ConfigError(f"{setting} is not {size_bytes} bytes as hex or base64")
+    try:
+        return crypto.parse_key(required, size_bytes)
+    except ValueError as error:
+        raise ConfigError(f"{setting} is {error}") from None
 
 
 def resources(connection: Connection) -> Resources:

@@ -13,6 +13,7 @@ from core.crypto import (
     FieldCipher,
     KeyRing,
     blind_index,
+    parse_key,
     token_hash,
 )
 
@@ -115,3 +116,17 @@ def test_a_blind_index_depends_on_key_kind_and_value(one: str, other: str) -> No
 
 def test_a_token_hash_is_the_plain_sha256() -> None:
     assert token_hash("abc").hex().startswith("ba7816bf8f01cfea")
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_key_is_read_as_hex_and_as_base64(key: bytes) -> None:
+    assert parse_key(key.hex(), 16) == key
+    assert parse_key(base64.b64encode(key).decode(), 16) == key
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hush", "00" * 15, "00" * 17, base64.b64encode(bytes(15)).decode()]
+)
+def test_what_is_no_key_is_refused_and_not_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="^not 16 bytes as hex or base64$"):
+        parse_key(text, 16)

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import ConfigError, DomainError
 from firmware_bridge import cli, sun
+from firmware_bridge.durations import parse_duration
 from tests.fixtures.ports import free_port
 from tests.fixtures.rings import RingsProcess, ring_entry, ring_id, ring_key
 
@@ -46,6 +47,11 @@ def test_press_list_link_and_reboot_print_their_results(rings: RingsProcess, cap
     assert capsys.readouterr().out == "boot 2\n"
 
 
+def test_rings_without_identity_cannot_touch(rings: RingsProcess):
+    with pytest.raises(DomainError, match="no id_key"):
+        run("touch", NAME, ring_id(2).hex(), "--control", rings.control)
+
+
 def test_an_unknown_ring_is_not_found(rings: RingsProcess):
     with pytest.raises(DomainError) as caught:
         run("press", "ffffffffffffffff", "--control", rings.control)
@@ -77,13 +83,13 @@ def test_addresses_may_be_of_ip_version_6():
 
 @pytest.mark.parametrize(("text", "seconds"), [("4s", 4), ("500ms", 0.5), ("2m", 120), ("3", 3)])
 def test_intervals_have_units(text: str, seconds: float):
-    assert cli.parse_duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["x", "s", "-1s", "0s", "1h", "nan", "inf", "1sm"])
 def test_an_interval_without_sense_is_refused(text: str):
     with pytest.raises(ConfigError, match="interval"):
-        cli.parse_duration(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(

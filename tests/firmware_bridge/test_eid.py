@@ -87,6 +87,7 @@ def test_windows_roll_on_with_the_time(index):
     for step in range(1, 8):
         now_ms = NOW_MS + step * eid.WINDOW_MS
         index.advance(now_ms)
+        index.advance(now_ms + 1)
         assert index.resolve(shown(20, now_ms), now_ms) is not None
         assert index.resolve(shown(20, now_ms - 3 * eid.WINDOW_MS), now_ms) is None
 

@@ -136,6 +136,11 @@ def test_an_unknown_key_is_told_from_an_unknown_signature():
     assert (found.uid, found.counter) == (UID.hex(), 5)
 
 
+def test_a_wrong_meta_key_is_named_even_when_the_signature_fits_nothing():
+    odd = sun_keys.TagKeys(meta=bytes(16), file=b"\x99" * 16)
+    assert codes(tag_writes(keys=odd)) == ["factory_key", "mac_unknown"]
+
+
 def test_keys_of_one_tag_do_as_well_as_the_master_key():
     keys = KeySet(tag=sun_keys.tag_keys(MASTER, UID))
     assert sun_doctor.examine(tag_writes(), keys).verdict == "accepted"
@@ -221,6 +226,9 @@ def test_parameters_in_the_wrong_order_are_named():
         (lambda link: link + "\x00\x8f", "not_hex"),
         (lambda link: link.partition("cmac=")[0] + "cmac=", "not_hex"),
         (lambda link: link[:-1], "wrong_length"),
+        (lambda _: f"{BASE}?uid=zz&ctr=000001&cmac={'5' * 16}", "plain_link"),
+        (lambda _: f"{BASE}?uid=04&ctr=000001&cmac={'5' * 16}", "plain_link"),
+        (lambda _: f"{BASE}?picc_data={'5' * 32}&enc={'5' * 30}&cmac={'5' * 16}", "wrong_length"),
         (lambda _: f"{BASE}?picc_data={'0' * 32}&cmac={'0' * 16}", "placeholder"),
         (lambda link: link[:-16] + link[-16:].encode().hex(), "encoded_twice"),
     ],

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from bleak.exc import BleakError, BleakGATTProtocolError
 
-from firmware_bridge import gatt, tap
+from firmware_bridge import eid, gatt, tap, touch
+from firmware_bridge.virtual.ring import NoIdentityError
 from tests.firmware_bridge.virtual.gateway_side import Listener, find
 from tests.fixtures.rings import Air, eventually, ring_id, ring_key
 
@@ -218,3 +219,39 @@ async def test_an_encrypted_ring_speaks_only_after_pairing(air: Air):
         assert await gateway.replay() == 2
         await gateway.ack(1, 2)
         assert (await gateway.status()).pending == 0
+
+
+async def test_two_rings_that_touch_sign_what_the_other_told(air: Air):
+    one = await air.ring(1, id_key=b"\1" * 16)
+    other = await air.ring(2, id_key=b"\2" * 16)
+    await one.press()
+    now_ms = 1_767_225_600_000
+    records = await one.touch(other, now_ms)
+    window = eid.window_of(now_ms)
+    for own, peer, record in ((one, other, records[0]), (other, one, records[1])):
+        number = 1 if own is one else 2
+        raw = own.memory.pending[-1]
+        kept, told = touch.read_record(raw, ring_id=ring_id(number), key=ring_key(number))
+        assert kept == record
+        assert told.eid == eid.eid(eid.derive(bytes((3 - number,)) * 16), window)
+        assert told.seq == peer.memory.last_seq
+    assert [record.seq for record in records] == [2, 1]
+
+
+async def test_touches_and_taps_at_once_never_mix_up_their_numbers(air: Air):
+    rings = [await air.ring(number, id_key=bytes((number,)) * 16) for number in (1, 2, 3)]
+    work = [
+        *(rings[a].touch(rings[b], 0) for a, b in ((0, 1), (1, 2), (2, 0), (1, 0)) * 3),
+        *(ring.press() for ring in rings * 4),
+    ]
+    done = await asyncio.wait_for(asyncio.gather(*work), 10)
+    for one, other in (item for item in done if isinstance(item, tuple)):
+        assert (one.peer_ctr, other.peer_ctr) == (other.seq, one.seq)
+
+
+async def test_a_ring_without_identity_touches_nobody_and_nothing_is_recorded(air: Air):
+    one, other = await air.ring(1, id_key=bytes(16)), await air.ring(2)
+    for first, second in ((one, other), (other, one)):
+        with pytest.raises(NoIdentityError):
+            await first.touch(second, 0)
+    assert (one.memory.pending, other.memory.pending) == ([], [])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import multiprocessing
 import os
 import signal
@@ -218,3 +219,22 @@ def _hold_a_connection(backend: str) -> None:
             await asyncio.sleep(60)
 
     asyncio.run(hold())
+
+
+def test_two_rings_touch_on_the_control_port(start_rings: Start):
+    rings = start_rings(count=3)
+    entries = json.loads(rings.rings_file.read_text())
+    for number in (0, 1):
+        entries[number]["id_key"] = f"{number + 1:032x}"
+    rings.stop()
+    rings.rings_file.write_text(json.dumps(entries))
+    rings.start()
+    names = [ring_id(number).hex() for number in (1, 2, 3)]
+    answer = rings.ask({"touch": names[0], "peer": names[1].upper()})
+    assert (answer["ok"], answer["boot"]) == (True, 2)
+    pending = {item["device_id"]: item["pending"] for item in rings.ask({"list": True})["rings"]}
+    assert pending == {names[0]: 1, names[1]: 1, names[2]: 0}
+    for peer, problem in ((names[0], "unknown"), ("ff" * 8, "unknown"), (names[2], "no id_key")):
+        answer = rings.ask({"touch": names[0], "peer": peer})
+        assert not answer["ok"]
+        assert problem in answer["error"]
