@@ -123,6 +123,18 @@ def show_config(*, as_json: Annotated[bool, Parameter(name="--json", negative=""
 
 
 @app.command
+def key() -> None:
+    """Print the key of the server API and of /console/realtime: the first of realtime.api_keys."""
+    first = next((item for item in config.load().realtime.api_keys.split(",") if item), "")
+    if not first:
+        raise ConfigError(
+            "realtime.api_keys is not set: write a long random text there, or in the environment"
+            " as PINGHUB_REALTIME__API_KEYS; `pinghub up` generates one"
+        )
+    print(first)  # noqa: T201  # a command's output
+
+
+@app.command
 def openapi() -> None:
     """Print the OpenAPI document of the REST interface as JSON."""
     create_app = importlib.import_module("hub.app").create_app

@@ -29,7 +29,7 @@ Sections = dict[str, dict[str, Any]]
 
 
 def secrets(home: Path) -> Sections:
-    """Return the secrets of this home; they are generated once and never change."""
+    """Return the secrets of this home; each is generated once and never changes."""
     path = home / "secrets.toml"
     if not path.exists():
         signing_keys = home / "signing-keys.pem"
@@ -50,7 +50,12 @@ def secrets(home: Path) -> Sections:
                 }
             ),
         )
-    return tomllib.loads(path.read_text())
+    sections = tomllib.loads(path.read_text())
+    if "realtime" not in sections:
+        # Homes of earlier releases have none.
+        sections["realtime"] = {"api_keys": new_token(24)}
+        write_private(path, as_toml(sections))
+    return sections
 
 
 def database_urls(superuser_url: str, logins: dict[str, str]) -> dict[str, str]:

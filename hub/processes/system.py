@@ -191,6 +191,7 @@ class System:
             },
             "auth": secrets["auth"],
             "keys": secrets["keys"],
+            "realtime": secrets["realtime"],
             "gateway": {"id": secrets["gateway"]["id"], "ble_backend": f"bumble:tcp-client:{hci}"},
             "development": {"rings_address": control},
         }

@@ -174,6 +174,7 @@ def _introduce(system: System) -> None:
         f"  Console   {url}/console\n"
         f"  Sign in   choose {names}; there are no passwords in development mode\n"
         f"  API       {url}/schema\n"
+        f"  Realtime  {url}/console/realtime shows it at work; `pinghub key` prints its key\n"
         f"  Logs      {_short(system.logs)}\n\n"
         f"  Latest taps with curl:\n"
         f"""    curl -s '{url}/v1/rings/taps?limit=3' -H "Authorization: Bearer $({token})"\n\n"""

@@ -171,6 +171,7 @@ def secrets_of(stack: Stack) -> set[str]:
     generated = tomllib.loads((stack.home / "secrets.toml").read_text())
     collect(generated["keys"])
     collect(generated["logins"])
+    collect(generated["realtime"])
     collect(json.loads((stack.home / "mqtt" / "logins.json").read_text()))
     for name in ("postgres/superuser.password", "redis/password"):
         found.add((stack.home / name).read_text().strip())

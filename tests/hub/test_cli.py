@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     *("up", "watch", "doctor", "serve", "ingest", "relay", "worker", "scheduler"),
-    *("db", "seed", "config", "openapi", "gateway", "ring"),
+    *("db", "seed", "config", "key", "openapi", "gateway", "ring"),
 )
 
 
@@ -53,6 +53,15 @@ def test_config_shows_settings_without_secrets():
     assert shown["keys"]["index_key"] == "[redacted]"
     assert "hunter2" not in done.stdout
     assert "c0ffee" not in done.stdout
+
+
+def test_key_prints_the_first_key_of_the_server_api_or_says_how_to_get_one(tmp_path: Path):
+    nowhere = {"PINGHUB_HOME": str(tmp_path), "PINGHUB_CONFIG": str(tmp_path / "none")}
+    done = pinghub("key", PINGHUB_REALTIME__API_KEYS="first,second", **nowhere)
+    assert (done.returncode, done.stdout) == (0, "first\n")
+    none = pinghub("key", PINGHUB_REALTIME__API_KEYS="", **nowhere)
+    assert none.returncode == 2
+    assert "realtime.api_keys" in none.stderr
 
 
 def test_a_missing_setting_is_one_line_that_names_it(tmp_path: Path):

@@ -19,6 +19,17 @@ def test_secrets_are_generated_once_and_readable_by_their_owner_only(tmp_path: P
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
+def test_a_home_of_an_earlier_release_gets_what_is_new_and_keeps_the_rest(tmp_path: Path):
+    first = generated.secrets(tmp_path)
+    key = first.pop("realtime")
+    (tmp_path / "secrets.toml").write_text(generated.as_toml(first))
+    second = generated.secrets(tmp_path)
+    assert second.pop("realtime") != key
+    assert second == first
+    assert generated.secrets(tmp_path)["realtime"] == generated.secrets(tmp_path)["realtime"]
+    assert (tmp_path / "secrets.toml").stat().st_mode & 0o077 == 0
+
+
 def test_the_settings_file_is_private_and_its_keys_are_what_the_hub_expects(tmp_path: Path):
     secrets = generated.secrets(tmp_path)
     generated.write_settings(tmp_path, {"auth": secrets["auth"], "keys": secrets["keys"]})
