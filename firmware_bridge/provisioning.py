@@ -110,7 +110,7 @@ def plan(
 def steps(plan: TagPlan) -> list[str]:
     """Return what to do with a factory-new tag, in the order that cannot lock anybody out."""
     authenticate = "AuthenticateLRPFirst" if plan.mode == "lrp" else "AuthenticateEV2First"
-    found = ["Select the application D2760000850101, AuthenticateEV2First with key 0 (zeros)."]
+    found = ["Open the application D2760000850101, AuthenticateEV2First with key 0 (zeros)."]
     if plan.mode == "lrp":
         found.append(
             f"SetConfiguration option 05 with {SET_LRP.hex().upper()} (for ever), then"

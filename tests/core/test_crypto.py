@@ -128,5 +128,5 @@ def test_a_key_is_read_as_hex_and_as_base64(key: bytes) -> None:
     "text", ["", "hush", "00" * 15, "00" * 17, base64.b64encode(bytes(15)).decode()]
 )
 def test_what_is_no_key_is_refused_and_not_quoted(text: str) -> None:
-    with pytest.raises(ValueError, match="^not 16 bytes as hex or base64$"):
+    with pytest.raises(ValueError, match=r"^not 16 bytes as hex or base64$"):
         parse_key(text, 16)
