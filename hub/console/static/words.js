@@ -16,8 +16,16 @@ export const ringState = (status) => RING_STATES[status] ?? status;
 export const ringKind = (kind) => RING_KINDS[kind] ?? kind;
 export const ringName = (ring) => ring?.label || "Unnamed ring";
 
-/** "1 event", "2 events". */
-export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+/** "1 event", "2 events"; "1 process", "2 processes". */
+export const count = (number, noun, plural = "s") => `${number} ${noun}${number === 1 ? "" : plural}`;
+
+/** "12 s", "3 min", "5 h", "2 d". */
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
 
 /** The initials for a round badge. */
 export const initials = (name) =>

@@ -10,6 +10,8 @@ from core import config
 from core.errors import DomainError
 from hub.console import console_routes
 
+PAGES = ("/console", "/console/realtime")
+
 
 @pytest.fixture
 def sdk(tmp_path: Path) -> Path:
@@ -26,9 +28,12 @@ def console(sdk_path: Path) -> TestClient:
     return create_test_client(console_routes(settings), exception_handlers={DomainError: refuse})
 
 
-def test_the_page_is_served_with_a_policy_that_allows_only_its_own_origin(sdk: Path) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_served_with_a_policy_that_allows_only_its_own_origin(
+    sdk: Path, path: str
+) -> None:
     with console(sdk) as client:
-        answer = client.get("/console")
+        answer = client.get(path)
     policy = answer.headers["content-security-policy"]
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -37,9 +42,12 @@ def test_the_page_is_served_with_a_policy_that_allows_only_its_own_origin(sdk: P
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_page_holds_no_inline_script_or_style_that_the_policy_would_refuse(sdk: Path) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_holds_no_inline_script_or_style_that_the_policy_would_refuse(
+    sdk: Path, path: str
+) -> None:
     with console(sdk) as client:
-        page = client.get("/console").text
+        page = client.get(path).text
     assert "<style" not in page
     assert " style=" not in page
     assert page.count("<script") == page.count('<script src="') + page.count(
