@@ -46,9 +46,9 @@ def doctor(
     """Say what is wrong with the set-up of a tag, from a link that it wrote.
 
     Tries the keys, modes, places and MAC inputs that people mix up, and names the offset, field or
-    key to change. The hub's master key (`keys.sun_master_key`) is used when it is set, else
-    `--keys`; without either only the shape is judged, and factory keys are tried. The link is used
-    up by nobody: its counter is not recorded.
+    key to change. Keys come from `--keys`, else from the hub's master key (`keys.sun_master_key`);
+    without either only the shape is judged, and factory keys are tried. The link is not used up:
+    nothing is recorded.
 
     Exit code 0: the hub takes the link (or, without keys, the shape is right); 1: it does not.
 

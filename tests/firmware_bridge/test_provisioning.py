@@ -56,10 +56,8 @@ def tag_opens(plan: provisioning.TagPlan, counter: int) -> str:
     return record.iri
 
 
-@pytest.mark.parametrize(
-    "vector", vectors.load("sun")["an12196"]["settings"], ids=lambda v: v["source"]
-)
-def test_settings_are_those_of_an12196(vector):
+@pytest.mark.parametrize("vector", vectors.load("sun")["settings"], ids=lambda v: v["base"])
+def test_settings_are_those_of_an12196_and_of_a_working_tag(vector):
     layout = sun.Layout(picc=vector["picc"], mac=vector["mac"])
     plan = provisioning.plan(
         vector["base"],
