@@ -133,8 +133,19 @@ class Hub:
 
     @property
     def channel_count(self) -> int:
-        """How many channels have a subscriber in this process."""
+        """How many channels this process is subscribed to, for clients or watchers."""
         return len(self._registry.channels)
+
+    @property
+    def watched_count(self) -> int:
+        """How many of these have watchers only."""
+        channels = self._registry.channels
+        watched = Counter(self._watchers.values())
+        return sum(
+            channels[name].subscriber_count <= watchers
+            for name, watchers in watched.items()
+            if name in channels
+        )
 
     def namespace_of(self, channel: str) -> Namespace | None:
         """Return the rules of a channel, or None when nobody configured it."""

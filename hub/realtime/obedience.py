@@ -107,7 +107,7 @@ class Obedience:
             num_clients=len(hub.connections),
             num_users=hub.directory.user_count,
             num_subs=hub.subscription_count,
-            num_channels=hub.channel_count,
+            num_channels=hub.channel_count - hub.watched_count,
             uptime=int(clock.monotonic_seconds() - self._started_at),
             messages_sent=sum(item.messages_sent for item in TRAFFIC.values()),
             messages_received=sum(item.messages_received for item in TRAFFIC.values()),

@@ -88,9 +88,11 @@ async def test_a_tail_shares_what_was_encoded_for_sockets_and_disturbs_none(hous
 async def test_a_watcher_is_no_client(house: House):
     async with tail(house, "seen:a"), socket(house, "ann") as client:
         assert house.hub.channels("seen:*") == {}
+        assert (house.hub.channel_count, house.hub.watched_count) == (2, 1)
         await client.send({"id": 2, "subscribe": {"channel": "seen:a"}})
         await client.receive()
         assert house.hub.channels("seen:*") == {"seen:a": 1}
+        assert (house.hub.channel_count, house.hub.watched_count) == (2, 0)
         # The client's own channel, which the server subscribes it to, is the other one.
         assert house.hub.subscription_count == 2
         await client.send({"id": 3, "presence_stats": {"channel": "seen:a"}})
