@@ -160,12 +160,17 @@ class Relay(Section, frozen=True, kw_only=True):
 
 
 class Gateway(Section, frozen=True, kw_only=True):
-    """The edge daemon. `ble_backend`: "auto" for the machine's Bluetooth, "bumble:<transport>"."""
+    """The edge daemon. `ble_backend`: "auto" for the machine's Bluetooth, "bumble:<transport>".
+
+    `adapters` takes the place of `ble_backend` where there are several: also "bluez:hci1".
+    """
 
     id: str = ""
     mqtt_url: Secret = ""
     mqtt_version: Literal["5", "3.1.1"] = "5"
     ble_backend: str = "auto"
+    adapters: tuple[str, ...] = ()
+    connections_per_adapter: Annotated[int, Meta(ge=1, le=256)] = 32
     spool_path: str = ""
     spool_max_rows: Positive = 1_000_000
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None

@@ -1,7 +1,8 @@
-"""The rings in reach of one adapter: scanning for ever, whatever the adapter does."""
+"""One adapter: scanning for ever, whatever the adapter does, until silence calls for more."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from bleak import BleakScanner
@@ -10,119 +11,161 @@ from bleak.backends.scanner import AdvertisementData
 
 from core import clock, log
 from firmware_bridge import gatt
-from gateway.adapter import Adapter, AdapterLostError, open_adapter
-from gateway.connection import RingConnection, Sink
-from gateway.watchdog import Watchdog
+from gateway.adapter import Adapter, AdapterLostError, open_adapter, power_cycle
+from gateway.watchdog import Measure, Watchdog
 
 REOPEN_BASE_SECONDS: Final = 0.25
 REOPEN_MAX_SECONDS: Final = 5.0
 WORKED_SECONDS: Final = 2.0  # an adapter that held so long is opened again at once
 CHECK_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 5.0
 
 _log = log.get("gateway.ble")
 
 
-class Radio:
-    """Keeps links to all rings that one adapter hears."""
+class RadioDeadError(Exception):
+    """An adapter that used to work stays silent whatever is done: a new process may do better."""
 
-    def __init__(self, backend: str, sink: Sink, random: Callable[[], float]) -> None:
-        """`backend` is the setting `gateway.ble_backend`."""
-        self.connections: dict[str, RingConnection] = {}
+
+class Scan:
+    """The scan of one adapter; `opened`, `heard` and `lost` tell its owner."""
+
+    def __init__(
+        self,
+        backend: str,
+        *,
+        random: Callable[[], float],
+        opened: Callable[[str, Adapter], None],
+        heard: Callable[[str, BLEDevice, AdvertisementData], None],
+        is_linked: Callable[[str], bool],
+        may_give_up: Callable[[str], bool],
+    ) -> None:
+        """`backend` names the adapter in all calls."""
+        self.backend = backend
         self.is_scanning = False
         self.problem = ""
         self.openings = 0
         self.heard_at: float | None = None
-        self._backend = backend
-        self._sink = sink
+        self.measures: Counter[Measure] = Counter()
+        """What silence has called for so far."""
         self._random = random
-        self._watchdog = Watchdog()
+        self._opened = opened
+        self._ring_heard = heard
+        self._is_linked = is_linked
+        self._may_give_up = may_give_up
+        self._watchdog = Watchdog(clock.monotonic_seconds())
+        self._restart = asyncio.Event()
 
-    async def run(self) -> None:
-        """Scan and connect until cancelled."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the radio has proved itself lately."""
+        return self._watchdog.is_alive(clock.monotonic_seconds())
+
+    def restart(self) -> None:
+        """Begin the scan anew soon."""
+        self._restart.set()
+
+    async def run(self, closed: Callable[[str], Awaitable[None]]) -> None:
+        """Scan until cancelled; `closed` ends what used the adapter. Raise RadioDeadError."""
         failures = 0
         while True:
             began = clock.monotonic_seconds()
             try:
-                async with open_adapter(self._backend) as adapter:
+                async with open_adapter(self.backend) as adapter:
                     self.openings += 1
-                    await self._use(adapter)
+                    self._opened(self.backend, adapter)
+                    try:
+                        measure = await self._use(adapter)
+                    finally:
+                        self.is_scanning = False
+                        await closed(self.backend)
             except Exception as error:  # noqa: BLE001  # adapters fail in many ways; all end in reopening
                 self.problem = str(error) or type(error).__name__
-                _log.warning("adapter_lost", reason=self.problem)
-            finally:
-                self.is_scanning = False
-                await self._close_connections()
+                _log.warning("adapter_lost", adapter=self.backend, reason=self.problem)
+                measure = self._check()
+            await self._take(measure)
             long_enough = clock.monotonic_seconds() - began > WORKED_SECONDS
             failures = 0 if long_enough else failures + 1
             ceiling = min(REOPEN_MAX_SECONDS, REOPEN_BASE_SECONDS * 2.0 ** min(failures, 10))
             await asyncio.sleep(self._random() * ceiling)
 
-    async def _use(self, adapter: Adapter) -> None:
-        turn = asyncio.Lock()
-
-        def heard(device: BLEDevice, advertisement: AdvertisementData) -> None:
-            self._heard(device, advertisement, adapter, turn)
-
+    async def _use(self, adapter: Adapter) -> Measure:
+        """Scan until silence calls for a measure that needs the adapter closed."""
         lost = asyncio.ensure_future(adapter.wait_lost())
-        self._watchdog.restarted(clock.monotonic_seconds())
+        # Only rings, so that a busy place costs nothing; after silence everybody, so that a place
+        # without rings is not mistaken for a radio without ears.
+        only_rings = True
         try:
             while not lost.done():
-                await self._scan(adapter, heard, lost)
+                match await self._scan(adapter, lost, only_rings):
+                    case "restart_scan":
+                        only_rings = False
+                    case None:
+                        only_rings = True
+                    case measure:
+                        return measure
         finally:
             lost.cancel()
         raise AdapterLostError("the adapter went away")
 
     async def _scan(
-        self,
-        adapter: Adapter,
-        heard: Callable[[BLEDevice, AdvertisementData], None],
-        lost: "asyncio.Future[None]",
-    ) -> None:
-        scanner = BleakScanner(heard, service_uuids=[gatt.SERVICE], backend=adapter.scanner)
+        self, adapter: Adapter, lost: "asyncio.Future[None]", only_rings: bool
+    ) -> Measure | None:
+        """Scan until the adapter is lost, a measure is due, or the scan is to begin anew."""
+        began = clock.monotonic_seconds()
+        scanner = BleakScanner(
+            self._heard,
+            service_uuids=[gatt.SERVICE] if only_rings else None,
+            backend=adapter.scanner,
+            bluez=adapter.bluez,
+        )
         await scanner.start()
         self.is_scanning = True
         self.problem = ""
-        _log.info("scan_started", openings=self.openings)
+        _log.info("scan_started", adapter=self.backend, openings=self.openings)
+        asked = asyncio.ensure_future(self._restart.wait())
         try:
             while not lost.done():
-                await asyncio.wait({lost}, timeout=CHECK_SECONDS)
-                now = clock.monotonic_seconds()
-                await self._forget_silent(now)
-                is_linked = any(item.link.is_linked for item in self.connections.values())
-                match self._watchdog.check(now, is_linked=is_linked):
-                    case "restart_scan":
-                        _log.info("scan_silent")
-                        return
-                    case "reopen_adapter":
-                        raise AdapterLostError("nothing heard for long")
-                    case None:
-                        pass
+                await asyncio.wait(
+                    {lost, asked}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if measure := self._check():
+                    return measure
+                if asked.done() or (not only_rings and (self.heard_at or 0.0) > began):
+                    return None
+            return None
         finally:
+            self._restart.clear()
+            asked.cancel()
             self.is_scanning = False
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 await scanner.stop()
 
-    def _heard(
-        self,
-        device: BLEDevice,
-        advertisement: AdvertisementData,
-        adapter: Adapter,
-        turn: asyncio.Lock,
-    ) -> None:
+    def _check(self) -> Measure | None:
+        measure = self._watchdog.check(
+            clock.monotonic_seconds(),
+            is_linked=self._is_linked(self.backend),
+            may_give_up=self._may_give_up(self.backend),
+        )
+        if measure:
+            self.measures[measure] += 1
+            _log.warning("radio_silent", adapter=self.backend, measure=measure)
+        return measure
+
+    async def _take(self, measure: Measure | None) -> None:
+        """Do what is done with a closed adapter."""
+        if measure == "give_up":
+            raise RadioDeadError(f"{self.backend} hears nothing any more")
+        if measure != "power_cycle":
+            return
+        try:
+            await power_cycle(self.backend)
+        except AdapterLostError as error:
+            self.problem = str(error)
+            _log.warning("power_cycle_failed", adapter=self.backend, reason=self.problem)
+
+    def _heard(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
         self.heard_at = clock.monotonic_seconds()
         self._watchdog.heard(self.heard_at)
-        connection = self.connections.get(device.address)
-        if connection is None:
-            connection = self.connections[device.address] = RingConnection(
-                sink=self._sink, turn=turn, client_backend=adapter.client, random=self._random
-            )
-        connection.seen(device, advertisement.rssi)
-
-    async def _forget_silent(self, now: float) -> None:
-        silent = [a for a, item in self.connections.items() if item.link.is_forgettable(now)]
-        for address in silent:
-            await self.connections.pop(address).close()
-
-    async def _close_connections(self) -> None:
-        connections, self.connections = self.connections, {}
-        await asyncio.gather(*(connection.close() for connection in connections.values()))
+        if gatt.SERVICE in advertisement.service_uuids:
+            self._ring_heard(self.backend, device, advertisement)

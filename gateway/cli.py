@@ -30,7 +30,7 @@ def run() -> None:
 
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)
-    daemon.run(settings)
+    sys.exit(daemon.run(settings))
 
 
 @app.command
@@ -69,7 +69,6 @@ def _show(health: Health) -> None:
     spool = health.spool
     age = f", oldest {(clock.unix_ms() - spool.oldest_ms) // 1000} s" if spool.oldest_ms else ""
     uplink = "up" if health.mqtt_up else f"DOWN: {health.mqtt_problem}"
-    radio = "scanning" if health.scanning else f"DOWN: {health.adapter_problem}"
     failing = f", FAILING: {spool.failing}" if spool.failing else ""
     alarm = f", ALARM: {health.delivery_alarm}" if health.delivery_alarm else ""
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -83,7 +82,13 @@ def _show(health: Health) -> None:
         f"delivery {health.acknowledged} acknowledged, {health.window} waiting,"
         f" {health.resends} resent, {health.held} held{alarm}"
     )
-    console.print(f"radio    {radio}, {health.malformed} malformed records")
+    for adapter in health.adapters:
+        radio = "scanning" if adapter.scanning else f"DOWN: {adapter.problem}"
+        console.print(
+            f"radio    {adapter.adapter}: {radio}, {adapter.links} links,"
+            f" opened {adapter.openings} times, {adapter.power_cycles} power cycles"
+        )
+    console.print(f"rings    {health.waiting} waiting, {health.malformed} malformed records")
     table = Table("ring", "link", "rssi", "last problem", box=None, pad_edge=False)
     for ring in health.rings:
         strength = "" if ring.rssi is None else str(ring.rssi)

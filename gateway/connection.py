@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -13,6 +13,7 @@ from bleak.exc import BleakError
 from core import clock, log
 from firmware_bridge import gatt, tap
 from gateway import link
+from gateway.adapter import Adapter, remove_device
 
 DISCONNECT_SECONDS: Final = 1.0
 _ATT_HEADER_BYTES: Final = 3
@@ -34,26 +35,36 @@ class Sink(Protocol):
         ...
 
 
+class Door(Protocol):
+    """Whoever gives rings their turn to connect."""
+
+    async def enter(self, address: str) -> tuple[Adapter, BLEDevice]:
+        """Wait for a turn; return over which adapter, and the ring as that one knows it."""
+        ...
+
+    def connected(self, address: str, *, refused: bool) -> None:
+        """The attempt is over; `refused`: the adapter carries as many as it can."""
+        ...
+
+    def leave(self, address: str) -> None:
+        """The connection, or the wait for it, is over."""
+        ...
+
+
 class RingConnection:
     """A ring at one Bluetooth address: its link, and the task that talks to it."""
 
     def __init__(
-        self,
-        *,
-        sink: Sink,
-        turn: asyncio.Lock,
-        client_backend: Any,  # noqa: ANN401  # bleak takes a class of its own kind, or None
-        random: Callable[[], float],
+        self, address: str, *, sink: Sink, door: Door, random: Callable[[], float]
     ) -> None:
-        """`turn` is the adapter's: one connect at a time."""
+        self.address = address
         self.link = link.RingLink(random)
         self.ring: bytes | None = None
         self.rssi: int | None = None
         self.malformed = 0
         self._sink = sink
-        self._turn = turn
-        self._client_backend = client_backend
-        self._device: BLEDevice | None = None
+        self._door = door
+        self._was_removed = False
         self._client: BleakClient | None = None
         self._talk: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -61,9 +72,8 @@ class RingConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._boot: int | None = None
 
-    def seen(self, device: BLEDevice, rssi: int) -> None:
+    def seen(self, rssi: int) -> None:
         """An advertisement of this ring was heard."""
-        self._device = device
         self.rssi = rssi
         self.feed(link.Seen())
 
@@ -107,24 +117,14 @@ class RingConnection:
 
     async def _converse(self) -> None:
         """One connection from the adapter's turn to its end."""
-        if self._device is None:
-            raise RuntimeError("connect before any advertisement")
         try:
-            async with self._turn:
-                self.feed(link.ConnectStarted())
-                client = BleakClient(
-                    self._device,
-                    disconnected_callback=self._on_disconnected,
-                    timeout=link.CONNECT_SECONDS,
-                    backend=self._client_backend,
-                )
-                self._client = client
-                await client.connect()
+            client = await self._connect()
         except (BleakError, OSError, TimeoutError, EOFError) as error:
-            no_slots = "slot" in str(error).lower()
             _log.debug("ring_connect_failed", reason=str(error))
-            self.feed(link.ConnectFailed(no_slots=no_slots))
+            self._door.leave(self.address)
+            self.feed(link.ConnectFailed(no_slots=_is_full(error)))
             return
+        self._was_removed = False
         self.feed(link.Connected())
         while True:
             action = await self._todo.get()
@@ -135,6 +135,31 @@ class RingConnection:
                 return
             if result is not None:
                 self.feed(result)
+
+    async def _connect(self) -> BleakClient:
+        adapter, device = await self._door.enter(self.address)
+        is_refused = False
+        try:
+            self.feed(link.ConnectStarted())
+            client = BleakClient(
+                device,
+                disconnected_callback=self._on_disconnected,
+                timeout=link.CONNECT_SECONDS,
+                backend=adapter.client,
+                bluez=adapter.bluez,
+            )
+            self._client = client
+            await client.connect()
+        except BleakError as error:
+            is_refused = _is_full(error)
+            if "inprogress" in str(error).lower() and not self._was_removed:
+                # Once: BlueZ holds a connection that is none. More often would lose good bonds.
+                self._was_removed = True
+                await remove_device(adapter, self.address)
+            raise
+        finally:
+            self._door.connected(self.address, refused=is_refused)
+        return client
 
     async def _perform(self, client: BleakClient, action: link.Action) -> link.Event | None:
         match action:
@@ -223,6 +248,7 @@ class RingConnection:
             with suppress(BleakError, OSError, TimeoutError, EOFError):
                 async with asyncio.timeout(DISCONNECT_SECONDS):
                     await client.disconnect()
+        self._door.leave(self.address)
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -230,5 +256,15 @@ class RingConnection:
         task.add_done_callback(self._tasks.discard)
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way, so that the connection may end without loss of time."""
+        return self.link.is_quiet
+
+    @property
     def _ring_hex(self) -> str:
         return self.ring.hex() if self.ring else ""
+
+
+def _is_full(error: Exception) -> bool:
+    text = str(error).lower().replace("_", " ")
+    return any(word in text for word in ("slot", "limit exceeded", "limited resources"))

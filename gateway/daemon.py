@@ -18,33 +18,36 @@ from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt, tap
 from gateway import counters, health
-from gateway.adapter import check_backend
-from gateway.ble import Radio
+from gateway.adapter import backends_of, check_backends
+from gateway.ble import RadioDeadError, Scan
 from gateway.delivery import WINDOW, Delivery
 from gateway.paths import spool_path, status_path
+from gateway.radio import Radio
 from gateway.ring_time import RingTime
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
 SAVE_CLOCK_SECONDS: Final = 300.0
 SPOOL_RETRY_SECONDS: Final = 1.0
+EXIT_RADIO_DEAD: Final = 75
+"""EX_TEMPFAIL: the supervisor is to start the gateway again."""
 # What would be a wildcard or a separator in a topic is no id.
 _GATEWAY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _log = log.get("gateway")
 
 
-def run(settings: Settings) -> None:
-    """Run the gateway until SIGTERM or SIGINT."""
+def run(settings: Settings) -> int:
+    """Run the gateway until SIGTERM or SIGINT; return the exit code."""
     gateway = config.require(settings.gateway.id, "gateway.id")
     if not _GATEWAY_ID.fullmatch(gateway):
         raise ConfigError("gateway.id: use letters, digits, - and _, at most 64")
     config.require(settings.gateway.mqtt_url, "gateway.mqtt_url")
-    check_backend(settings.gateway.ble_backend)
-    asyncio.run(_run(settings))
+    check_backends(settings.gateway)
+    return asyncio.run(_run(settings))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,12 +62,16 @@ async def _run(settings: Settings) -> None:
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     running.cancel()
+    code = 0
     try:
         with suppress(asyncio.CancelledError):
             await running
+    except* RadioDeadError:
+        code = EXIT_RADIO_DEAD
     finally:
         await gateway.close()
-    _log.info("process_stopped")
+    _log.info("process_stopped", code=code)
+    return code
 
 
 class Gateway:
@@ -92,7 +99,12 @@ class Gateway:
                 acknowledged=self._hub_spoke,
             ),
         )
-        self.radio = Radio(settings.gateway.ble_backend, self, jitter)
+        self.radio = Radio(
+            backends_of(settings.gateway),
+            self,
+            jitter,
+            slots=settings.gateway.connections_per_adapter,
+        )
         self.spool = Spool(spool_path(settings), max_rows=settings.gateway.spool_max_rows)
         self._times: dict[bytes, RingTime] = {}
         self._saved: dict[bytes, tuple[int, float]] = {}
@@ -285,7 +297,6 @@ class Gateway:
     async def health(self) -> health.Health:
         """Return how the gateway does."""
         now = clock.monotonic_seconds()
-        heard_at = self.radio.heard_at
         connections = list(self.radio.connections.values())
         return health.Health(
             gateway=self._settings.id,
@@ -298,10 +309,11 @@ class Gateway:
             mqtt_up=self.uplink.is_up,
             mqtt_connects=self.uplink.connects,
             mqtt_problem=self.uplink.problem,
-            scanning=self.radio.is_scanning,
-            scan_age_ms=None if heard_at is None else int((now - heard_at) * 1000),
-            adapter_openings=self.radio.openings,
-            adapter_problem=self.radio.problem,
+            adapters=tuple(
+                _adapter_health(scan, self.radio.places.links(scan.backend), now)
+                for scan in self.radio.scans
+            ),
+            waiting=self.radio.places.waiting_count,
             rings=tuple(
                 health.RingHealth(
                     ring=item.ring.hex() if item.ring else "",
@@ -324,3 +336,16 @@ class Gateway:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _adapter_health(scan: Scan, links: int, now: float) -> health.AdapterHealth:
+    return health.AdapterHealth(
+        adapter=scan.backend,
+        scanning=scan.is_scanning,
+        scan_age_ms=None if scan.heard_at is None else int((now - scan.heard_at) * 1000),
+        links=links,
+        openings=scan.openings,
+        restarts=scan.measures["restart_scan"],
+        power_cycles=scan.measures["power_cycle"],
+        problem=scan.problem,
+    )

@@ -21,7 +21,7 @@ from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt
 from gateway import health, spool_file
-from gateway.adapter import AdapterLostError, check_backend, open_adapter
+from gateway.adapter import AdapterLostError, backends_of, check_backends, open_adapter
 from gateway.paths import spool_path, status_path
 
 SCAN_SECONDS: Final = 3.0
@@ -50,7 +50,8 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield _spool(path)
     if settings.gateway.mqtt_url and settings.gateway.id:
         yield _broker(settings)
-    yield asyncio.run(_bluetooth(settings.gateway.ble_backend))
+    for backend in backends_of(settings.gateway):
+        yield asyncio.run(_bluetooth(backend))
 
 
 def _settings(settings: Settings) -> Finding:
@@ -59,7 +60,7 @@ def _settings(settings: Settings) -> Finding:
         mqtt_address.parse(
             config.require(settings.gateway.mqtt_url, "gateway.mqtt_url"), "gateway.mqtt_url"
         )
-        check_backend(settings.gateway.ble_backend)
+        check_backends(settings.gateway)
     except ConfigError as error:
         return Finding("settings", ok=False, detail=str(error), remedy="see pinghub.toml")
     return Finding("settings", ok=True, detail=f"gateway {gateway}")
@@ -144,6 +145,7 @@ async def _bluetooth(backend: str) -> Finding:
                 lambda device, _: rings.add(device.address),
                 service_uuids=[gatt.SERVICE],
                 backend=adapter.scanner,
+                bluez=adapter.bluez,
             ),
         ):
             await asyncio.sleep(SCAN_SECONDS)
@@ -151,10 +153,10 @@ async def _bluetooth(backend: str) -> Finding:
         return Finding(
             "bluetooth",
             ok=False,
-            detail=str(error),
-            remedy="check gateway.ble_backend, the adapter and its permissions",
+            detail=f"{backend}: {error}",
+            remedy="check the setting, the adapter and its permissions",
         )
-    return Finding("bluetooth", ok=True, detail=f"scans; {len(rings)} rings in reach")
+    return Finding("bluetooth", ok=True, detail=f"{backend} scans; {len(rings)} rings in reach")
 
 
 def _of_running(running: health.Health) -> Iterator[Finding]:
@@ -178,12 +180,13 @@ def _of_running(running: health.Health) -> Iterator[Finding]:
         detail=running.delivery_alarm or f"{running.window} taps wait for the hub's word",
         remedy="no_subscribers: start the hub's ingest; not_authorized: check the broker's ACL",
     )
-    yield Finding(
-        "bluetooth",
-        ok=running.scanning,
-        detail=running.adapter_problem or f"scans; {len(running.rings)} rings in reach",
-        remedy="check gateway.ble_backend, the adapter and its permissions",
-    )
+    for adapter in running.adapters:
+        yield Finding(
+            "bluetooth",
+            ok=adapter.scanning,
+            detail=f"{adapter.adapter} {adapter.problem or f'scans; {adapter.links} links'}",
+            remedy="check the setting, the adapter and its permissions",
+        )
     for reason, count in spool.refused.items():
         yield Finding(
             f"refused: {reason}",

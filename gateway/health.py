@@ -25,6 +25,21 @@ class RingHealth(Payload, frozen=True, kw_only=True, omit_defaults=False):
     reason: str = ""
 
 
+class AdapterHealth(Payload, frozen=True, kw_only=True, omit_defaults=False):
+    """One Bluetooth adapter."""
+
+    adapter: str
+    scanning: bool
+    scan_age_ms: int | None = None
+    """Milliseconds since anything was heard."""
+    links: int = 0
+    openings: int = 0
+    restarts: int = 0
+    """Scans that silence has restarted."""
+    power_cycles: int = 0
+    problem: str = ""
+
+
 class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     """A gateway about itself; figures and ids only."""
 
@@ -38,10 +53,9 @@ class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     mqtt_up: bool
     mqtt_connects: int
     mqtt_problem: str = ""
-    scanning: bool
-    scan_age_ms: int | None = None
-    adapter_openings: int
-    adapter_problem: str = ""
+    adapters: tuple[AdapterHealth, ...] = ()
+    waiting: int = 0
+    """Rings that wait for a place."""
     rings: tuple[RingHealth, ...] = ()
     spool: Stats
     window: int

@@ -113,6 +113,10 @@ class OperationFailed(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
+class Yield(msgspec.Struct, frozen=True, tag=True):
+    """Another ring waits for this one's place."""
+
+
 class Disconnected(msgspec.Struct, frozen=True, tag=True):
     """The connection is gone."""
 
@@ -135,6 +139,7 @@ Event = (
     | ReplayDone
     | AckWritten
     | OperationFailed
+    | Yield
     | Disconnected
     | Tick
 )
@@ -209,18 +214,26 @@ class RingLink:
                 return self._connect_failed(no_slots, now)
             case Tick():
                 return self._tick(now)
+            case Yield():
+                return self._lose("yielded", now) if self.is_quiet else []
             case _:
                 return self._converse(event, now)
 
     def is_forgettable(self, now: float) -> bool:
         """Whether nothing was heard for so long that the address is dead."""
-        idle = self.state in (LinkState.UNKNOWN, LinkState.BACKOFF)
+        idle = self.state in (LinkState.UNKNOWN, LinkState.SEEN, LinkState.BACKOFF)
         return idle and now - self.heard_at > FORGET_SECONDS
 
     @property
     def is_linked(self) -> bool:
         """Whether a connection stands."""
         return self.state in _LINKED
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything is stored and acknowledged."""
+        busy = self._acking or self._reading_status or self._marks.is_waiting
+        return self.state is LinkState.LIVE and not busy
 
     def _begin_connection(self) -> None:
         self._marks = Marks()

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from core import clock, edge
+from core import clock, config, edge
 from core.errors import ConfigError
 from gateway import health
-from gateway.adapter import check_backend
+from gateway.adapter import backends_of, check_backend, check_backends
 from gateway.cli import app
 from gateway.diagnose import REFUSED_REMEDIES
 from gateway.spool import Stats
@@ -36,8 +36,7 @@ def a_health(**changes) -> health.Health:
         "mqtt_up": False,
         "mqtt_connects": 1,
         "mqtt_problem": "unreachable",
-        "scanning": True,
-        "adapter_openings": 1,
+        "adapters": (health.AdapterHealth(adapter="auto", scanning=True, openings=1, links=1),),
         "rings": (health.RingHealth(ring="00" * 8, state="live", rssi=-50),),
         "spool": Stats(3, 2, 1, clock.unix_ms() - 9000, 4, 0, "disk is full", {"bad_tag": 1}),
         "window": 2,
@@ -118,12 +117,25 @@ def test_every_reason_of_the_contract_has_a_remedy():
     assert set(REFUSED_REMEDIES) == set(get_args(edge.RejectCode))
 
 
-@pytest.mark.parametrize("backend", ["", "bumble", "bumble:", "hci0", "usb:0"])
+@pytest.mark.parametrize(
+    "backend", ["", "bumble", "bumble:", "hci0", "usb:0", "bluez:", "bluez:usb0"]
+)
 def test_a_backend_that_cannot_be_understood_is_refused(backend):
     with pytest.raises(ConfigError, match=r"gateway\.ble_backend"):
         check_backend(backend)
 
 
-@pytest.mark.parametrize("backend", ["auto", "bumble:usb:0", "bumble:tcp-client:127.0.0.1:9544"])
+@pytest.mark.parametrize(
+    "backend", ["auto", "bluez:hci1", "bumble:usb:0", "bumble:tcp-client:127.0.0.1:9544"]
+)
 def test_a_backend_of_either_kind_is_taken(backend):
     check_backend(backend)
+
+
+def test_several_adapters_take_the_place_of_the_one():
+    settings = config.Gateway(ble_backend="nonsense", adapters=("bluez:hci0", "bluez:hci1"))
+    check_backends(settings)
+    assert backends_of(settings) == ("bluez:hci0", "bluez:hci1")
+    assert backends_of(config.Gateway()) == ("auto",)
+    with pytest.raises(ConfigError, match=r"gateway\.adapters: .* twice"):
+        check_backends(config.Gateway(adapters=("auto", "auto")))

@@ -10,10 +10,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from core import config
 from firmware_bridge.virtual.memory import Memory
-from gateway import ble
+from gateway import ble, daemon
 from gateway.adapter import Adapter
+from gateway.ble import RadioDeadError
 from gateway.link import LinkState
+from gateway.radio import Radio
 from gateway.spool import SpoolUnavailableError
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.rings import Air, RingsProcess, eventually, ring_id
@@ -183,6 +186,17 @@ def test_bad_settings_are_one_line_and_exit_code_2(tmp_path):
     diagnosis = gateway.ask("diagnose")
     assert diagnosis.returncode == 1
     assert "FAIL" in diagnosis.stdout
+
+
+def test_a_dead_radio_ends_the_process_with_a_code_for_its_supervisor(tmp_path, monkeypatch):
+    async def run(_radio: Radio) -> None:
+        raise RadioDeadError("auto hears nothing any more")
+
+    monkeypatch.setattr(Radio, "run", run)
+    gateway = config.Gateway(
+        id="gw-1", mqtt_url="mqtt://127.0.0.1:9", spool_path=str(tmp_path / "spool.db")
+    )
+    assert daemon.run(config.Settings(gateway=gateway)) == 75
 
 
 @pytest.fixture
