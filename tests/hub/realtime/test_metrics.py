@@ -174,6 +174,17 @@ async def test_a_metric_moves_when_its_thing_happens(scene: Scene, name: str):
     await until(lambda: value(name) > before, name)
 
 
+async def test_info_tells_the_same_numbers(scene: Scene):
+    for _ in range(2):
+        await scene.subscriber()
+    [node] = (await scene.call("info")).json()["result"]["nodes"]
+    counted = ("num_clients", "num_users", "num_subs", "num_channels")
+    assert [node[name] for name in counted] == [2, 1, 4, 2]
+    for name in ("messages_sent", "messages_received"):
+        # Pings go on meanwhile.
+        assert 0 < node[name] <= value(f"pinghub_transport_{name}")
+
+
 def lose_connections(server: redis.Redis, own: RestartableRedis) -> None:
     del own
     server.client_kill_filter(_type="pubsub")

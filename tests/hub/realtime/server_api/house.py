@@ -58,7 +58,15 @@ class Node:
         return self.describe()
 
     def describe(self) -> NodeInfo:
-        return NodeInfo(uid=self.uid, name="here", version="1", num_clients=3, num_users=2)
+        return NodeInfo(
+            uid=self.uid,
+            name="here",
+            version="1",
+            num_clients=3,
+            num_users=2,
+            messages_sent=50,
+            messages_received=40,
+        )
 
 
 class Parts:

@@ -244,6 +244,8 @@ async def test_channels_and_info_describe_the_processes(api: Api) -> None:
         "name": "here",
         "version": "1",
         "num_clients": 3,
+        "messages_sent": 50,
+        "messages_received": 40,
         "num_users": 2,
         "num_channels": 0,
         "num_subs": 0,
