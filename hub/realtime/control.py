@@ -203,11 +203,17 @@ class Control:
     async def _tell_news(self) -> None:
         while True:
             if self._handler and await self._try_to_tell(_EVERYBODY, self._handler.describe()):
-                now = clock.monotonic_seconds()
-                for node_id, peer in list(self._peers.items()):
-                    if now - peer.heard_at > _SILENCE_SECONDS:
-                        del self._peers[node_id]
+                self._forget_the_silent()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def _forget_the_silent(self) -> None:
+        # Telling and hearing are two connections: who cannot hear may not judge.
+        if not self._broker.healthy:
+            return
+        now = clock.monotonic_seconds()
+        for node_id, peer in list(self._peers.items()):
+            if now - peer.heard_at > _SILENCE_SECONDS:
+                del self._peers[node_id]
 
     def _on_gap(self) -> None:
         self._orders.doubt()
