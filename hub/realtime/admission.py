@@ -153,7 +153,8 @@ def at_connect(
         if namespace is None:
             return codes.CLOSE_BAD_REQUEST
         if (
-            not channels.is_private(channel, rules.grammar)
+            len(channel) <= rules.settings.max_channel_length
+            and not channels.is_private(channel, rules.grammar)
             and channels.is_valid(channel, namespace, rules.grammar)
             and _may_join(channel, namespace, claims.user, rules)
         ):
@@ -245,6 +246,8 @@ def _position_of(request: SubscribeRequest | None) -> SubscribeRequest:
 
 def find_namespace(channel: str, rules: Rules) -> Namespace | codes.Error:
     """Return the rules of a channel, or why there are none for it."""
+    if len(channel) > rules.settings.max_channel_length:
+        return codes.BAD_REQUEST
     namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
     if namespace is None:
         return codes.UNKNOWN_CHANNEL

@@ -8,6 +8,7 @@ from hub.realtime.control_messages import Refusal
 
 _PER_USER: Final = 20
 _USERS_MAX: Final = 10_000
+_CHANNEL_MAX_CHARACTERS: Final = 255
 
 
 class Refusals:
@@ -19,7 +20,12 @@ class Refusals:
     def note(self, user: str, *, method: str, channel: str, code: int, reason: str) -> None:
         """Remember that a command was refused, or that a connection was closed."""
         refusal = Refusal(
-            at=clock.unix_seconds(), method=method, channel=channel, code=code, reason=reason
+            at=clock.unix_seconds(),
+            method=method,
+            # Whatever a client wrote.
+            channel=channel[:_CHANNEL_MAX_CHARACTERS],
+            code=code,
+            reason=reason,
         )
         self._by_user.setdefault(user, deque(maxlen=_PER_USER)).append(refusal)
         self._by_user.move_to_end(user)

@@ -1,5 +1,10 @@
-"""Which pages may open a connection: those of the same server and those that are listed."""
+"""Which pages may open a connection: those of the same server and those that are listed.
 
+By its name a page is of the same server only if the name is listed: whoever owns some other name
+may have it lead to this server after the page was loaded (DNS rebinding). Addresses cannot.
+"""
+
+import ipaddress
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from typing import Final
@@ -44,5 +49,16 @@ def _is_same_server(origin: str, host: str) -> bool:
         default is not None
         and page.hostname is not None
         and page.hostname == server.hostname
+        and _is_address(page.hostname)
         and ports[0] == ports[1]
     )
+
+
+def _is_address(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

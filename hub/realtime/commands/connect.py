@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _NAME_MAX_CHARACTERS: Final = 16
 _VERSION_MAX_CHARACTERS: Final = 64
+# The protocol says lives in 32 bits; a server's order may say more.
+_TTL_MAX_SECONDS: Final = (1 << 32) - 1
 
 
 def start(session: "Session", command: Command) -> list[Effect]:
@@ -164,4 +166,4 @@ def _renew(session: "Session", claims: ConnectClaims, now: float, ttl_seconds: i
 
 
 def _ttl(claims: ConnectClaims, ttl_seconds: int) -> int:
-    return max(0, ttl_seconds) if claims.expires_at else 0
+    return min(max(0, ttl_seconds), _TTL_MAX_SECONDS) if claims.expires_at else 0

@@ -4,16 +4,19 @@ Its values: `json_framing.JSON` and `protobuf_framing.PROTOBUF`.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Raw
 
 from hub.realtime.broker import Publication
 from hub.realtime.protocol.messages import Command, EmulationRequest, PushReply, Reply
 
+COMMANDS_MAX: Final = 4096
+"""How many commands a frame may carry: each costs far more than the one byte that it may have."""
+
 
 class MalformedFrameError(Exception):
-    """The frame is not a sequence of commands."""
+    """The frame is not a sequence of commands, or of too many."""
 
 
 class BinaryDataError(Exception):

@@ -8,7 +8,12 @@ from msgspec import Raw
 
 from hub.realtime.broker import Publication
 from hub.realtime.protocol import payload
-from hub.realtime.protocol.framing import BinaryDataError, Framing, MalformedFrameError
+from hub.realtime.protocol.framing import (
+    COMMANDS_MAX,
+    BinaryDataError,
+    Framing,
+    MalformedFrameError,
+)
 from hub.realtime.protocol.messages import (
     ClientInfo,
     Command,
@@ -20,6 +25,8 @@ from hub.realtime.protocol.messages import (
 )
 
 _SEPARATOR: Final = b"\n"
+# More than `payload.is_json` asks for: what comes as JSON is never taken for other bytes.
+_SPARE_DEPTH: Final = 500
 _MALFORMED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -43,8 +50,15 @@ class _JsonFraming:
 
     def decode_commands(self, frame: str | bytes) -> list[Command]:
         try:
-            data = frame.encode() if isinstance(frame, str) else frame
-            return [_decoder.decode(line) for line in data.strip().split(_SEPARATOR)]
+            data = (frame.encode() if isinstance(frame, str) else frame).strip()
+            if not data.isascii():
+                data.decode()  # nobody looks into what is passed on as it is
+            lines = data.split(_SEPARATOR, COMMANDS_MAX)
+            if len(lines) > COMMANDS_MAX:
+                raise MalformedFrameError("too many commands")
+            for line in lines:
+                payload.require_depth(line, _SPARE_DEPTH)
+            return [_decoder.decode(line) for line in lines]
         except _MALFORMED as error:
             raise MalformedFrameError(str(error)) from None
 

@@ -13,6 +13,10 @@ DataFormat = Literal["", "json", "json_object", "binary"]
 
 
 _TIME: Final = b',"time":'
+# Parsers give up at some depth, which depends on how deep their caller is: what is read here has
+# to be readable at every later place, too.
+_SPARE_DEPTH: Final = 400
+_SHALLOW_BRACKETS: Final = 64
 # Digits of 64 bits, and what is around them.
 _TIME_MAX_BYTES: Final = 19 + 9
 
@@ -50,11 +54,21 @@ def time_of(payload: bytes) -> int:
 def is_json(data: bytes) -> bool:
     """Whether data can be stored, and given to JSON clients, as it is."""
     try:
+        require_depth(data, _SPARE_DEPTH)
         msgspec.json.decode(data, type=Raw)
         data.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def require_depth(text: bytes, spare: int) -> None:
+    """Raise RecursionError for a JSON text that is nested so deep that less than `spare` is left.
+
+    Other texts may raise DecodeError.
+    """
+    if text.count(b"[") + text.count(b"{") > _SHALLOW_BRACKETS:
+        msgspec.json.decode(b"%b%b%b" % (b"[" * spare, text, b"]" * spare), type=Raw)
 
 
 def fits(data: bytes, wanted: DataFormat) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from hub.realtime.broker import Publication
 from hub.realtime.protocol import client_pb2, payload
-from hub.realtime.protocol.framing import Framing, MalformedFrameError
+from hub.realtime.protocol.framing import COMMANDS_MAX, Framing, MalformedFrameError
 from hub.realtime.protocol.messages import Command, EmulationRequest, Message, PushReply, Reply
 
 _VARINT_MAX_BYTES: Final = 10
@@ -36,6 +36,8 @@ class _ProtobufFraming:
         commands: list[Command] = []
         place = 0
         while place < len(frame):
+            if len(commands) == COMMANDS_MAX:
+                raise MalformedFrameError("too many commands")
             length, place = _uvarint(frame, place)
             if length > len(frame) - place:
                 raise MalformedFrameError("a message ends beyond its frame")

@@ -25,6 +25,7 @@ PONG: Final = 0xA
 NO_STATUS: Final = 1005
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
+POLICY_VIOLATION: Final = 1008
 TOO_BIG: Final = 1009
 
 # Honest clients fragment by tens of bytes at worst; one-byte fragments cost 30 times their size.
@@ -111,9 +112,11 @@ class _Partial:
 class FrameReader:
     """Cuts a client's bytes into messages; after a failure or a close frame it reads nothing."""
 
-    __slots__ = ("_ended", "_frame", "_inflate", "_max_bytes", "_partial", "_rest")
+    __slots__ = ("_ended", "_frame", "_inflate", "_max_bytes", "_partial", "_rest", "frames")
 
     def __init__(self, max_message_bytes: int, inflate: Inflate | None = None) -> None:
+        self.frames = 0
+        """How many were read; whoever shares time between readers sets it back."""
         self._max_bytes = max_message_bytes
         self._inflate = inflate
         self._rest = b""  # of a frame's head
@@ -172,6 +175,7 @@ class FrameReader:
         opcode = data[0] & 0x0F
         if opcode == TEXT and not payload.isascii():
             return None  # its characters are checked where all others are
+        self.frames += 1
         return Message(opcode, payload)
 
     def _read_head(self, data: bytes, position: int, end: int) -> tuple[_Frame | None, int]:
@@ -247,6 +251,7 @@ class FrameReader:
 
     def _finish(self, frame: _Frame) -> Message | None:
         """A frame is complete: return what it completes."""
+        self.frames += 1
         if frame.opcode & _CONTROL:
             payload = b"".join(frame.parts)
             if frame.opcode == CLOSE:
@@ -318,13 +323,13 @@ def _head(first: int, length: int) -> bytes:
 def _check_close(payload: bytes) -> None:
     if not payload:
         return
-    code = int.from_bytes(payload[:2])
-    if len(payload) == 1 or not (code in _CLOSE_CODES or _FIRST_FREE <= code <= _LAST_FREE):
-        raise _Broken(PROTOCOL_ERROR, "invalid close code")
     try:
         payload[2:].decode()
     except UnicodeDecodeError:
         raise _Broken(INVALID_DATA, "invalid UTF-8") from None
+    code = int.from_bytes(payload[:2])
+    if len(payload) == 1 or not (code in _CLOSE_CODES or _FIRST_FREE <= code <= _LAST_FREE):
+        raise _Broken(PROTOCOL_ERROR, "invalid close code")
 
 
 class _Broken(Exception):  # noqa: N818  # never leaves this module

@@ -9,14 +9,20 @@ import asyncio
 from enum import Enum, auto
 from typing import Any, Final, Protocol, cast
 
-from core import log
-from hub.realtime import metrics
+from core import clock, log
+from hub.realtime import limits, metrics
 from hub.realtime.websocket import frames
 from hub.realtime.websocket.frames import Failure, FrameReader, Message
 
 # How long a peer that does not read, or does not answer a close frame, may keep the socket.
 CLOSE_SECONDS: Final = 3.0
 _CHUNK_BYTES: Final = 65_536
+# One read may bring 40,000 frames, and the loop reads 32 times before anybody else has a turn.
+_PIECE_BYTES: Final = 2048
+_FRAMES_PER_TURN: Final = 128
+# An honest peer sends a ping or pong every few seconds.
+_CONTROLS_PER_SECOND: Final = 10
+_CONTROLS_BURST: Final = 100
 
 _logger = log.get("realtime.websocket")
 
@@ -55,11 +61,14 @@ class Socket(asyncio.Protocol):
 
     __slots__ = (
         "_close_timer",
+        "_controls_empty_at",
+        "_is_held",
         "_is_paused",
         "_listener",
         "_max_waiting_bytes",
         "_reader",
         "_state",
+        "_unread",
         "_waiting",
         "deflated",
         "descriptor",
@@ -75,6 +84,11 @@ class Socket(asyncio.Protocol):
         self._waiting: list[bytes] | None = None
         """None while the peer keeps up."""
         self._is_paused = False
+        self._is_held = False
+        """The listener wants no more for now."""
+        self._unread: bytes | None = None
+        """What has to wait until others had a turn; None while nothing has to."""
+        self._controls_empty_at = 0.0
         self._max_waiting_bytes = 0
         self._state = _State.ENDED
         self._reader: FrameReader | None = None
@@ -118,6 +132,8 @@ class Socket(asyncio.Protocol):
             return
         self.descriptor = -1
         self._state = _State.CLOSING
+        if self._reader:
+            self._reader.frames = 0
         if self.transport.is_closing():
             return
         frame = frames.encode_close(code, reason)
@@ -129,7 +145,10 @@ class Socket(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Deliver messages again."""
-        if self._state is not _State.ENDED:
+        self._is_held = False
+        if self._unread is not None:
+            asyncio.get_running_loop().call_soon(self._read_on)
+        elif self._state is not _State.ENDED:
             self.transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -139,13 +158,10 @@ class Socket(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=1 if _is_tls(self.transport) else 0, low=0)
 
     def data_received(self, data: bytes) -> None:
-        if self._reader is None:
-            return
-        for event in self._reader.feed(data):
-            if isinstance(event, Failure):
-                self._fail(event)
-            else:
-                self._receive(event)
+        if self._unread is None:
+            self._read(data)
+        else:
+            self._unread += data
 
     def eof_received(self) -> bool | None:
         # A peer that stops sending has left: the transport closes after what waits in it.
@@ -174,7 +190,7 @@ class Socket(asyncio.Protocol):
         self.descriptor = -1
         self._state = _State.ENDED
         self._drop_waiting()
-        self._reader = None
+        self._reader = self._unread = None
         if self._close_timer:
             self._close_timer.cancel()
             self._close_timer = None
@@ -182,21 +198,71 @@ class Socket(asyncio.Protocol):
         if listener:
             listener.on_lost()
 
+    def _read(self, data: bytes) -> None:
+        """Take what arrived, a turn of it at a time."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            reader = self._reader
+            if reader is None:
+                return
+            stop = start + _PIECE_BYTES
+            for event in reader.feed(data[start:stop]):
+                if isinstance(event, Failure):
+                    self._fail(event)
+                else:
+                    self._receive(event)
+            if reader.frames >= _FRAMES_PER_TURN and self._state is not _State.ENDED:
+                reader.frames = 0
+                self.transport.pause_reading()
+                if self._state is _State.CLOSING:
+                    # No answer to our close frame: the rest stays with the peer until the end.
+                    self._is_held = True
+                    self._reader = None
+                else:
+                    self._unread = data[stop:]
+                    asyncio.get_running_loop().call_soon(self._read_on)
+                return
+
+    def _read_on(self) -> None:
+        """Go on after others had a turn."""
+        unread = self._unread
+        if unread is None or self._is_held:
+            return
+        self._unread = None
+        self._read(unread)
+        if self._unread is None and not self._is_held and self._state is not _State.ENDED:
+            self.transport.resume_reading()
+
     def _receive(self, message: Message) -> None:
         match message.opcode:
             case frames.PING:
-                self.send(frames.encode(frames.PONG, message.payload))
+                if self._counts_control():
+                    self.send(frames.encode(frames.PONG, message.payload))
             case frames.PONG:
-                if self._listener:
+                if self._counts_control() and self._listener:
                     self._listener.on_pong()
             case frames.CLOSE:
                 self._answer_close(message.payload)
             # What comes after our close frame concerns nobody.
             case _ if self._state is _State.OPEN and self._listener:
                 if not self._listener.on_message(message):
+                    self._is_held = True
                     self.transport.pause_reading()
             case _:
                 pass
+
+    def _counts_control(self) -> bool:
+        """Count a ping or pong; False when there are so many that nothing else can be meant."""
+        self._controls_empty_at, pace = limits.count(
+            self._controls_empty_at,
+            clock.monotonic_seconds(),
+            _CONTROLS_PER_SECOND,
+            _CONTROLS_BURST,
+        )
+        if pace is limits.Pace.FINE:
+            return True
+        if self._state is _State.OPEN:
+            self._fail(Failure(frames.POLICY_VIOLATION, "too many control frames"))
+        return False
 
     def _answer_close(self, payload: bytes) -> None:
         if self._state is _State.CLOSING:
@@ -216,6 +282,7 @@ class Socket(asyncio.Protocol):
         ).inc()
         self._drop_waiting()
         self.close(failure.code, failure.reason)
+        self._reader = None
         # Ending only our half lets the peer read why, even while it is still sending.
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()

@@ -25,6 +25,12 @@ def test_one_user_cannot_fill_the_memory() -> None:
     assert [item.code for item in noted.of("ann")] == list(range(980, 1000))
 
 
+def test_nor_can_a_name_without_an_end() -> None:
+    noted = Refusals()
+    noted.note("ann", method="subscribe", channel="a" * 60_000, code=107, reason="why")
+    assert noted.of("ann")[0].channel == "a" * 255
+
+
 def test_many_users_cannot_either() -> None:
     noted = Refusals()
     for number in range(refusals._USERS_MAX + 10):

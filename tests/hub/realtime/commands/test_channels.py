@@ -88,3 +88,14 @@ def test_presence_is_counted_also_down_to_zero():
     assert answers(channels.presence_counted(session, PresenceStats())) == [
         {"id": 3, "presence_stats": {"num_clients": 0, "num_users": 0}}
     ]
+
+
+@pytest.mark.parametrize(("method", "fields"), REQUESTS)
+def test_a_name_that_is_too_long_to_subscribe_is_too_long_for_anything(
+    method: str, fields: dict[str, Any]
+):
+    session = connected()
+    (reply,) = answers(
+        session.receive(command(2, **{method: {"channel": "free:" + "a" * 16, **fields}}), 0.0)
+    )
+    assert reply["error"]["code"] == 107

@@ -204,3 +204,17 @@ def test_orders_wait_for_the_reply_to_connect():
     messages = answers(join(session, "taps:ann"))
     assert [list(item)[-1] for item in messages] == ["connect", "push"]
     assert json.dumps(messages[0]).find("1060") < 0
+
+
+def test_a_life_longer_than_the_protocol_can_say_is_told_as_the_longest():
+    session = connected()
+    order = orders.Refresh(expires_at=1 << 62, now=0.0, unix_now=1000)
+    (push,) = answers(session.obey(order))
+    assert push["push"]["refresh"] == {"expires": True, "ttl": (1 << 32) - 1}
+
+
+def test_channels_with_names_that_are_too_long_are_left_out_at_connect():
+    asked = joined_at_connect(
+        new_session(), ConnectClaims(user="ann"), subs={"open:a": {}, "open:" + "a" * 16: {}}
+    )
+    assert [item.channel for item in asked.requests] == ["taps:ann", "open:a"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hub.realtime import codes
 from hub.realtime.broker import Publication
-from hub.realtime.protocol.framing import MalformedFrameError
+from hub.realtime.protocol import payload
+from hub.realtime.protocol.framing import COMMANDS_MAX, MalformedFrameError
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import (
     METHODS,
@@ -277,3 +278,25 @@ def test_a_pushed_publication_reads_back_whole(channel: str, data: Any, offset: 
 def test_line_feeds_inside_embedded_json_do_not_break_the_frame():
     reply = Reply(id=1, rpc=RpcResult(data=msgspec.Raw(b'{\r\n "a": [1,\n2]\n}')))
     assert JSON.encode_reply(reply) == b'{"id":1,"rpc":{"data":{"a":[1,2]}}}'
+
+
+@pytest.mark.parametrize("depth", [*range(300, 1100, 7), 5000])
+def test_what_is_let_in_as_json_is_json_later(depth: int):
+    data = "[" * depth + "]" * depth
+    try:
+        (command,) = JSON.decode_commands(f'{{"id":1,"publish":{{"channel":"a","data":{data}}}}}')
+    except MalformedFrameError:
+        return
+    assert command.publish
+    assert payload.is_json(bytes(command.publish.data))
+
+
+def test_invalid_utf_8_is_malformed_even_where_it_is_only_passed_on():
+    with pytest.raises(MalformedFrameError):
+        JSON.decode_commands(b'{"id":1,"publish":{"channel":"a","data":"\xff"}}')
+
+
+def test_a_frame_carries_so_many_commands_and_no_more():
+    assert len(JSON.decode_commands("\n".join(["{}"] * COMMANDS_MAX))) == COMMANDS_MAX
+    with pytest.raises(MalformedFrameError):
+        JSON.decode_commands("\n".join(["{}"] * (COMMANDS_MAX + 1)))

@@ -62,3 +62,19 @@ def test_json_is_stored_byte_for_byte(data: bytes):
 def test_a_format_decides_what_clients_may_publish(data: bytes, wanted: set[DataFormat]):
     formats: tuple[Any, ...] = ("", "json", "json_object", "binary")
     assert {item for item in formats if payload.fits(data, item)} == wanted
+
+
+@pytest.mark.parametrize("depth", [*range(300, 1100, 7), 5000])
+def test_what_is_nested_near_the_end_of_a_parser_s_stack_is_no_json(depth: int):
+    text = b"[" * depth + b"]" * depth
+
+    def read_deeper(frames: int) -> None:
+        if frames:
+            return read_deeper(frames - 1)
+        stored = encode_payload(PublishRequest(channel="a", data=text, tags={"a": "b"}))
+        assert payload.decode(stored).content == text
+        return None
+
+    if payload.is_json(text):
+        # Whoever reads it later may be called from deeper down than who let it in.
+        read_deeper(300)

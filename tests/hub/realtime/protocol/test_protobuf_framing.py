@@ -13,7 +13,11 @@ from msgspec import Raw
 
 from hub.realtime import codes
 from hub.realtime.broker import Publication
-from hub.realtime.protocol.framing import BinaryDataError, MalformedFrameError
+from hub.realtime.protocol.framing import (
+    COMMANDS_MAX,
+    BinaryDataError,
+    MalformedFrameError,
+)
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import (
     EMPTY,
@@ -361,3 +365,9 @@ def test_any_bytes_are_decoded_or_refused_but_never_break(data: bytes):
     except MalformedFrameError:
         return
     assert all(isinstance(item, Command) for item in decoded)
+
+
+def test_a_frame_carries_so_many_commands_and_no_more():
+    assert len(PROTOBUF.decode_commands(b"\0" * COMMANDS_MAX)) == COMMANDS_MAX
+    with pytest.raises(MalformedFrameError):
+        PROTOBUF.decode_commands(b"\0" * (COMMANDS_MAX + 1))

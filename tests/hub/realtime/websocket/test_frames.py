@@ -4,7 +4,7 @@ import codecs
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
@@ -125,6 +125,7 @@ def good_messages(draw: st.DrawFn) -> bytes:
     st.lists(st.one_of(any_frames, good_messages()), max_size=8).map(b"".join),
     st.lists(st.integers(1, 60), max_size=12),
 )
+@example(data=masked(8, b"\x00\x00\x80"), sizes=[])  # a wrong code, and no UTF-8
 def test_whatever_arrives_in_whatever_pieces_is_read_as_the_judge_reads_it(
     data: bytes, sizes: list[int]
 ):
