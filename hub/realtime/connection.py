@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hub.realtime.hub import Hub
 
 _BACKLOG_COMMANDS: Final = 64
+_BACKLOG_BYTES: Final = 262_144
 _TURN_COMMANDS: Final = 16
 
 _logger = log.get("realtime.connection")
@@ -37,6 +38,7 @@ class Connection:
         "_outlet",
         "_ready",
         "_task",
+        "_unworked_bytes",
         "closing",
         "connected_at_ms",
         "direct",
@@ -73,6 +75,8 @@ class Connection:
         self._next: Awaited | None = None
         self._calls: set[asyncio.Task[None]] | None = None
         self._ready: asyncio.Future[None] | None = None
+        self._unworked_bytes = 0
+        """Frames that came while commands wait."""
 
     @property
     def deadline(self) -> float:
@@ -100,6 +104,10 @@ class Connection:
             self.close(codes.MESSAGE_TOO_BIG)
             return True
         self.carry_out(self.session.receive(frame, clock.monotonic_seconds()))
+        self._unworked_bytes = self._unworked_bytes + len(frame) if self.session.backlog else 0
+        if self._unworked_bytes > self.hub.settings.buffer_max_bytes:
+            # Only emulated frames come without waiting for each other.
+            self.close(codes.CLOSE_TOO_MANY_REQUESTS)
         return not self._is_busy
 
     def on_time(self, now: float) -> None:
@@ -183,7 +191,10 @@ class Connection:
 
     @property
     def _is_busy(self) -> bool:
-        return self.closing is None and self.session.backlog > _BACKLOG_COMMANDS
+        backlog = self.session.backlog
+        return self.closing is None and (
+            backlog > _BACKLOG_COMMANDS or (backlog > 0 and self._unworked_bytes > _BACKLOG_BYTES)
+        )
 
     def _go_on(self) -> None:
         if self._ready and not self._ready.done():

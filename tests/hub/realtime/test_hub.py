@@ -8,8 +8,11 @@ import pytest
 import websockets
 
 from core import config
+from hub.realtime import codes
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.claims import ConnectClaims
+from hub.realtime.outlet import Queue
+from hub.realtime.protocol.json_framing import JSON
 from tests.hub.realtime.house import House, open_house, socket, until
 
 SETTINGS = config.Realtime(
@@ -184,3 +187,38 @@ async def test_a_client_that_would_recover_where_nothing_is_kept_is_told_that_it
         request = {"channel": "plain:a", "recover": True, "offset": 3, "epoch": "e"}
         await client.send({"id": 2, "subscribe": request})
         assert await client.receive() == {"id": 2, "subscribe": {"was_recovering": True}}
+
+
+async def never(*_: object) -> ConnectClaims:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+FRAME = json.dumps({"id": 2, "publish": {"channel": "room:a", "data": "x" * 60_000}}).encode()
+
+
+async def test_a_client_is_read_no_further_than_some_bytes_while_its_commands_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(house.app, "verify_connection", never)
+    connection = house.hub.open(Queue(JSON, 1 << 20, lambda: None), JSON)
+    connection.feed(b'{"id":1,"connect":{"token":"ann"}}')
+    taken = 0
+    while connection.feed(FRAME):
+        taken += 1
+    assert taken == 262_144 // len(FRAME)
+    connection.lost()
+
+
+async def test_emulated_frames_that_come_side_by_side_are_bounded_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(house.app, "verify_connection", never)
+    queue = Queue(JSON, 1 << 20, lambda: None)
+    connection = house.hub.open(queue, JSON, transport="http_stream", emulated=True)
+    session = connection.session.secret
+    connection.feed(b'{"id":1,"connect":{"token":"ann"}}')
+    found = await asyncio.gather(*(house.hub.emulate(session, FRAME) for _ in range(30)))
+    assert found.count(True) == 1 + (1 << 20) // len(FRAME)
+    assert queue.closing == codes.CLOSE_TOO_MANY_REQUESTS
+    connection.lost()
