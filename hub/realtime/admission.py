@@ -304,14 +304,15 @@ def _join_request(
     ask: bool = False,
 ) -> JoinRequest:
     as_cache = agreed.recoverable and namespace.force_recovery_mode == "cache"
+    recovers = request.recover or (as_cache and namespace.auto_cache_recover)
     since = StreamPosition(request.offset, request.epoch)
     return JoinRequest(
         channel=channel,
         namespace=namespace,
         terms=agreed,
         ask=ask,
-        recovering=request.recover,
-        since=since if request.recover and agreed.recoverable else None,
+        recovering=recovers,
+        since=since if recovers and agreed.recoverable else None,
         as_cache=as_cache,
         reject_unrecovered=bool(request.flag & _FLAG_REJECT_UNRECOVERED) and not as_cache,
     )

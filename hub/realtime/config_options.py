@@ -163,6 +163,7 @@ class Channels(Options, frozen=True, kw_only=True):
     force_recovery: bool = False
     allow_recovery: bool = False
     force_recovery_mode: Literal["", "stream", "cache"] = ""
+    auto_cache_recover: bool = False
     allowed_delta_types: list[Literal["fossil"]] = []
     delta_publish: bool = False
     allow_tags_filter: bool = False
@@ -269,7 +270,6 @@ UNSUPPORTED: Final[dict[str, str]] = {
     "channel.namespaces.map": _OTHER_SUBSCRIPTIONS,
     "channel.namespaces.map_clients_presence_channel_prefix": _OTHER_SUBSCRIPTIONS,
     "channel.namespaces.map_users_presence_channel_prefix": _OTHER_SUBSCRIPTIONS,
-    "channel.namespaces.auto_cache_recover": "clients ask for recovery themselves",
     "channel.namespaces.publish_proxy_enabled": _PROXY,
     "channel.namespaces.publish_proxy_name": _PROXY,
     "channel.namespaces.shared_poll": _OTHER_SUBSCRIPTIONS,

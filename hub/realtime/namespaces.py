@@ -35,6 +35,8 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     allow_recovery: bool = False
     force_recovery_mode: Literal["stream", "cache"] = "stream"
     """What recovery gives: everything missed, or (cache) the newest publication alone."""
+    auto_cache_recover: bool = False
+    """Whoever joins a cache gets its newest publication, also without asking to recover."""
     allowed_delta_types: tuple[str, ...] = ()
     delta_publish: bool = False
     allow_tags_filter: bool = False
@@ -64,6 +66,11 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("history_meta_ttl must not be shorter than history_ttl")
         if (self.force_recovery or self.force_positioning) and not self.has_history:
             raise ValueError("recovery and positioning need history")
+        is_cache = self.force_recovery and self.force_recovery_mode == "cache"
+        if self.auto_cache_recover and not is_cache:
+            raise ValueError(
+                "auto_cache_recover needs force_recovery and force_recovery_mode cache"
+            )
         if not {DELTA_FOSSIL}.issuperset(self.allowed_delta_types):
             raise ValueError(f"the only delta type is {DELTA_FOSSIL}")
         try:

@@ -74,6 +74,14 @@ NAMESPACES = {
         force_recovery=True,
         force_recovery_mode="cache",
     ),
+    "news": Namespace(
+        ask=True,
+        history_size=1,
+        history_ttl_seconds=600,
+        force_recovery=True,
+        force_recovery_mode="cache",
+        auto_cache_recover=True,
+    ),
     "plain": Namespace(ask=True),
     "seen": Namespace(
         ask=True,

@@ -66,6 +66,14 @@ NAMESPACES = {
         history_size=1,
         history_ttl_seconds=60,
     ),
+    "news": Namespace(
+        allow_subscribe_for_client=True,
+        force_recovery=True,
+        force_recovery_mode="cache",
+        auto_cache_recover=True,
+        history_size=1,
+        history_ttl_seconds=60,
+    ),
     "json": Namespace(allow_publish_for_client=True, publication_data_format="json_object"),
 }
 RULES = Rules(

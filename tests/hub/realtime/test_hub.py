@@ -180,6 +180,16 @@ async def test_a_channel_that_is_a_cache_recovers_its_newest_state_and_goes_on(h
         assert (await client.receive())["push"]["pub"]["data"] == 3
 
 
+async def test_a_cache_that_recovers_by_itself_gives_its_state_to_whoever_joins(house: House):
+    await house.publish("news:a", "old")
+    await house.publish("news:a", "new")
+    async with socket(house, "ann") as client:
+        await client.send({"id": 2, "subscribe": {"channel": "news:a"}})
+        reply = (await client.receive())["subscribe"]
+        assert [item["data"] for item in reply["publications"]] == ["new"]
+        assert (reply["recovered"], reply["was_recovering"]) == (True, True)
+
+
 async def test_a_client_that_would_recover_where_nothing_is_kept_is_told_that_it_did_not(
     house: House,
 ):

@@ -17,6 +17,13 @@ from hub.realtime.namespaces import Namespace
         {"history_size": 1, "history_ttl_seconds": 9, "history_meta_ttl_seconds": 8},
         {"allowed_delta_types": ("xdelta",)},
         {"channel_regex": "("},
+        {"auto_cache_recover": True, "force_recovery_mode": "cache"},
+        {
+            "auto_cache_recover": True,
+            "force_recovery": True,
+            "history_size": 1,
+            "history_ttl_seconds": 1,
+        },
     ],
 )
 def test_contradicting_options_are_refused(options: dict[str, Any]):

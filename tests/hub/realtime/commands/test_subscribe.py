@@ -126,6 +126,13 @@ def test_a_cache_recovers_its_newest_publication_and_rejects_nobody():
     assert not request.reject_unrecovered
 
 
+def test_a_cache_gives_its_newest_publication_unasked_where_its_namespace_says_so():
+    request = asked(subscribe_to("news:a"))
+    assert (request.recovering, request.since) == (True, StreamPosition())
+    request = asked(subscribe_to("cache:a"))
+    assert (request.recovering, request.since) == (False, None)
+
+
 def test_a_private_channel_needs_a_token():
     (reply,) = answers(subscribe_to("$room:a"))
     assert reply["error"]["code"] == 103
