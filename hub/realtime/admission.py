@@ -62,7 +62,7 @@ class Member(Protocol):
         ...
 
 
-def subscribe(  # noqa: PLR0911  # one per decision
+def subscribe(  # one per decision
     request: SubscribeRequest, member: Member, rules: Rules
 ) -> Join | VerifySubscription | Refusal:
     """Admit to a channel, as far as neither a token nor the application need be asked."""
@@ -76,16 +76,26 @@ def subscribe(  # noqa: PLR0911  # one per decision
     refusal = _filter_refusal(request, namespace)
     if refusal:
         return refusal
-    if request.token:
+    if request.token and not namespace.signed_in:
         return VerifySubscription(request.token)
-    if channels.is_private(channel, rules.grammar):
+    allowed = without_token(channel, namespace, member.claims, rules)
+    if allowed is False:
         return codes.PERMISSION_DENIED
-    if _may_join(channel, namespace, member.user, rules):
-        return _join(request, namespace, member, rules)
+    return _join(request, namespace, member, rules, ask=allowed is None)
+
+
+def without_token(
+    channel: str, namespace: Namespace, claims: ConnectClaims | None, rules: Rules
+) -> bool | None:
+    """Say whether somebody may join without a token; None leaves it to the application."""
+    if claims is None or (namespace.signed_in and not claims.session_id):
+        return False
+    if channels.is_private(channel, rules.grammar):
+        return False
+    if _may_join(channel, namespace, claims.user, rules):
+        return True
     limited = channels.is_user_limited(channel, namespace, rules.grammar)
-    if namespace.ask and not limited:
-        return _join(request, namespace, member, rules, ask=True)
-    return codes.PERMISSION_DENIED
+    return None if namespace.ask and not limited else False
 
 
 def _form_refusal(request: SubscribeRequest, member: Member, rules: Rules) -> Refusal | None:
@@ -147,16 +157,18 @@ def at_connect(
         namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
         if namespace is None:
             return codes.UNKNOWN_CHANNEL
-        found[channel] = (namespace, options)
+        if namespace.signed_in and channel in named:
+            return codes.PERMISSION_DENIED
+        if claims.session_id or not namespace.signed_in:
+            found[channel] = (namespace, options)
     for channel in requested.keys() - found.keys():
         namespace = channels.resolve(channel, rules.namespaces, rules.grammar)
         if namespace is None:
             return codes.CLOSE_BAD_REQUEST
         if (
             len(channel) <= rules.settings.max_channel_length
-            and not channels.is_private(channel, rules.grammar)
             and channels.is_valid(channel, namespace, rules.grammar)
-            and _may_join(channel, namespace, claims.user, rules)
+            and without_token(channel, namespace, claims, rules)
         ):
             found[channel] = (namespace, NO_OPTIONS)
     if len(found) > rules.settings.max_channels_per_client:

@@ -14,6 +14,7 @@ from hub.realtime.application import Application
 from hub.realtime.broker import Broker, StreamPosition
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.channels import DEFAULT, Grammar
+from hub.realtime.claims import ConnectClaims
 from hub.realtime.connection import Connection
 from hub.realtime.continuity import Continuity
 from hub.realtime.control import Control
@@ -150,6 +151,14 @@ class Hub:
     def namespace_of(self, channel: str) -> Namespace | None:
         """Return the rules of a channel, or None when nobody configured it."""
         return channels.resolve(channel, self._rules.namespaces, self._rules.grammar)
+
+    async def may_join(self, claims: ConnectClaims, channel: str) -> bool:
+        """Say whether somebody may join a channel without a token."""
+        namespace = admission.find_namespace(channel, self._rules)
+        if isinstance(namespace, codes.Error):
+            return False
+        allowed = admission.without_token(channel, namespace, claims, self._rules)
+        return await self.application.authorize(claims, channel) if allowed is None else allowed
 
     def channels_of(self, user: str) -> list[str]:
         """Return the channels that a user's connections are subscribed to by the server."""

@@ -1,7 +1,8 @@
 """Namespaces: what the channels of one namespace keep, show and allow.
 
 Options are named and mean what Centrifugo's channel options of the same name do; times have their
-unit in the name (`history_ttl_seconds` for `history_ttl`). Two are ours: `personal` and `ask`.
+unit in the name (`history_ttl_seconds` for `history_ttl`). Three are ours: `personal`, `ask` and
+`signed_in`.
 """
 
 import re
@@ -21,6 +22,9 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     """The rest of the channel's name is a user id; its user is subscribed at connect."""
     ask: bool = False
     """Who may subscribe without a token is the application's decision, channel by channel."""
+    signed_in: bool = False
+    """For connections of sign-in sessions alone, and no token opens more: neither one for a channel
+    nor the channels that a connection's token names."""
 
     presence: bool = False
     join_leave: bool = False

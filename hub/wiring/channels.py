@@ -22,6 +22,7 @@ def _kept(*, personal: bool) -> Namespace:
     return Namespace(
         personal=personal,
         ask=not personal,
+        signed_in=True,
         history_size=_HISTORY_SIZE,
         history_ttl_seconds=_HISTORY_TTL_SECONDS,
         force_recovery=True,

@@ -141,13 +141,9 @@ async def _look_at(
     request: Request[Any, Any, Any], claims: ConnectClaims, channel: str
 ) -> DiagnosedChannel:
     hub: Hub = request.app.state.realtime
-    namespace = hub.namespace_of(channel)
-    if namespace is None:
+    if hub.namespace_of(channel) is None:
         return DiagnosedChannel(channel=channel, exists=False, may_subscribe=False)
-    # One's own personal channels are known already; this one is somebody else's, or none.
-    allowed = namespace.allow_subscribe_for_client and not namespace.personal
-    if namespace.ask:
-        allowed = await hub.application.authorize(claims, channel)
+    allowed = await hub.may_join(claims, channel)
     return DiagnosedChannel(channel=channel, exists=True, may_subscribe=allowed)
 
 

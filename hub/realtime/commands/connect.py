@@ -60,7 +60,12 @@ def authenticated(
         return token_expired(session)
     if session.current.connect is not None:
         return _connect(session, session.current.connect, claims, now, ttl_seconds)
-    if session.claims is None or claims.user != session.user:
+    if (
+        session.claims is None
+        or claims.user != session.user
+        # What a sign-in session has opened must not outlive it by another kind of token.
+        or bool(claims.session_id) != bool(session.claims.session_id)
+    ):
         return session.close(codes.CLOSE_INVALID_TOKEN)
     if subscribe.token_channels_changed(session, claims):
         # The client comes back at once and is subscribed as the new token says.

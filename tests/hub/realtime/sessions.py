@@ -74,6 +74,8 @@ NAMESPACES = {
         history_size=1,
         history_ttl_seconds=60,
     ),
+    "mine": Namespace(personal=True, signed_in=True, allow_subscribe_for_client=True),
+    "ours": Namespace(ask=True, signed_in=True, allow_history_for_client=True, **KEPT),
     "json": Namespace(allow_publish_for_client=True, publication_data_format="json_object"),
 }
 RULES = Rules(

@@ -1,26 +1,34 @@
 """A Centrifugo configuration in the product: what it adds, and what it may not change."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
 from core.config import Realtime, Settings
 from core.errors import ConfigError
+from hub.realtime import codes
 from hub.realtime.application import ClientError, ConnectionRequest
+from hub.realtime.broker import HistoryOptions, PublishRequest
 from hub.realtime.channels import DEFAULT, Grammar
 from hub.realtime.claims import TokenExpiredError, TokenInvalidError
 from hub.realtime.hub import Hub
+from hub.realtime.outlet import Queue
+from hub.realtime.protocol.json_framing import JSON
 from hub.wiring.channels import NAMESPACES
 from hub.wiring.configured import configured
 from tests.fixtures.app import Running, User
+from tests.hub.realtime.house import until
 from tests.hub.realtime.jwt_maker import SECRET, signed
 
 Start = Callable[[Settings], Awaitable[Running]]
+KEPT = {"history_size": 10, "history_ttl": "60s"}
 ADDED: dict[str, Any] = {
     "client": {
         "token": {"hmac_secret_key": SECRET},
@@ -32,9 +40,44 @@ ADDED: dict[str, Any] = {
     },
     "http_api": {"key": "theirs"},
     "channel": {
-        "namespaces": [{"name": "chat", "allow_subscribe_for_client": True}, {"name": "user"}]
+        "namespaces": [
+            {"name": "chat", "allow_subscribe_for_client": True, **KEPT},
+            {"name": "limited", "allow_user_limited_channels": True, **KEPT},
+            {"name": "user"},
+        ]
     },
 }
+
+
+class Client:
+    """A connection without a socket."""
+
+    def __init__(self, realtime: Hub) -> None:
+        self.queue = Queue(JSON, 1 << 20, lambda: None)
+        self.connection = realtime.open(self.queue, JSON)
+        self.replies: list[Any] = []
+
+    async def send(self, *commands: object) -> None:
+        await self.connection.receive(b"\n".join(map(msgspec.json.encode, commands)))
+
+    async def ask(self, **request: object) -> Any:
+        number = len(self.replies) + 1
+        await self.send({"id": number, **request})
+        await until(lambda: self._taken(number))
+        return self.replies[number - 1]
+
+    def _taken(self, number: int) -> bool:
+        while frame := self.queue.take():
+            self.replies += map(json.loads, frame.splitlines())
+        return len(self.replies) >= number
+
+
+@asynccontextmanager
+async def connected(hub: Running, token: str, **request: object) -> AsyncGenerator[Client]:
+    client = Client(hub.app.state.realtime)
+    await client.ask(connect={"token": token, **request})
+    yield client
+    client.connection.lost()
 
 
 @pytest.fixture
@@ -60,7 +103,7 @@ def test_without_a_file_there_is_only_the_product():
 
 def test_the_files_namespaces_and_keys_stand_beside_the_products(write: Any):
     rules = configured(write(ADDED))
-    assert set(rules.namespaces) == {*NAMESPACES, "", "chat", "user"}
+    assert set(rules.namespaces) == {*NAMESPACES, "", "chat", "limited", "user"}
     assert rules.namespaces["taps"] is NAMESPACES["taps"]
     assert rules.api_keys == ("ours", "theirs")
     assert rules.grammar == Grammar(
@@ -112,9 +155,7 @@ async def test_tokens_for_channels_are_the_files(hub: Running):
     assert (claims.user, claims.channel) == ("bob", "$chat:1")
 
 
-async def test_who_is_not_signed_in_calls_no_procedures_and_joins_no_conversation(
-    hub: Running, ada: User
-):
+async def test_who_is_not_signed_in_calls_no_procedures(hub: Running, ada: User):
     realtime: Hub = hub.app.state.realtime
     for user in ("bob", str(ada.id)):
         claims = await realtime.application.verify_connection(
@@ -123,7 +164,63 @@ async def test_who_is_not_signed_in_calls_no_procedures_and_joins_no_conversatio
         for handler in realtime.application.rpc.values():
             with pytest.raises(ClientError, match="permission denied"):
                 await handler(claims, Raw(b"{}"))
-        assert not await realtime.application.authorize(claims, "conversation:nope")
+
+
+async def test_no_token_of_the_file_opens_a_channel_of_the_product(
+    hub: Running, ada: User, grace: User
+):
+    answer = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
+    conversation = f"conversation:{answer.json()['id']}"
+    taps, user = f"taps:{ada.id}", str(ada.id)
+    async with connected(hub, signed({"sub": user}), subs={taps: {}, "chat:1": {}}) as client:
+        assert list(client.replies[0]["connect"]["subs"]) == [f"user:#{user}", "chat:1"]
+        for channel in (taps, conversation, f"messages:{user}", f"${taps}"):
+            token = signed({"sub": user, "channel": channel})
+            for fields in ({}, {"token": token}):
+                reply = await client.ask(subscribe={"channel": channel, **fields})
+                assert reply["error"]["code"] == 103
+            for request in ("history", "presence", "publish"):
+                reply = await client.ask(**{request: {"channel": channel, "data": 1}})
+                assert reply["error"]["code"] in (103, 108)
+        reply = await client.ask(subscribe={"channel": "chat:2"})
+        assert "subscribe" in reply
+    for named in ({"channels": [taps]}, {"subs": {conversation: {}}}):
+        async with connected(hub, signed({"sub": user, **named})) as client:
+            assert client.replies[0]["error"]["code"] == 103
+
+
+async def test_a_member_who_signed_in_joins_the_conversation(hub: Running, ada: User, grace: User):
+    answer = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
+    conversation = f"conversation:{answer.json()['id']}"
+    access = ada.client.headers["authorization"].partition(" ")[2]
+    async with connected(hub, access) as client:
+        taps, messages = f"taps:{ada.id}", f"messages:{ada.id}"
+        assert {taps, messages} < client.replies[0]["connect"]["subs"].keys()
+        assert "subscribe" in await client.ask(subscribe={"channel": conversation})
+        await client.send({"id": 99, "refresh": {"token": signed({"sub": str(ada.id)})}})
+        await until(lambda: client.queue.closing)
+        assert client.queue.closing == codes.CLOSE_INVALID_TOKEN
+
+
+async def test_the_diagnosis_tells_nothing_of_channels_that_one_may_not_join(
+    hub: Running, ada: User
+):
+    realtime: Hub = hub.app.state.realtime
+    for channel, may in (
+        ("chat:1", True),
+        ("$chat:1", False),
+        ("user:#bob", False),
+        (f"limited:#{ada.id}", True),
+        ("limited:#bob", False),
+        ("chat:\u202e", False),
+    ):
+        await realtime.broker.publish(
+            PublishRequest(channel=channel, data=b"1", history=HistoryOptions(1, 60))
+        )
+        answer = await ada.client.get("/v1/realtime/diagnose", params={"channel": channel})
+        [shown] = [item for item in answer.json()["channels"] if item["channel"] == channel]
+        assert shown["may_subscribe"] == may
+        assert (shown["offset"] is not None) == may
 
 
 async def test_the_files_key_opens_the_server_api(hub: Running):

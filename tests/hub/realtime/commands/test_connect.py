@@ -218,3 +218,36 @@ def test_channels_with_names_that_are_too_long_are_left_out_at_connect():
         new_session(), ConnectClaims(user="ann"), subs={"open:a": {}, "open:" + "a" * 16: {}}
     )
     assert [item.channel for item in asked.requests] == ["taps:ann", "open:a"]
+
+
+SIGNED_IN = ConnectClaims(user="ann", session_id="s-1")
+
+
+def test_channels_of_those_who_signed_in_are_joined_by_nobody_else():
+    asked = joined_at_connect(new_session(), SIGNED_IN)
+    assert [item.channel for item in asked.requests] == ["taps:ann", "mine:ann"]
+    asked = joined_at_connect(
+        new_session(), ConnectClaims(user="ann"), subs={"mine:ann": {}, "ours:a": {}}
+    )
+    assert [item.channel for item in asked.requests] == ["taps:ann"]
+
+
+@pytest.mark.parametrize("channel", ["mine:ann", "mine:bob", "ours:a", "$mine:bob"])
+@pytest.mark.parametrize("claims", [SIGNED_IN, ConnectClaims(user="ann")])
+def test_a_token_that_names_channels_of_those_who_signed_in_connects_nobody(
+    claims: ConnectClaims, channel: str
+):
+    for named in ({"channels": (channel,)}, {"subs": {channel: SubscribeOptions()}}):
+        session = new_session()
+        session.receive(command(1, connect={"token": "t"}), 0.0)
+        effects = connect.authenticated(session, structs.replace(claims, **named), 0.0, 1000)
+        assert answers(effects)[0]["error"]["code"] == 103
+        assert session.subscriptions == {}
+
+
+@pytest.mark.parametrize(("before", "after"), [("s-1", ""), ("", "s-1")])
+def test_a_connection_is_not_renewed_by_a_token_of_another_kind(before: str, after: str):
+    session = connected(ConnectClaims(user="ann", session_id=before))
+    session.receive(command(9, refresh={"token": "new"}), 5.0)
+    claims = ConnectClaims(user="ann", session_id=after)
+    assert closes(connect.authenticated(session, claims, 5.0, 1005)) == [3500]
