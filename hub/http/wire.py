@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core import log
+from core.turns import spread
 
 HEAD_MAX_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 10.0
@@ -23,6 +24,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     _in_head = True
     _received_bytes = 0
+    _first: bytes | None = b""
+    """The first that arrived, until its turn has come; None after that."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn's own
@@ -34,6 +37,23 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._first is None:
+            self._take(data)
+        elif self._first:
+            self._first += data
+            self.flow.pause_reading()
+        else:
+            self._first = data
+            # Thousands may come back at once: what is published meanwhile goes between them.
+            spread(self._begin)
+
+    def _begin(self) -> None:
+        first, self._first = self._first, None
+        if first and self.parser is not None:  # the peer is still there
+            self.flow.resume_reading()
+            self._take(first)
+
+    def _take(self, data: bytes) -> None:
         self._received_bytes += len(data)
         super().data_received(data)
         limit = HEAD_MAX_BYTES if self._in_head else self.message_max_bytes

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from core import clock, log
+from core.turns import spread
 from hub.realtime import admission, answering, codes, metrics
 from hub.realtime.commands import orders, subscribe
 from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Ping, Refused, Write
@@ -142,6 +143,10 @@ class Connection:
 
     def lost(self) -> None:
         """The socket is gone: let go of everything."""
+        # Thousands may go at once: what is published meanwhile goes between them.
+        spread(self._let_go)
+
+    def _let_go(self) -> None:
         self.session.connection_lost()
         self._cancel_tasks()
         self.hub.forget(self)

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Any, Final, Protocol, cast
 
 from core import clock, log
+from core.turns import spread
 from hub.realtime import limits, metrics
 from hub.realtime.websocket import frames
 from hub.realtime.websocket.frames import Failure, FrameReader, Message
@@ -165,8 +166,12 @@ class Socket(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         # A peer that stops sending has left: the transport closes after what waits in it.
-        self._end()
-        return None
+        if self._reader is None or _is_tls(self.transport):
+            self._end()
+            return None
+        self.descriptor = -1
+        spread(self._part)  # thousands may leave at once
+        return True
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -315,6 +320,10 @@ class Socket(asyncio.Protocol):
         self.transport.close()
         if self._close_timer is None:
             self._close_timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._give_up)
+
+    def _part(self) -> None:
+        if self._reader is not None:  # not lost meanwhile
+            self._end()
 
     def _give_up(self) -> None:
         self._close_timer = None
