@@ -26,7 +26,12 @@ from hub.realtime.broker import Broker
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.carriers.fast_websocket import FastWebSocket
-from hub.realtime.claims import ConnectClaims, SubscribeClaims, TokenInvalidError
+from hub.realtime.claims import (
+    ConnectClaims,
+    ConnectionDeniedError,
+    SubscribeClaims,
+    TokenInvalidError,
+)
 from hub.realtime.config_file import Loaded
 from hub.realtime.control import Control, control_redis
 from hub.realtime.endpoints import ECHO, Paths, endpoints
@@ -78,6 +83,9 @@ def realtime(
     application = FileApplication(loaded.file)
     server = loaded.file.http_server
     listener = listen(host or server.address or _HOST, server.port if port is None else port)
+    if _admits_nobody(loaded.file):
+        text = "nobody may connect: set client.token.hmac_secret_key or another key there"
+        _log.warning("configuration_warning", text=text)
     address: tuple[str, int] = listener.getsockname()
     paths = _paths(loaded.file, echo=echo)
 
@@ -153,7 +161,7 @@ class FileApplication:
             raise TokenInvalidError("there is none")
         claims = await self._connections.connect(token)
         if not claims.user and client.disallow_anonymous_connection_tokens:
-            raise TokenInvalidError("names no user")
+            raise ConnectionDeniedError
         return replace(claims, expires_at=0) if client.insecure else claims
 
     async def verify_subscription(self, token: str) -> SubscribeClaims:
@@ -164,6 +172,14 @@ class FileApplication:
         """Allow nothing: no namespace of a file asks."""
         del claims, channel
         return False
+
+
+def _admits_nobody(file: config_options.File) -> bool:
+    """Say whether no client could ever connect: no key, and no leave to come without a token."""
+    token, client = file.client.token, file.client
+    keys = (token.hmac_secret_key, token.rsa_public_key, token.ecdsa_public_key)
+    anonymous = client.insecure or client.allow_anonymous_connect_without_token
+    return not (any(keys) or token.jwks_public_endpoint or anonymous)
 
 
 def _redis(broker: str, file: config_options.File) -> config.Redis | None:

@@ -10,7 +10,7 @@ from core import clock, log
 from hub.realtime import codes, metrics
 from hub.realtime.application import ClientError, ConnectionRequest
 from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
-from hub.realtime.claims import TokenExpiredError, TokenInvalidError
+from hub.realtime.claims import ConnectionDeniedError, TokenExpiredError, TokenInvalidError
 from hub.realtime.commands import calls, channels, connect, subscribe
 from hub.realtime.effects import (
     Authenticate,
@@ -128,6 +128,8 @@ async def _authenticate(connection: "Connection", effect: Authenticate) -> list[
         return connect.token_expired(session)
     except TokenInvalidError:
         return connect.token_invalid(session)
+    except ConnectionDeniedError:
+        return session.close(codes.CLOSE_PERMISSION_DENIED)
     if hub.revocations.covers(claims.session_id):
         return session.close(codes.CLOSE_INVALID_TOKEN)
     if session.claims is None and hub.is_full_for(claims.user):

@@ -55,9 +55,10 @@ class Application(Protocol):
         ...
 
     async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
-        """Say who connects or renews a token; raises TokenInvalidError or TokenExpiredError.
+        """Say who connects or renews a token.
 
-        An empty token is an anonymous client: its claims have no user.
+        Raises TokenInvalidError, TokenExpiredError or ConnectionDeniedError. An empty token is an
+        anonymous client: its claims have no user.
         """
         ...
 

@@ -65,5 +65,9 @@ class TokenInvalidError(Exception):
     """The token was not issued by us, is malformed or revoked: the socket closes with 3500."""
 
 
+class ConnectionDeniedError(Exception):
+    """The token is good, and its user may not connect all the same: the socket closes with 3507."""
+
+
 class TokenExpiredError(Exception):
     """The token was good once: the client fetches a new one and comes back (109, 3005)."""

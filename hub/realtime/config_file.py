@@ -18,7 +18,7 @@ from core import config
 from core.errors import ConfigError
 from hub.realtime import config_options as options
 from hub.realtime.channels import WITHOUT_NAMESPACE, Grammar
-from hub.realtime.config_options import UNSUPPORTED, Duration
+from hub.realtime.config_options import OLDER, OLDER_HINT, UNSUPPORTED, Duration
 from hub.realtime.jwks import EndpointKeys
 from hub.realtime.namespaces import Namespace
 from hub.realtime.signatures import HMAC_KEY_MIN_BYTES, FixedKeys, KeySource
@@ -63,6 +63,8 @@ def _interpret(path: str, raw: dict[str, Any]) -> Loaded:
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(path, error)) from None
     warnings = [_warning(place, value) for place, value in _unread(raw, options.File, "")]
+    if not OLDER.isdisjoint(raw):
+        warnings.append(OLDER_HINT)
     _check_server(file)
     namespaces = _namespaces(file, raw, warnings)
     grammar = _grammar(file, namespaces)

@@ -265,6 +265,25 @@ _OTHER_SUBSCRIPTIONS: Final = "map and shared poll subscriptions are not offered
 _TOKENS: Final = "tokens are always verified"
 _NO_SECOND_PORT: Final = "there is one port"
 
+OLDER: Final = frozenset(
+    {
+        "allow_anonymous_connect_without_token",
+        "allowed_origins",
+        "api_key",
+        "client_insecure",
+        "namespaces",
+        "redis_address",
+        "token_hmac_secret_key",
+        "token_jwks_public_endpoint",
+        "token_rsa_public_key",
+    }
+)
+"""Options that version 5 had at the top and version 6 has under other names."""
+OLDER_HINT: Final = (
+    "this looks like a configuration of version 5 or older: version 6 has other names,"
+    " such as client.token.hmac_secret_key and channel.namespaces"
+)
+
 UNSUPPORTED: Final[dict[str, str]] = {
     "admin": "there is no admin interface",
     "channel.namespaces.map": _OTHER_SUBSCRIPTIONS,

@@ -217,6 +217,21 @@ async def test_nobody_connects_without_a_good_token(start: Start, token: str, co
     assert phone.disconnected == [code]
 
 
+async def test_tokens_without_a_user_are_turned_away_where_they_are_disallowed(start: Start):
+    disallowed = {**CONFIG["client"], "disallow_anonymous_connection_tokens": True}
+    served = await start({**CONFIG, "client": disallowed})
+    phone = PythonPhone()
+    await python_sdk(served, signed({"sub": ""}), phone).connect()
+    await until(lambda: phone.disconnected, "the refusal")
+    assert phone.disconnected == [3507]
+
+
+async def test_a_server_to_which_nobody_may_connect_says_so(start: Start):
+    shut, open_to_all = await start({}), await start({"client": {"insecure": True}})
+    assert "nobody may connect: set client.token" in await shut.stop()
+    assert "nobody may connect" not in await open_to_all.stop()
+
+
 async def test_only_what_is_enabled_is_offered(start: Start):
     served = await start()
     async with httpx.AsyncClient(base_url=f"http://{served.address}") as client:

@@ -85,7 +85,7 @@ def test_namespaces_have_all_options(load: Any):
 
 
 def test_the_option_of_a_namespace_struct_is_an_option_of_the_file():
-    own = {"personal", "ask", "history_ttl_seconds", "history_meta_ttl_seconds"}
+    own = {"personal", "ask", "signed_in", "history_ttl_seconds", "history_meta_ttl_seconds"}
     read = {item.name for item in config_file.fields(config_file.options.Channels)}
     assert {item.name for item in config_file.fields(Namespace)} - own <= read
 
@@ -183,6 +183,14 @@ def test_each_option_that_is_ignored_is_named_once(load: Any):
         f"engine.redis.connect_timeout is ignored: {UNSUPPORTED['engine.redis.connect_timeout']}",
         "channel.namespaces[0].history_lifetime is ignored: no such option",
     ]
+
+
+def test_a_file_of_an_older_version_is_recognised(load: Any):
+    old = {"token_hmac_secret_key": "k" * 32, "namespaces": [{"name": "chat"}], "presence": True}
+    *each, hint = load(old).warnings
+    assert [item.partition(" ")[0] for item in each] == list(old)
+    assert "version 5" in hint
+    assert len(load({"presence": True}).warnings) == 1
 
 
 def test_weak_secrets_are_named_and_not_shown(load: Any):
