@@ -173,6 +173,7 @@ class Gateway(Section, frozen=True, kw_only=True):
     connections_per_adapter: Annotated[int, Meta(ge=1, le=256)] = 32
     spool_path: str = ""
     spool_max_rows: Positive = 1_000_000
+    spool_max_bytes: Annotated[int, Meta(ge=1_048_576)] = 1_073_741_824
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
 

@@ -5,7 +5,7 @@ Topics: gateways write under `ping/v1/gw/{gateway}/…`, the hub answers under
 Payloads are CBOR maps (RFC 8949, deterministic) with the field names of the Structs below.
 """
 
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import cbor2
@@ -13,6 +13,8 @@ import msgspec
 
 TAPS_FILTER: Final = "ping/v1/gw/+/ring/+/tap"
 STATE_FILTER: Final = "ping/v1/gw/+/state"
+INFO_FILTER: Final = "ping/v1/gw/+/info"
+HEALTH_FILTER: Final = "ping/v1/gw/+/health"
 CONTENT_TYPE: Final = "application/cbor;v=1"
 
 TapKind = Literal["tap_to_phone", "ring_to_ring", "button", "tamper"]
@@ -84,6 +86,106 @@ class GatewayState(Payload, frozen=True, kw_only=True):
     t: int
 
 
+class GatewayConfig(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """What the hub may set from afar; what is left out stays as the gateway's own settings say."""
+
+    health_seconds: Annotated[int, msgspec.Meta(ge=10, le=3600)] | None = None
+    connections_per_adapter: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
+
+
+Revision = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+
+
+class Desired(Payload, frozen=True, kw_only=True):
+    """What the hub wants of a gateway. Only a higher revision than the last one is looked at."""
+
+    rev: Revision
+    desired: dict[str, Any]
+    """A GatewayConfig; what is none is rejected as a whole and reported."""
+
+
+class Reported(Payload, frozen=True, kw_only=True):
+    """What a gateway has made of the hub's wishes."""
+
+    rev: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
+    """The revision in effect; 0: none yet."""
+    values: GatewayConfig = GatewayConfig()
+    rejected_rev: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
+    """A later revision that was refused; `values` stayed."""
+    reason: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
+class GatewayInfo(Payload, frozen=True, kw_only=True):
+    """What a gateway is (retained; sent at each connect and when something of it changes)."""
+
+    v: Literal[1] = 1
+    session: Annotated[str, msgspec.Meta(max_length=64)]
+    t: int
+    version: Annotated[str, msgspec.Meta(max_length=64)]
+    adapters: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
+    capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
+    """Names of the RPC methods that it serves."""
+    reported: Reported = Reported()
+
+
+class SpoolReport(Payload, frozen=True, kw_only=True):
+    """The part of a gateway's health that tells of its spool."""
+
+    pending: int = 0
+    sent: int = 0
+    quarantined: int = 0
+    dropped: int = 0
+    oldest_ms: int | None = None
+    failing: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
+class HealthReport(Payload, frozen=True, kw_only=True):
+    """What the hub keeps of a gateway's health message, which has further fields."""
+
+    session: Annotated[str, msgspec.Meta(max_length=64)]
+    t: int
+    """Unix milliseconds; messages of an outage come later and out of order."""
+    uptime_s: int
+    rss_kib: int = 0
+    mqtt_connects: int = 0
+    window: int = 0
+    acknowledged: int = 0
+    malformed: int = 0
+    delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    spool: SpoolReport = SpoolReport()
+
+
+class RpcRequest(Payload, frozen=True, kw_only=True):
+    """A call of a gateway; the method is in the topic."""
+
+    id: Annotated[bytes, msgspec.Meta(min_length=1, max_length=32)]
+    """The caller's; the same id is the same call, however often it arrives."""
+    args: dict[str, Any] = {}
+
+
+RpcCode = Literal[
+    "",
+    "unknown_method",
+    "malformed",  # the arguments are none of this method
+    "not_connected",  # the ring has no link to this gateway now
+    "failed",  # tried, without success
+    "timeout",
+    "busy",
+]
+
+
+class RpcReply(Payload, frozen=True, kw_only=True):
+    """The answer to a call; `code` is empty when it succeeded."""
+
+    id: bytes
+    code: RpcCode = ""
+    result: dict[str, Any] = {}
+
+
 _P = TypeVar("_P", bound=Payload)
 
 
@@ -100,6 +202,31 @@ def state_topic(gateway: UUID | str) -> str:
 def ack_topic(gateway: UUID | str) -> str:
     """Return where the hub acknowledges a gateway's taps."""
     return f"ping/v1/cmd/gw/{gateway}/ack"
+
+
+def info_topic(gateway: UUID | str) -> str:
+    """Return where a gateway says what it is."""
+    return f"ping/v1/gw/{gateway}/info"
+
+
+def health_topic(gateway: UUID | str) -> str:
+    """Return where a gateway reports its health."""
+    return f"ping/v1/gw/{gateway}/health"
+
+
+def config_topic(gateway: UUID | str) -> str:
+    """Return where the hub says what it wants of a gateway."""
+    return f"ping/v1/cmd/gw/{gateway}/config"
+
+
+def rpc_topic(gateway: UUID | str, method: str) -> str:
+    """Return where a method of a gateway is called; `+` as the method subscribes to all."""
+    return f"ping/v1/cmd/gw/{gateway}/rpc/{method}"
+
+
+def reply_topic(gateway: UUID | str) -> str:
+    """Return where a gateway answers calls."""
+    return f"ping/v1/gw/{gateway}/rsp"
 
 
 def gateway_of(topic: str) -> str:

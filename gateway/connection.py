@@ -115,6 +115,13 @@ class RingConnection:
             case _:
                 self._todo.put_nowait(action)
 
+    async def identify(self) -> None:
+        """Let the ring blink; raises BleakError."""
+        if self._client is None:
+            raise BleakError("Not connected")
+        command = gatt.encode_ctrl(gatt.Identify())
+        await self._client.write_gatt_char(gatt.CTRL, command, True)
+
     async def _converse(self) -> None:
         """One connection from the adapter's turn to its end."""
         try:

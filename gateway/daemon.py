@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Final
 
 from core import clock, config, edge, log, metrics
@@ -17,13 +18,18 @@ from core.config import Settings
 from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt, tap
-from gateway import counters, health
+from gateway import counters, health, recent_log
 from gateway.adapter import backends_of, check_backends
 from gateway.ble import RadioDeadError, Scan
 from gateway.delivery import WINDOW, Delivery
+from gateway.notes import Notes
 from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
+from gateway.recent_log import RecentLog
+from gateway.remote_config import RemoteConfig
 from gateway.ring_time import RingTime
+from gateway.rpc import Rpc
+from gateway.rpc_methods import methods_of
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
@@ -52,7 +58,7 @@ async def _run(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, recent_log.record())
     try:
         metrics.serve(settings.metrics.port)
     except OSError as error:
@@ -77,7 +83,7 @@ async def _run(settings: Settings) -> int:
 class Gateway:
     """One gateway: its spool, its radio, its uplink, and the loop between them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, recent: RecentLog) -> None:
         """Open the spool; raise ConfigError when a setting is unusable."""
         self._settings = settings.gateway
         self._status_path = status_path(settings)
@@ -97,6 +103,8 @@ class Gateway:
                 disconnected=self._uplink_lost,
                 published=self._published,
                 acknowledged=self._hub_spoke,
+                configured=self._configured,
+                called=self._called,
             ),
         )
         self.radio = Radio(
@@ -105,7 +113,11 @@ class Gateway:
             jitter,
             slots=settings.gateway.connections_per_adapter,
         )
-        self.spool = Spool(spool_path(settings), max_rows=settings.gateway.spool_max_rows)
+        self.spool = Spool(
+            spool_path(settings),
+            max_rows=settings.gateway.spool_max_rows,
+            max_bytes=settings.gateway.spool_max_bytes,
+        )
         self._times: dict[bytes, RingTime] = {}
         self._saved: dict[bytes, tuple[int, float]] = {}
         self._wake = asyncio.Event()
@@ -113,6 +125,10 @@ class Gateway:
         self._generation = self.spool.generation
         self._is_full = False
         self._acknowledged_count = 0
+        self._notes = Notes(self.spool, self.uplink)
+        self._remote = RemoteConfig(self._status_path.with_name("config.json"))
+        self._rpc = Rpc(methods_of(self.radio, recent))
+        self._apply()
         self._state = "online"
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -162,8 +178,8 @@ class Gateway:
             t_src=when.source,
             rx_ms=received_ms,
             rssi=rssi,
-            lat=self._settings.latitude,
-            lon=self._settings.longitude,
+            lat=self._place[0],
+            lon=self._place[1],
         )
         entry = Entry(ring, record.boot, record.seq, raw, edge.encode(event), received_ms)
         try:
@@ -198,6 +214,8 @@ class Gateway:
                 except SpoolUnavailableError:
                     pause = SPOOL_RETRY_SECONDS
                 self._send_due()
+                if not self.delivery.outstanding:
+                    await self._notes.send()
                 if pause is None and self.delivery.next_due is not None:
                     pause = max(0.0, self.delivery.next_due - clock.monotonic_seconds())
             # Not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up.
@@ -238,12 +256,15 @@ class Gateway:
 
     def _uplink_connected(self) -> None:
         self._wake.set()
+        self._publish_info()
         self._start(self._publish_health())
 
     def _uplink_lost(self) -> None:
         self.delivery.link_lost(clock.monotonic_seconds())
+        self._notes.link_lost()
 
     def _published(self, mid: int, reason: int) -> None:
+        self._start(self._notes.answered(mid))
         alarm = self.delivery.alarm
         self.delivery.puback(mid, reason, clock.monotonic_seconds())
         if self.delivery.alarm and self.delivery.alarm != alarm:
@@ -276,7 +297,7 @@ class Gateway:
         self._wake.set()
 
     async def _report(self) -> None:
-        published_at = 0.0
+        published_at = clock.monotonic_seconds()  # the first connect tells it anyway
         while True:
             try:
                 health.write_status(self._status_path, await self.health())
@@ -284,15 +305,55 @@ class Gateway:
                 _log.warning("status_unwritable", reason=str(error.strerror))
             except SpoolUnavailableError:
                 _log.debug("spool_unreadable")
-            if clock.monotonic_seconds() - published_at >= health.HEALTH_SECONDS:
+            if clock.monotonic_seconds() - published_at >= self._health_seconds:
                 published_at = clock.monotonic_seconds()
+                # The last will of an older session may have come late: the living one speaks.
+                self.uplink.publish_state("online")
                 await self._publish_health()
             await asyncio.sleep(health.STATUS_SECONDS)
 
     async def _publish_health(self) -> None:
+        topic = edge.health_topic(self._settings.id)
         with suppress(SpoolUnavailableError):
             payload = edge.encode(await self.health())
-            self.uplink.publish(health.health_topic(self._settings.id), payload, qos=0)
+            if self.uplink.publish(topic, payload, qos=0) is None:
+                await self._notes.keep(topic, payload)
+
+    def _publish_info(self) -> None:
+        info = edge.GatewayInfo(
+            session=self._session,
+            t=clock.unix_ms(),
+            version=version("pinghub"),
+            adapters=backends_of(self._settings),
+            capabilities=self._rpc.methods,
+            reported=self._remote.reported,
+        )
+        topic = edge.info_topic(self._settings.id)
+        self.uplink.publish(topic, edge.encode(info), retain=True)
+
+    def _configured(self, desired: edge.Desired) -> None:
+        if self._remote.take(desired):
+            self._apply()
+            self._publish_info()
+
+    def _apply(self) -> None:
+        """Let the remote values count where they are set, the gateway's own elsewhere."""
+        values, own = self._remote.reported.values, self._settings
+        self._health_seconds = values.health_seconds or health.HEALTH_SECONDS
+        self.radio.places.slots = values.connections_per_adapter or own.connections_per_adapter
+        is_placed = values.latitude is not None
+        self._place = (
+            (values.latitude, values.longitude) if is_placed else (own.latitude, own.longitude)
+        )
+
+    def _called(self, method: str, payload: bytes, correlation: bytes) -> None:
+        self._start(self._answer(method, payload, correlation))
+
+    async def _answer(self, method: str, payload: bytes, correlation: bytes) -> None:
+        reply = await self._rpc.answer(method, payload)
+        if reply is not None:
+            topic = edge.reply_topic(self._settings.id)
+            self.uplink.publish(topic, edge.encode(reply), correlation=correlation)
 
     async def health(self) -> health.Health:
         """Return how the gateway does."""

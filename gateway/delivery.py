@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.spool import Row
+from gateway.spool_rows import Row
 
 WINDOW: Final = 64
 RESEND_BASE_SECONDS: Final = 2.0

@@ -66,11 +66,6 @@ class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     acknowledged: int = 0
 
 
-def health_topic(gateway: str) -> str:
-    """Return where a gateway reports its health."""
-    return f"ping/v1/gw/{gateway}/health"
-
-
 def own_pid() -> int:
     """Return the id of this process."""
     return os.getpid()

@@ -17,9 +17,9 @@ from typing import Any, Final, Literal, LiteralString
 
 import msgspec
 
-from core import clock, log
+from core import log
 from core.errors import ConfigError
-from gateway import spool_file
+from gateway import spool_file, spool_notes, spool_rows
 
 BATCH_MAX: Final = 64
 LAZY_SECONDS: Final = 0.005  # how long bookkeeping may wait for a tap to share its commit
@@ -46,16 +46,6 @@ class Entry(msgspec.Struct, frozen=True):
     received_ms: int
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A spooled tap that the hub has not acknowledged."""
-
-    id: int
-    ring: bytes
-    boot: int
-    seq: int
-    payload: bytes
-
-
 class Stats(msgspec.Struct, frozen=True):
     """What the spool holds, for health and status."""
 
@@ -69,6 +59,8 @@ class Stats(msgspec.Struct, frozen=True):
     """Why the last commit failed, or empty."""
     refused: dict[str, int]
     """Quarantined taps by the hub's reason."""
+    notes: int = 0
+    """Messages of less worth that wait beside the taps."""
 
 
 class _Operation(msgspec.Struct):
@@ -111,9 +103,9 @@ class Spool:
         """Return once the tap is on disk, was already there, or has no place; may raise."""
         return await self._submit(lambda db: self._put(db, entry), urgent=True)
 
-    async def after(self, row_id: int, limit: int) -> list[Row]:
+    async def after(self, row_id: int, limit: int) -> list[spool_rows.Row]:
         """Return up to `limit` rows that follow `row_id` in arrival order and may be sent."""
-        return await self._submit(lambda db: _after(db, row_id, limit), urgent=True)
+        return await self._submit(lambda db: spool_rows.after(db, row_id, limit), urgent=True)
 
     def mark_sent(self, row_ids: Sequence[int]) -> None:
         """Note soon that rows went to the broker; only such rows can be acknowledged."""
@@ -130,11 +122,23 @@ class Spool:
 
     async def remember(self, ring: bytes, state: bytes) -> None:
         """Keep what the gateway knows of a ring's clock."""
-        await self._submit(lambda db: _remember(db, ring, state))
+        await self._submit(lambda db: spool_rows.remember(db, ring, state))
 
     async def remembered(self) -> dict[bytes, bytes]:
         """Return what `remember` kept, by ring."""
-        return await self._submit(_remembered)
+        return await self._submit(spool_rows.remembered)
+
+    async def note(self, topic: str, payload: bytes) -> None:
+        """Keep a message that is worth less than any tap."""
+        await self._submit(lambda db: spool_notes.add(db, topic, payload))
+
+    async def notes(self, limit: int) -> list[spool_notes.Note]:
+        """Return the oldest notes."""
+        return await self._submit(lambda db: spool_notes.oldest(db, limit), urgent=True)
+
+    async def forget_notes(self, note_ids: Sequence[int]) -> None:
+        """Remove notes that were sent."""
+        await self._submit(lambda db: spool_notes.forget(db, note_ids))
 
     async def stats(self) -> Stats:
         """Return what the spool holds."""
@@ -142,7 +146,7 @@ class Spool:
 
     async def quarantined(self, limit: int = 100) -> list[tuple[bytes, int, int, str]]:
         """Return (ring, boot, seq, reason) of refused taps, newest first."""
-        return await self._submit(lambda db: _quarantined(db, limit), urgent=True)
+        return await self._submit(lambda db: spool_rows.quarantined(db, limit), urgent=True)
 
     def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -211,17 +215,45 @@ class Spool:
                 self._mark_sent(self._db, sorted(self._unmarked))
             results = [operation.run(self._db) for operation in batch]
             self._db.execute("COMMIT")
-        except (sqlite3.Error, ConfigError) as error:
-            self._failing = str(error)
-            _log.error("spool_commit_failed", reason=str(error), operations=len(batch))
-            self._recover(error)
-            self._unmarked.update(*(operation.marks for operation in batch))
-            _resolve(batch, [SpoolUnavailableError(str(error))] * len(batch))
+        except sqlite3.Error as error:
+            if spool_file.is_full(error) and self._make_room():
+                self._commit(batch)
+                return
+            self._fail(batch, error)
+            return
+        except ConfigError as error:
+            self._fail(batch, error)
             return
         self._unmarked.clear()
         self._counts.update(self._changes)
         self._failing = ""
         _resolve(batch, results)
+
+    def _make_room(self) -> bool:
+        """Give up what is worth less than a new tap: notes first, then refused taps."""
+        if self._db is None:
+            return False
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._changes.clear()
+            self._db.execute("BEGIN IMMEDIATE")
+            lost = spool_notes.forget_all(self._db)
+            if not lost:
+                lost = self._drop_quarantined(self._db, QUARANTINED_MAX)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            return False  # a disk without room for the deletion either
+        self._counts.update(self._changes)
+        _log.warning("spool_made_room", rows=lost)
+        return lost > 0
+
+    def _fail(self, batch: list[_Operation], error: sqlite3.Error | ConfigError) -> None:
+        self._failing = str(error)
+        _log.error("spool_commit_failed", reason=str(error), operations=len(batch))
+        self._recover(error)
+        self._unmarked.update(*(operation.marks for operation in batch))
+        _resolve(batch, [SpoolUnavailableError(str(error))] * len(batch))
 
     def _recover(self, error: sqlite3.Error | ConfigError) -> None:
         """Undo the batch; a damaged file is closed, so that the next batch replaces it."""
@@ -336,40 +368,8 @@ class Spool:
             corruptions=counters["corruptions"],
             failing=self._failing,
             refused=dict(refused.fetchall()),
+            notes=spool_notes.count(db),
         )
-
-
-def _after(db: sqlite3.Connection, row_id: int, limit: int) -> list[Row]:
-    found = db.execute(
-        "SELECT id, ring, boot, seq, payload"
-        " FROM taps"
-        " WHERE id > ? AND state <> 'quarantined'"
-        " ORDER BY id"
-        " LIMIT ?",
-        (row_id, limit),
-    )
-    return [Row(*columns) for columns in found]
-
-
-def _remember(db: sqlite3.Connection, ring: bytes, state: bytes) -> None:
-    db.execute(
-        "INSERT INTO ring_clocks (ring, state, updated_ms) VALUES (?, ?, ?)"
-        " ON CONFLICT (ring)"
-        " DO UPDATE SET state = excluded.state, updated_ms = excluded.updated_ms",
-        (ring, state, clock.unix_ms()),
-    )
-
-
-def _remembered(db: sqlite3.Connection) -> dict[bytes, bytes]:
-    return dict(db.execute("SELECT ring, state FROM ring_clocks").fetchall())
-
-
-def _quarantined(db: sqlite3.Connection, limit: int) -> list[tuple[bytes, int, int, str]]:
-    return db.execute(
-        "SELECT ring, boot, seq, reason FROM taps WHERE state = 'quarantined'"
-        " ORDER BY id DESC LIMIT ?",
-        (limit,),
-    ).fetchall()
 
 
 def _resolve(batch: list[_Operation], results: Sequence[object]) -> None:

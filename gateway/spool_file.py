@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from core import clock, log
 from core.errors import ConfigError
+from gateway import spool_notes
 
 # AUTOINCREMENT: an id is never used twice, because senders continue after the last id they saw.
 SCHEMA: Final = (
@@ -25,6 +26,7 @@ SCHEMA: Final = (
     ) STRICT
     """,
     "CREATE INDEX IF NOT EXISTS taps_quarantined ON taps (id) WHERE state = 'quarantined'",
+    spool_notes.SCHEMA,
     "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
     "INSERT OR IGNORE INTO counters (name, value) VALUES ('dropped', 0), ('corruptions', 0)",
     """
@@ -47,6 +49,12 @@ def is_damage(error: sqlite3.Error) -> bool:
     # Read by getattr: errors that the sqlite3 module raises by itself carry no code.
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & _PRIMARY_CODE in _DAMAGE
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Tell a file or disk without room, where deleting may help."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY_CODE == sqlite3.SQLITE_FULL
 
 
 def open_or_replace(path: Path, *, max_bytes: int = 0) -> sqlite3.Connection:

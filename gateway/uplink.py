@@ -41,6 +41,9 @@ class Listener(msgspec.Struct, frozen=True):
     published: Callable[[int, int], None]
     """Packet id and reason code of a PUBACK."""
     acknowledged: Callable[[edge.AckMessage], None]
+    configured: Callable[[edge.Desired], None]
+    called: Callable[[str, bytes, bytes], None]
+    """Method, payload and correlation data of a call."""
 
 
 class Uplink:
@@ -95,7 +98,13 @@ class Uplink:
         self._client.loop_start()
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        correlation: bytes = b"",
     ) -> int | None:
         """Hand a message to the broker; return its packet id, or None while there is no link."""
         if not self.is_up:
@@ -104,6 +113,8 @@ class Uplink:
         if self._is_5:
             properties = Properties(PacketTypes.PUBLISH)
             properties.ContentType = edge.CONTENT_TYPE
+            if correlation:
+                properties.CorrelationData = correlation
         info = self._client.publish(topic, payload, qos, retain, properties)
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
@@ -178,7 +189,12 @@ class Uplink:
         if reason.is_failure:
             self._hop(self._refused, str(reason))
             return
-        client.subscribe(edge.ack_topic(self._gateway), qos=1)
+        topics = [
+            edge.ack_topic(self._gateway),
+            edge.config_topic(self._gateway),
+            edge.rpc_topic(self._gateway, "+"),
+        ]
+        client.subscribe([(topic, 1) for topic in topics])
         self._hop(self._up)
 
     def _on_connect_fail(self, client: paho.Client, _userdata: object) -> None:
@@ -220,7 +236,8 @@ class Uplink:
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
     ) -> None:
-        self._hop(self._received, message.topic, message.payload)
+        correlation = getattr(message.properties, "CorrelationData", b"")
+        self._hop(self._received, message.topic, message.payload, correlation)
 
     def _spread_reconnect(self, client: paho.Client) -> None:
         ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(self._failures, 10))
@@ -257,16 +274,17 @@ class Uplink:
             self._farewell_answered.set()
         self._listener.published(mid, reason)
 
-    def _received(self, topic: str, payload: bytes) -> None:
-        if topic != edge.ack_topic(self._gateway):
-            return
+    def _received(self, topic: str, payload: bytes, correlation: bytes) -> None:
         try:
-            message = edge.decode(payload, edge.AckMessage)
+            if topic == edge.ack_topic(self._gateway):
+                self._listener.acknowledged(edge.decode(payload, edge.AckMessage))
+            elif topic == edge.config_topic(self._gateway):
+                self._listener.configured(edge.decode(payload, edge.Desired))
+            elif topic.startswith(edge.rpc_topic(self._gateway, "")):
+                self._listener.called(topic.rpartition("/")[2], payload, correlation)
         except edge.PayloadError as error:
             self.refused_payloads += 1
-            _log.warning("ack_malformed", reason=str(error))
-            return
-        self._listener.acknowledged(message)
+            _log.warning("command_malformed", topic=topic.rpartition("/")[2], reason=str(error))
 
 
 def _client_id(gateway: str, password: str) -> str:

@@ -18,7 +18,7 @@ from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
 from core.pause import pause_seconds
 from hub.domains.gateways import service as gateways
-from hub.domains.gateways.mqtt import read_presence
+from hub.domains.gateways.mqtt import read_health, read_info, read_presence, write_wish
 from hub.domains.gateways.schemas import Answer, Message
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
@@ -48,7 +48,7 @@ def filters(settings: Settings) -> list[str]:
     """
     is_shared = settings.mqtt.shared_subscription and settings.mqtt.version == "5"
     share = f"$share/{_share_group(settings.keys)}/" if is_shared else ""
-    return [share + edge.TAPS_FILTER, edge.STATE_FILTER]
+    return [share + edge.TAPS_FILTER, edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
 
 
 def _share_group(keys: config.Keys) -> str:
@@ -66,17 +66,32 @@ async def ingest_batch(
 ) -> list[Answer]:
     """Commit what the messages say; return the answers to their gateways."""
     arrivals = [read_tap(message) for message in messages if message.topic.endswith("/tap")]
-    presences = [read_presence(message) for message in messages if message.topic.endswith("/state")]
     if readable := [item for item in arrivals if item is not None]:
         verdicts = await taps.record(pool, keys, readable)
     else:
         verdicts = []
-    if known := [item for item in presences if item is not None]:
-        async with begin(pool, SYSTEM) as tx:
-            await gateways.note_presence(tx, known)
+    answers = await _note_gateways(pool, messages)
     for verdict in verdicts:
         _taps.labels(verdict.verdict).inc()
-    return write_acks(verdicts)
+    return write_acks(verdicts) + answers
+
+
+async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer]:
+    """Commit what gateways say of themselves; return what the hub wants of them."""
+    presences = [item for item in map(read_presence, _on(messages, "/state")) if item]
+    infos = [item for item in map(read_info, _on(messages, "/info")) if item]
+    reports = [item for item in map(read_health, _on(messages, "/health")) if item]
+    if not (presences or infos or reports):
+        return []
+    async with begin(pool, SYSTEM) as tx:
+        await gateways.note_presence(tx, presences)
+        wishes = await gateways.note_info(tx, infos)
+        await gateways.note_health(tx, reports)
+    return [answer for answer in map(write_wish, wishes) if answer]
+
+
+def _on(messages: Sequence[Message], ending: str) -> list[Message]:
+    return [message for message in messages if message.topic.endswith(ending)]
 
 
 async def _main(settings: Settings) -> None:

@@ -16,7 +16,7 @@ STATEMENT = re.compile(
 )
 PACKAGES = ("core", "firmware_bridge", "gateway", "hub")
 # The gateway's spool is a SQLite file of its own; it never sees PostgreSQL.
-SPOOL = {PROJECT / "gateway" / name for name in ("spool.py", "spool_file.py")}
+SPOOL = set(PROJECT.glob("gateway/spool*.py"))
 QUERIES = sorted(PROJECT.glob("hub/**/queries.py"))
 MAKERS = {"query", "command"}
 

@@ -50,7 +50,11 @@ class HubDouble:
 
     def send(self, gateway: str, payload: bytes) -> None:
         """Publish on a gateway's ack topic."""
-        self._client.publish(edge.ack_topic(gateway), payload, qos=1)
+        self.publish(edge.ack_topic(gateway), payload)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish anything, as a hub may."""
+        self._client.publish(topic, payload, qos=1)
 
     def acknowledge_all(self) -> None:
         """Give the word that was withheld, for everything recorded, to every gateway."""

@@ -13,6 +13,7 @@ from typing import Any
 from core import config
 from firmware_bridge import tap
 from gateway.daemon import Gateway
+from gateway.recent_log import RecentLog
 from tests.fixtures.ports import free_port
 from tests.fixtures.rings import ring_id, ring_key
 from tests.fixtures.waiting import wait_until
@@ -26,7 +27,7 @@ async def running_gateway(url: str, folder: Path, **options: Any) -> AsyncIterat
     """Run a gateway in this process."""
     chosen = {"id": "gw-1", "ble_backend": NOWHERE, "spool_path": str(folder / "spool.db")}
     settings = config.Settings(gateway=config.Gateway(mqtt_url=url, **(chosen | options)))
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, RecentLog())
     task = asyncio.create_task(gateway.run())
     try:
         yield gateway

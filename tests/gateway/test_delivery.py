@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.delivery import NO_SUBSCRIBERS, NOT_AUTHORIZED, Delivery
-from gateway.spool import Row
+from gateway.spool_rows import Row
 
 RING = b"ring-001"
 

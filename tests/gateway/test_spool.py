@@ -7,13 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from core.errors import ConfigError
+from gateway import spool_notes
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 
 RING = b"ring-001"
@@ -255,6 +256,7 @@ async def test_damage_while_running_is_survived_and_told_by_the_generation(open_
 CRASHING_WRITER = """
 import asyncio, sys
 from pathlib import Path
+from gateway import spool_notes
 from gateway.spool import Entry, Spool
 
 async def main():
@@ -300,6 +302,7 @@ def test_every_tap_reported_stored_survives_sigkill_at_any_write(tmp_path):
 NO_SPACE_WRITER = """
 import asyncio, resource, signal, sys
 from pathlib import Path
+from gateway import spool_notes
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 
 async def main():
@@ -334,3 +337,75 @@ def test_a_disk_that_takes_no_more_bytes_is_survived(tmp_path):
     )
     results = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert results == ["RESULT stored", "RESULT True"]
+
+
+async def test_notes_are_kept_in_order_bounded_and_forgotten_when_sent(open_spool, monkeypatch):
+    monkeypatch.setattr(spool_notes, "NOTES_MAX", 3)
+    spool = open_spool()
+    for number in range(5):
+        await spool.note("health", b"%d" % number)
+    notes = await spool.notes(10)
+    assert [note.payload for note in notes] == [b"2", b"3", b"4"]
+    await spool.forget_notes([notes[0].id])
+    assert [note.payload for note in await spool.notes(1)] == [b"3"]
+    assert (await spool.stats()).notes == 2
+    assert await seqs(spool) == []
+
+
+@pytest.mark.req("RNG-05")
+async def test_a_full_file_gives_up_notes_then_refused_taps_and_never_a_waiting_tap(open_spool):
+    spool = open_spool(max_bytes=256 * 1024)
+    await spool.put(entry(1, raw=bytes(20_000)))
+    await send_all(spool)
+    await spool.quarantine(RING, 1, [(1, "bad_tag")])
+    for _ in range(20):
+        await spool.note("health", bytes(3_000))
+    lost: list[str] = []
+    seq = 1
+    with suppress(SpoolUnavailableError):
+        while seq < 1000:
+            seq += 1
+            await spool.put(entry(seq, raw=bytes(2000)))
+            stats = await spool.stats()
+            if stats.notes == 0 and "notes" not in lost:
+                assert stats.quarantined == 1
+                lost.append("notes")
+            if stats.quarantined == 0 and "refused" not in lost:
+                lost.append("refused")
+    assert lost == ["notes", "refused"]
+    assert await seqs(spool) == list(range(2, seq))
+    assert (await spool.stats()).dropped == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.req("RNG-05")
+async def test_a_full_disk_loses_nothing_and_is_used_again_when_there_is_room(small_disk):
+    (small_disk / "other").write_bytes(bytes(500_000))
+    spool = Spool(small_disk / "spool.db")
+    stored = 0
+    with suppress(SpoolUnavailableError):
+        while stored < 1000:
+            await spool.put(entry(stored, raw=bytes(2000)))
+            stored += 1
+    assert 10 < stored < 1000
+    assert await seqs(spool) == list(range(stored))
+    (small_disk / "other").unlink()
+    assert await spool.put(entry(stored)) == "stored"
+    await send_all(spool)
+    assert await spool.acknowledge(RING, 1, [(0, stored)]) == stored + 1
+    spool.close()

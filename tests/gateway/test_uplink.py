@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import cbor2
 import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from core import config, edge, mqtt_address
 from gateway.delivery import WINDOW
@@ -294,3 +297,131 @@ async def test_a_gateway_that_vanishes_is_reported_lost_by_its_will(start_mqtt, 
 def test_the_mqtt_address_is_a_secret_of_the_settings():
     shown = config.shown(config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7")))
     assert "b@" not in str(shown["gateway"]["mqtt_url"])
+
+
+class Operator:
+    """The hub's side of wishes and calls."""
+
+    def __init__(self, url: str) -> None:
+        address = mqtt_address.parse(url, "mqtt.url")
+        self.infos: list[edge.GatewayInfo] = []
+        self.replies: list[tuple[edge.RpcReply, bytes]] = []
+        self.reports: list[edge.HealthReport] = []
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.username_pw_set(address.username, address.password)
+        self._client.on_connect = lambda client, *_: client.subscribe("ping/v1/gw/#", 1)
+        self._client.on_message = self._on_message
+        self._client.connect(address.host, address.port)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def want(self, rev: object, **desired: object) -> None:
+        payload = cbor2.dumps({"rev": rev, "desired": desired})
+        self._client.publish(edge.config_topic("gw-1"), payload, qos=1)
+
+    def call(self, method: str, **arguments: object) -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = b"c-" + method.encode()
+        request = edge.RpcRequest(id=method.encode(), args=arguments)
+        topic = edge.rpc_topic("gw-1", method)
+        self._client.publish(topic, edge.encode(request), qos=1, properties=properties)
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        match message.topic.rpartition("/")[2]:
+            case "info":
+                self.infos.append(edge.decode(message.payload, edge.GatewayInfo))
+            case "health":
+                self.reports.append(edge.decode(message.payload, edge.HealthReport))
+            case "rsp":
+                correlation = getattr(message.properties, "CorrelationData", b"")
+                self.replies.append((edge.decode(message.payload, edge.RpcReply), correlation))
+            case _:
+                pass
+
+
+@pytest.fixture
+async def operator_on() -> AsyncIterator[Callable[..., Operator]]:
+    operators: list[Operator] = []
+
+    def start(server: RestartableMqtt) -> Operator:
+        operators.append(Operator(server.url))
+        return operators[-1]
+
+    yield start
+    for operator in operators:
+        operator.close()
+
+
+async def test_a_gateway_says_what_it_is_and_takes_what_the_hub_wants(
+    start_mqtt, hub_on, operator_on, tmp_path
+):
+    server = start_mqtt()
+    operator, hub = operator_on(server), hub_on(server)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await eventually(lambda: operator.infos, "the info")
+        assert operator.infos[0].capabilities == ("collect", "identify", "rescan")
+        operator.want(1, latitude=1.5, longitude=2.5, connections_per_adapter=3)
+        await eventually(lambda: operator.infos[-1].reported.rev == 1, "the report")
+        operator.want(2, connections_per_adapter=0)
+        await eventually(lambda: operator.infos[-1].reported.rejected_rev == 2, "the refusal")
+        operator.want("three", health_seconds=30)
+        assert gateway.radio.places.slots == 3
+        await tap_by(gateway, 1)
+        await eventually(lambda: keys(1) <= hub.rows.keys(), "the tap")
+        assert hub.rows[RING, 1, 1].lat == 1.5
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        assert gateway.radio.places.slots == 3
+
+
+async def test_calls_are_answered_over_the_broker(start_mqtt, operator_on, tmp_path):
+    server = start_mqtt()
+    operator = operator_on(server)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path):
+        await eventually(lambda: operator.infos, "the gateway")
+        operator.call("rescan")
+        operator.call("identify", ring=ring_id(1))
+        operator.call("collect", lines=10)
+        operator.call("explode")
+        await eventually(lambda: len(operator.replies) == 4, "the answers")
+    codes = {reply.id: (reply.code, correlation) for reply, correlation in operator.replies}
+    assert codes == {
+        b"rescan": ("", b"c-rescan"),
+        b"identify": ("not_connected", b"c-identify"),
+        b"collect": ("", b"c-collect"),
+        b"explode": ("unknown_method", b"c-explode"),
+    }
+
+
+async def test_health_of_an_outage_comes_after_it(start_mqtt, operator_on, tmp_path):
+    server = start_mqtt()
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
+        await eventually(lambda: gateway.uplink.is_up, "the link")
+        server.kill()
+        await eventually(lambda: not gateway.uplink.is_up, "the loss", 10)
+        await gateway._publish_health()
+        assert (await gateway.spool.stats()).notes >= 1
+        server.restart()
+        operator = operator_on(server)
+        await eventually(lambda: len(operator.reports) >= 2, "the reports", 15)
+        async with asyncio.timeout(5):
+            while (await gateway.spool.stats()).notes:
+                pass
+
+
+async def test_a_last_will_that_came_late_is_corrected_by_the_living_session(
+    start_mqtt, hub_on, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gateway.health.HEALTH_SECONDS", 0.1)
+    server = start_mqtt()
+    hub = hub_on(server)
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path):
+        await eventually(lambda: hub.states, "the gateway")
+        late = edge.GatewayState(state="lost", session="older", t=1)
+        hub.publish(edge.state_topic("gw-1"), edge.encode(late))
+        await eventually(lambda: late in hub.states, "the late will")
+        seen = hub.states.index(late)
+        await eventually(lambda: len(hub.states) > seen + 1, "the word of the living")
+        assert hub.states[-1].state == "online"

@@ -1,16 +1,52 @@
-"""The MQTT side of gateways: their presence. Decoding only; no I/O."""
+"""The MQTT side of gateways: what they say of themselves, and what the hub answers. No I/O."""
 
+from typing import TypeVar
 from uuid import UUID
 
+import msgspec
+
 from core import edge
-from hub.domains.gateways.schemas import GatewayPresence, Message
+from core.edge import Desired
+from hub.domains.gateways.schemas import Answer, GatewayPresence, Health, Info, Message, Wish
+
+_P = TypeVar("_P", bound=edge.Payload)
 
 
 def read_presence(message: Message) -> GatewayPresence | None:
     """Return what a state message says, or None when it says nothing we understand."""
+    found = _read(message, edge.GatewayState)
+    if found is None:
+        return None
+    gateway_id, state = found
+    status = "online" if state.state == "online" else "offline"
+    return GatewayPresence(gateway_id, status, state.session)
+
+
+def read_info(message: Message) -> Info | None:
+    """Return what an info message says, or None when it says nothing we understand."""
+    found = _read(message, edge.GatewayInfo)
+    return None if found is None else Info(*found)
+
+
+def read_health(message: Message) -> Health | None:
+    """Return what a health message says, or None when it says nothing we understand."""
+    found = _read(message, edge.HealthReport)
+    return None if found is None else Health(*found)
+
+
+def write_wish(wish: Wish) -> Answer | None:
+    """Return the message that tells a gateway what the hub wants of it."""
     try:
-        gateway_id = UUID(edge.gateway_of(message.topic))
-        state = edge.decode(message.payload, edge.GatewayState)
+        desired = msgspec.convert(
+            {"rev": wish.rev, "desired": msgspec.json.decode(wish.config)}, Desired
+        )
+    except msgspec.ValidationError:
+        return None  # the column holds no object: nothing that a gateway could be told
+    return Answer(edge.config_topic(wish.gateway_id), edge.encode(desired))
+
+
+def _read(message: Message, kind: type[_P]) -> tuple[UUID, _P] | None:
+    try:
+        return UUID(edge.gateway_of(message.topic)), edge.decode(message.payload, kind)
     except (edge.PayloadError, ValueError, IndexError):
         return None
-    return GatewayPresence(gateway_id, "online" if state.state == "online" else "offline")

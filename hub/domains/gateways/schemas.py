@@ -5,6 +5,8 @@ from uuid import UUID
 
 import msgspec
 
+from core.edge import GatewayInfo, HealthReport
+
 GatewayStatus = Literal["online", "offline"]
 
 
@@ -29,3 +31,27 @@ class GatewayPresence(msgspec.Struct, frozen=True):
 
     gateway_id: UUID
     status: GatewayStatus
+    session: str
+    """One run of the gateway's process."""
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What a gateway is, and which of the hub's wishes it has taken."""
+
+    gateway_id: UUID
+    info: GatewayInfo
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How a gateway does."""
+
+    gateway_id: UUID
+    report: HealthReport
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A configuration that a gateway has not looked at yet."""
+
+    gateway_id: UUID
+    rev: int
+    config: msgspec.Raw

@@ -114,6 +114,82 @@ async def test_presence_of_a_gateway_becomes_events(
         await wait_for_value(admin, events, ["gateway.online", "gateway.offline"])
 
 
+async def test_the_last_will_of_an_older_session_does_not_take_a_gateway_offline(
+    admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
+) -> None:
+    with (
+        start_ingest() as ingest,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+    ):
+        ingest.ready()
+        sessions = "SELECT sessions FROM gateways"
+        gateway.state("online", "old")
+        gateway.state("online", "new")
+        gateway.state("lost", "old")
+        await wait_for_value(admin, sessions, ["new", "old"])
+        gateway.send(world.message(1))
+        gateway.wait_for(1)
+        assert await admin.fetchval("SELECT status FROM gateways") == "online"
+        # A session that came and went unheard is a newer one.
+        gateway.state("lost", "newest")
+        await wait_for_value(admin, "SELECT status FROM gateways", "offline")
+
+
+async def test_a_gateway_is_told_its_configuration_until_it_has_looked_at_it(
+    admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
+) -> None:
+    await admin.execute("UPDATE gateways SET config_rev = 3, config = $1", '{"health_seconds": 30}')
+    topic = edge.config_topic(world.gateway_id)
+    with (
+        start_ingest() as ingest,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+    ):
+        ingest.ready()
+        gateway.subscribe(topic)
+        gateway.send(an_info(world, edge.Reported(rev=2)))
+        wait_until(lambda: topic in gateway.payloads, "the configuration")
+        desired = edge.decode(gateway.payloads[topic], edge.Desired)
+        assert (desired.rev, desired.desired) == (3, {"health_seconds": 30})
+        refused = edge.Reported(rev=2, rejected_rev=3, reason="no")
+        gateway.send(an_info(world, refused))
+        reported = "SELECT (reported ->> 'rejected_rev')::int FROM gateways"
+        await wait_for_value(admin, reported, 3)
+        assert gateway.heard.count(topic) == 1
+        assert await admin.fetchval("SELECT version FROM gateways") == "9.9"
+
+
+async def test_the_newest_health_of_a_gateway_is_kept(
+    admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
+) -> None:
+    with (
+        start_ingest() as ingest,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+    ):
+        ingest.ready()
+        gateway.state("online", "old")
+        gateway.state("online", "new")
+        uptime = "SELECT (health ->> 'uptime_s')::int FROM gateways"
+        gateway.send(a_health(world, "new", 120))
+        await wait_for_value(admin, uptime, 120)
+        gateway.send(a_health(world, "new", 60), a_health(world, "old", 9000))
+        gateway.send(Message(edge.health_topic(world.gateway_id), b"no health", 0))
+        gateway.send(world.message(1))
+        gateway.wait_for(1)
+        assert await admin.fetchval(uptime) == 120
+        gateway.send(a_health(world, "new", 180))
+        await wait_for_value(admin, uptime, 180)
+
+
+def an_info(world: World, reported: edge.Reported) -> Message:
+    info = edge.GatewayInfo(session="s", t=1, version="9.9", reported=reported)
+    return Message(edge.info_topic(world.gateway_id), edge.encode(info), 0)
+
+
+def a_health(world: World, session: str, uptime_s: int) -> Message:
+    report = edge.HealthReport(session=session, t=1, uptime_s=uptime_s)
+    return Message(edge.health_topic(world.gateway_id), edge.encode(report), 0)
+
+
 async def test_retained_presence_is_read_at_the_next_start(
     admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
 ) -> None:
@@ -140,11 +216,11 @@ async def test_a_broker_without_mqtt_5_is_served_by_a_plain_subscription(
 
 
 def test_taps_are_shared_only_where_the_broker_can() -> None:
-    shared, state = filters(with_mqtt())
+    shared, *alone = filters(with_mqtt())
     assert shared.startswith("$share/hub-")
     assert shared.endswith(f"/{edge.TAPS_FILTER}")
-    plain = [edge.TAPS_FILTER, edge.STATE_FILTER]
-    assert state == plain[1]
+    plain = [edge.TAPS_FILTER, edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
+    assert alone == plain[1:]
     assert filters(with_mqtt(version="3.1.1")) == plain
     assert filters(with_mqtt(shared_subscription=False)) == plain
 

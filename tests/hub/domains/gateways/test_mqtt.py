@@ -18,7 +18,7 @@ GATEWAY = UUID("018f0000-0000-7000-8000-000000000001")
 def test_only_a_gateway_that_says_so_is_online(said: str, status: str) -> None:
     payload = edge.encode(GatewayState(state=said, session="s", t=1))  # pyright: ignore[reportArgumentType]
     found = read_presence(Message(edge.state_topic(GATEWAY), payload, 0))
-    assert found == GatewayPresence(GATEWAY, status)  # pyright: ignore[reportArgumentType]
+    assert found == GatewayPresence(GATEWAY, status, "s")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""Reads and plain writes of the spool; run in its thread and transactions."""
+
+import sqlite3
+
+import msgspec
+
+from core import clock
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A spooled tap that the hub has not acknowledged."""
+
+    id: int
+    ring: bytes
+    boot: int
+    seq: int
+    payload: bytes
+
+
+def after(db: sqlite3.Connection, row_id: int, limit: int) -> list[Row]:
+    """Return up to `limit` rows that follow `row_id` and may be sent."""
+    found = db.execute(
+        "SELECT id, ring, boot, seq, payload"
+        " FROM taps"
+        " WHERE id > ? AND state <> 'quarantined'"
+        " ORDER BY id"
+        " LIMIT ?",
+        (row_id, limit),
+    )
+    return [Row(*columns) for columns in found]
+
+
+def remember(db: sqlite3.Connection, ring: bytes, state: bytes) -> None:
+    """Keep what is known of a ring's clock."""
+    db.execute(
+        "INSERT INTO ring_clocks (ring, state, updated_ms) VALUES (?, ?, ?)"
+        " ON CONFLICT (ring)"
+        " DO UPDATE SET state = excluded.state, updated_ms = excluded.updated_ms",
+        (ring, state, clock.unix_ms()),
+    )
+
+
+def remembered(db: sqlite3.Connection) -> dict[bytes, bytes]:
+    """Return what `remember` kept, by ring."""
+    return dict(db.execute("SELECT ring, state FROM ring_clocks").fetchall())
+
+
+def quarantined(db: sqlite3.Connection, limit: int) -> list[tuple[bytes, int, int, str]]:
+    """Return (ring, boot, seq, reason) of refused taps, newest first."""
+    return db.execute(
+        "SELECT ring, boot, seq, reason FROM taps WHERE state = 'quarantined'"
+        " ORDER BY id DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
