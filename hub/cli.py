@@ -65,7 +65,15 @@ app.command("firmware_bridge.cli:app", name="ring", group=_EDGE, help="Virtual r
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
 
 
-@app.command(group=_PROCESSES)
+@app.command(
+    group=_PROCESSES,
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `DATABASE_URL=postgresql://… pinghub serve`  one process with your own services\n\n"
+        "- `PINGHUB_METRICS__PORT=9100 pinghub serve --workers 4`  four on one port, their figures"
+        " at 9100 to 9103"
+    ),
+)
 def serve(*, workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1) -> None:
     """Serve REST, realtime and console.
 
@@ -122,7 +130,14 @@ def show_config(*, as_json: Annotated[bool, Parameter(name="--json", negative=""
         print()  # noqa: T201  # a command's output
 
 
-@app.command
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub key`  to paste into /console/realtime\n\n"
+        """- `curl -H "X-API-Key: $(pinghub key)" -d '{}' http://127.0.0.1:8000/api/info`"""
+        "  who is connected, over all processes"
+    ),
+)
 def key() -> None:
     """Print the key of the server API and of /console/realtime: the first of realtime.api_keys."""
     first = next((item for item in config.load().realtime.api_keys.split(",") if item), "")

@@ -169,12 +169,14 @@ def _introduce(system: System) -> None:
         f"curl -s {url}/v1/auth/development/sign-in -H 'Content-Type: application/json'"
         f""" -d '{{"user_id":"{ada.id}"}}' | grep -o '"access_token":"[^"]*' | cut -d'"' -f4"""
     )
+    program = _short(Path(sys.executable).with_name("pinghub"))
     names = ", ".join(user.full_name for user in users)
     _say(
         f"  Console   {url}/console\n"
         f"  Sign in   choose {names}; there are no passwords in development mode\n"
         f"  API       {url}/schema\n"
-        f"  Realtime  {url}/console/realtime shows it at work; `pinghub key` prints its key\n"
+        f"  Realtime  {url}/console/realtime shows it at work; its key: {program} key\n"
+        f"  For apps  {url.replace('http', 'ws', 1)}/connection/websocket; see docs/realtime.md\n"
         f"  Logs      {_short(system.logs)}\n\n"
         f"  Latest taps with curl:\n"
         f"""    curl -s '{url}/v1/rings/taps?limit=3' -H "Authorization: Bearer $({token})"\n\n"""

@@ -38,6 +38,18 @@ def test_every_command_explains_itself(command: str):
     assert f"pinghub {command}" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("serve", "pinghub serve --workers 4"),
+        ("key", "pinghub key)"),
+        ("realtime", "pinghub realtime --config"),
+    ],
+)
+def test_commands_of_the_realtime_layer_show_examples_of_their_own(command: str, example: str):
+    assert example in " ".join(pinghub(command, "--help").stdout.split())
+
+
 def test_an_unknown_command_is_refused_without_a_traceback():
     done = pinghub("fly")
     assert done.returncode != 0
