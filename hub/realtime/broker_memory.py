@@ -25,6 +25,8 @@ from hub.realtime.protocol.messages import ClientInfo
 
 # So many streams made are reason to look for those that have expired.
 _SWEEP_STREAMS: Final = 1000
+# Anybody who may subscribe can make a stream for every name that comes to mind.
+_UNPUBLISHED_MAX: Final = 50_000
 
 
 class _Stream(msgspec.Struct):
@@ -209,6 +211,14 @@ class MemoryBroker:
                 del self._streams[channel]
             elif stream.kept_until <= now:
                 stream.kept.clear()
+        unpublished = [
+            channel
+            for channel, stream in self._streams.items()
+            if stream.top == 0 and channel not in self._subscribed
+        ]
+        # Whoever comes back to one of these is told that it is another stream.
+        for channel in unpublished[: max(0, len(unpublished) - _UNPUBLISHED_MAX)]:
+            del self._streams[channel]
 
     def _forget_old_results(self) -> None:
         now = self._now()

@@ -28,6 +28,8 @@ from hub.realtime.protocol.messages import ClientInfo, SubscribeResult
 from hub.realtime.registry import Channel, Encoding, Joining, Registry, Subscriber
 
 _ATTEMPTS: Final = 5
+# One reply holds all that a command recovers, whether or not its client reads it.
+_RECOVERED_MAX_BYTES: Final = 4 * 1_048_576
 _T = TypeVar("_T")
 
 _logger = log.get("realtime.joining")
@@ -82,7 +84,9 @@ class Joiner:
                     if item.terms.presence
                 ]
             )
-            merged = await self._read_and_merge(subscriber, requests, channels)
+            merged = recovery.within(
+                await self._read_and_merge(subscriber, requests, channels), _RECOVERED_MAX_BYTES
+            )
             return {
                 request.channel: self._settle(
                     subscriber, request, channels[request.channel], merged[request.channel]

@@ -1,6 +1,6 @@
 """Recovery: pure functions that decide what a subscriber missed. Never partial, never a guess."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -83,6 +83,28 @@ def merge(
         position=StreamPosition(offset, history.top.epoch),
         recovered=recovered is not None,
     )
+
+
+def within(found: Mapping[str, Merged | None], max_bytes: int) -> dict[str, Merged | None]:
+    """Let together no more than so many bytes be recovered: who missed more reads it elsewhere."""
+    kept: dict[str, Merged | None] = {}
+    for channel, merged in found.items():
+        size = sum(len(item.payload) for item in merged.publications) if merged else 0
+        if merged and size > max_bytes:
+            kept[channel] = msgspec.structs.replace(merged, publications=[], recovered=False)
+        else:
+            kept[channel] = merged
+            max_bytes -= size
+    return kept
+
+
+def page(publications: Sequence[Publication], max_bytes: int) -> Sequence[Publication]:
+    """Return the first publications that have no more bytes together, but at least one."""
+    for number, item in enumerate(publications):
+        max_bytes -= len(item.payload)
+        if max_bytes < 0:
+            return publications[: max(1, number)]
+    return publications
 
 
 NOTHING: Final = History([], StreamPosition())

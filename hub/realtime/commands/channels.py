@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hub.realtime import access, codes
+from hub.realtime import access, codes, recovery
 from hub.realtime.admission import Refusal
 from hub.realtime.broker import History
 from hub.realtime.effects import Effect
@@ -48,8 +48,10 @@ def history_read(session: "Session", history: History) -> list[Effect]:
     since = session.current.history.since
     if since and since.epoch and since.epoch != history.top.epoch:
         return session.refused(codes.UNRECOVERABLE_POSITION)
+    # One reply holds it all, whether or not its client reads it.
+    page = recovery.page(history.publications, session.rules.settings.buffer_max_bytes)
     try:
-        publications = [session.framing.publication(item) for item in history.publications]
+        publications = [session.framing.publication(item) for item in page]
     except BinaryDataError:
         return session.close(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
     result = HistoryResult(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.realtime.broker import History, Publication, StreamPosition
-from hub.realtime.recovery import latest, merge, missed
+from hub.realtime.recovery import Merged, latest, merge, missed, page, within
 
 
 def publications(*offsets: int) -> list[Publication]:
@@ -124,3 +124,42 @@ def test_a_cache_gives_the_newest_publication_unless_the_client_has_it(
 ):
     found = latest(since, History(publications(*kept), top))
     assert offsets(found) == expected
+
+
+def of_bytes(*sizes: int) -> list[Publication]:
+    return [Publication(b"x" * size, number) for number, size in enumerate(sizes, 1)]
+
+
+def test_what_one_command_recovers_is_bounded_in_bytes_and_never_cut_in_the_middle():
+    def merged(*sizes: int) -> Merged:
+        found = merge(StreamPosition(0, "e"), History(of_bytes(*sizes), top(sizes)), [], 10)
+        assert found
+        assert found.recovered
+        return found
+
+    def top(sizes: tuple[int, ...]) -> StreamPosition:
+        return StreamPosition(len(sizes), "e")
+
+    found = within(
+        {"a": merged(50, 40), "none": None, "b": merged(11), "c": merged(10), "d": merged(1)}, 100
+    )
+    assert {name: item and item.recovered for name, item in found.items()} == {
+        "a": True,
+        "none": None,
+        "b": False,
+        "c": True,
+        "d": False,
+    }
+    refused = found["b"]
+    assert refused
+    assert (refused.publications, refused.position) == ([], StreamPosition(1, "e"))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [((), 0), ((60, 40), 2), ((60, 41), 1), ((101, 1), 1), ((100, 1, 1), 1)],
+)
+def test_a_page_has_so_many_bytes_but_at_least_one_publication(
+    sizes: tuple[int, ...], expected: int
+):
+    assert len(page(of_bytes(*sizes), 100)) == expected
