@@ -9,7 +9,7 @@ from hub.realtime.outbox import Outbox
 from hub.realtime.protocol import payload
 from hub.realtime.protocol.framing import BinaryDataError
 from hub.realtime.registry import Ahead, Audience, Channel, Subscriber
-from hub.realtime.websocket.prepared import prepare
+from hub.realtime.websocket.prepared import prepare_one
 
 
 class Arrival(Enum):
@@ -76,7 +76,8 @@ class Fanout:
                 refused = [*(refused or ()), audience]
                 continue
             if audience.direct:
-                self._outbox.add(audience, prepare(framing, (message,), deflated=deflated))
+                frame = prepare_one(framing, message, deflated=deflated)
+                self._outbox.add(audience, frame)
             if audience.queued or audience.filtered or channel.ahead:
                 self._spread_singly(channel, audience, publication, message)
         if has_deltas:
@@ -100,7 +101,7 @@ class Fanout:
                 refused.append(audience)
                 continue
             if audience.direct:
-                frame = prepare(encoding.framing, (message,), deflated=encoding.deflated)
+                frame = prepare_one(encoding.framing, message, deflated=encoding.deflated)
                 self._outbox.add(audience, frame)
             self._spread_singly(channel, audience, publication, message)
         if refused:

@@ -37,13 +37,15 @@ class Outbox:
         self._unsent = []
         count = size = 0
         frames: dict[Direct, bytes] = {}
+        alone = len(unsent) == 1
         for audience in unsent:
             pending, sockets = audience.pending, audience.direct
-            data = pending[0] if len(pending) == 1 else b"".join(pending)
-            count += len(pending) * len(sockets)
-            size += len(data) * len(sockets)
+            messages, listeners = len(pending), len(sockets)
+            data = pending[0] if messages == 1 else b"".join(pending)
+            count += messages * listeners
+            size += len(data) * listeners
             pending.clear()
-            if len(unsent) == 1:
+            if alone:
                 write_to_all(sockets.values(), data)
                 break
             for socket in sockets.values():

@@ -99,10 +99,12 @@ class _JsonFraming:
         data: bytes | None = None,
         delta: bool = False,
     ) -> bytes:
-        text = _text(publication, data, delta=delta)
-        if not publication.offset:
+        text, offset = publication.payload, publication.offset
+        if data is not None or text.startswith(payload.BINARY):
+            text = _text(publication, data, delta=delta)
+        if not offset:
             return b"%b%b}}" % (prefix, text)
-        return b'%b%b,"offset":%d}}}' % (prefix, text[:-1], publication.offset)
+        return b'%b%b,"offset":%d}}}' % (prefix, text[:-1], offset)
 
 
 JSON: Final[Framing] = _JsonFraming()

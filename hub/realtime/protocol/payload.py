@@ -12,6 +12,8 @@ from hub.realtime.protocol.messages import EMPTY, ClientInfo, Int64
 DataFormat = Literal["", "json", "json_object", "binary"]
 
 
+BINARY: Final = b'{"b64data"'
+"""How a publication begins that a JSON client cannot be given."""
 _TIME: Final = b',"time":'
 # Parsers give up at some depth, which depends on how deep their caller is: what is read here has
 # to be readable at every later place, too.
@@ -86,4 +88,4 @@ def fits(data: bytes, wanted: DataFormat) -> bool:
 
 def is_binary(payload: bytes) -> bool:
     """Whether a JSON client cannot be given this publication."""
-    return payload.startswith(b'{"b64data"')
+    return payload.startswith(BINARY)

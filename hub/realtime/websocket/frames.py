@@ -47,6 +47,7 @@ _CLOSE_CODES: Final = frozenset(
 _FIRST_FREE: Final = 3000
 _LAST_FREE: Final = 4999
 _SHORT_HEAD_BYTES: Final = 6  # with a mask
+_TEXT_ALONE: Final = _FIN | TEXT
 _WHOLE: Final = frozenset((_FIN | TEXT, _FIN | BINARY))
 _KNOWN: Final = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
@@ -289,6 +290,14 @@ class FrameReader:
 def encode(opcode: int, payload: bytes) -> bytes:
     """Return one whole unmasked frame."""
     return _head(_FIN | opcode, len(payload)) + payload
+
+
+def encode_text(payload: bytes) -> bytes:
+    """Return what `encode` makes of a text, in as few steps as Python allows."""
+    length = len(payload)
+    if _LENGTH_16 <= length <= _MAX_16:
+        return _HEAD_16.pack(_TEXT_ALONE, _LENGTH_16, length) + payload
+    return encode(TEXT, payload)
 
 
 def encode_deflated(opcode: int, payload: bytes) -> bytes:

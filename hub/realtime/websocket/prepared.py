@@ -11,3 +11,10 @@ def prepare(framing: Framing, messages: Sequence[bytes], *, deflated: bool = Fal
     opcode = frames.BINARY if framing.is_binary else frames.TEXT
     data = framing.join(messages)
     return frames.encode_deflated(opcode, data) if deflated else frames.encode(opcode, data)
+
+
+def prepare_one(framing: Framing, message: bytes, *, deflated: bool) -> bytes:
+    """Return what `prepare` makes of one message; every publication passes here."""
+    if deflated or framing.is_binary:
+        return prepare(framing, (message,), deflated=deflated)
+    return frames.encode_text(message)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from core.turns import PER_TURN
 from hub.http import wire
 
 BODY_MAX_BYTES = 10_000
@@ -60,6 +61,25 @@ async def talk(port: int, *parts: bytes, then_end: bool = True) -> bytes:
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_many_who_come_at_once_are_all_answered_also_when_heads_come_in_pieces(port: int):
+    many = 20 * PER_TURN
+
+    answers = await asyncio.gather(*(talk(port, GET, b"X-More: 1\r\n", CLOSE) for _ in range(many)))
+
+    assert all(b"\r\nhost,x-more,connection\r\n" in answer for answer in answers)
+
+
+async def test_who_leaves_before_its_turn_harms_nobody(port: int):
+    async def leave() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + CLOSE)
+        writer.transport.abort()
+
+    await asyncio.gather(*(leave() for _ in range(10 * PER_TURN)))
+
+    assert (await talk(port, GET, CLOSE)).startswith(b"HTTP/1.1 200")
 
 
 async def test_an_ordinary_request_is_answered(port: int):

@@ -153,6 +153,12 @@ def test_what_is_written_is_understood_by_a_client(opcode: int, payload: bytes):
     assert (frame.opcode, bytes(frame.data), frame.fin) == (opcode, payload, True)
 
 
+@pytest.mark.parametrize("length", [0, 125, 126, 127, 65_535, 65_536])
+def test_the_short_way_of_a_text_leads_to_the_same_frame(length: int):
+    payload = b"x" * length
+    assert frames.encode_text(payload) == frames.encode(frames.TEXT, payload)
+
+
 @given(st.integers(3000, 4999), st.text(max_size=200))
 def test_a_close_frame_carries_its_code_and_as_much_of_the_reason_as_fits(code: int, reason: str):
     client = Protocol(CLIENT, state=OPEN)
