@@ -22,6 +22,7 @@ from hub.realtime.claims import (
     TokenInvalidError,
 )
 from hub.realtime.protocol.messages import EMPTY
+from hub.realtime.protocol.payload import is_json
 from hub.realtime.signatures import KeySource, SignatureVerifier
 
 _NULL: Final = b"null"
@@ -226,11 +227,14 @@ def _text(plain: Raw, encoded: str = "") -> Raw:
     """Return a JSON text that a token carries plainly or in Base64."""
     if not encoded:
         # A copy: the original would keep the whole token alive with it.
-        return EMPTY if bytes(plain) in (b"", _NULL) else Raw(bytes(plain))
-    try:
-        text = base64.b64decode(encoded, validate=True)
-        msgspec.json.decode(text, type=Raw)
-        text.decode()
-    except (ValueError, RecursionError):
-        raise TokenInvalidError("b64info and b64data have to hold JSON") from None
+        text = bytes(plain)
+        if text in (b"", _NULL):
+            return EMPTY
+    else:
+        try:
+            text = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            text = b""
+    if not is_json(text):
+        raise TokenInvalidError("info and data have to hold JSON")
     return Raw(text)

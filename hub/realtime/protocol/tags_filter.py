@@ -18,6 +18,8 @@ TagsFilter = Callable[[Mapping[str, str]], bool]
 # Every publication is compared with every node of every filter.
 _NODES_MAX: Final = 256
 _DEPTH_MAX: Final = 32
+# It lives as long as its subscription, and a client may have a hundred.
+_TEXT_MAX_CHARACTERS: Final = 16_384
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,19})?")
 _NUMBER_MAX_CHARACTERS: Final = 200
 
@@ -47,11 +49,16 @@ def compile_filter(node: FilterNode) -> TagsFilter:
 
 def _check_size(root: FilterNode) -> None:
     level = [root]
-    nodes = depth = 0
+    nodes = depth = characters = 0
     while level:
         nodes += len(level)
         depth += 1
-        if nodes > _NODES_MAX or depth > _DEPTH_MAX:
+        # Each of the values costs more than its characters.
+        characters += sum(
+            len(node.key) + len(node.val) + sum(map(len, node.vals)) + 16 * len(node.vals)
+            for node in level
+        )
+        if nodes > _NODES_MAX or depth > _DEPTH_MAX or characters > _TEXT_MAX_CHARACTERS:
             raise InvalidFilterError("the filter is too large")
         level = [child for node in level for child in node.nodes]
 

@@ -140,6 +140,7 @@ async def test_a_remembered_token_expires_all_the_same():
         {"b64info": "not base64"},
         {"b64info": base64_of(b"\xff\x00")},
         {"b64info": base64_of(b"{} {}")},
+        {"b64info": base64_of(b"[" * 900 + b"]" * 900)},
         [],
         "ann",
         None,

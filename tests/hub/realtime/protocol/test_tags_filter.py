@@ -175,3 +175,25 @@ def model(node: dict[str, Any], tags: Mapping[str, str]) -> bool:  # noqa: PLR09
 @given(trees, st.dictionaries(keys, values))
 def test_every_filter_agrees_with_its_model(node: dict[str, Any], tags: dict[str, str]):
     assert wants(node, tags) == model(node, tags)
+
+
+@pytest.mark.parametrize(
+    ("node", "fits"),
+    [
+        (FilterNode(key="a", cmp="eq", val="x" * 16_000), True),
+        (FilterNode(key="a", cmp="eq", val="x" * 17_000), False),
+        (FilterNode(key="k" * 17_000, cmp="ex"), False),
+        (FilterNode(key="a", cmp="in", vals=[str(number) for number in range(800)]), True),
+        (FilterNode(key="a", cmp="in", vals=["1"] * 1000), False),
+        (
+            FilterNode(op="and", nodes=[FilterNode(key="a", cmp="eq", val="x" * 200)] * 100),
+            False,
+        ),
+    ],
+)
+def test_a_filter_may_say_only_so_much(node: FilterNode, fits: bool):
+    if fits:
+        assert compile_filter(node)({}) is False
+    else:
+        with pytest.raises(InvalidFilterError):
+            compile_filter(node)
