@@ -137,6 +137,20 @@ def test_the_board_shows_connections_users_channels_and_processes(
     expect(page.locator("#line-sent")).to_have_attribute("points", re.compile(r"60,"))
 
 
+def test_who_is_present_is_not_asked_again_where_there_is_no_presence(
+    opened: Open, phone: Connect
+) -> None:
+    page = opened()
+    ada = phone("Ada Lovelace")["user"]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    row(page, f"taps:{ada}").get_by_role("button").click()
+    for _ in range(6):
+        with page.expect_response("**/api/info"):
+            pass
+    assert asked.count("presence") == 1
+
+
 def test_the_list_of_channels_can_be_narrowed(opened: Open, phone: Connect) -> None:
     ada = phone("Ada Lovelace", "lobby:one", "lobby:two")["user"]
     page = opened()

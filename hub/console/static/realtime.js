@@ -14,6 +14,9 @@ const CHANNELS_AT_MOST = 500;
 const TAIL_AT_MOST = 200;
 const NOT_AVAILABLE = 108;
 
+// Channels whose namespace keeps none.
+const withoutPresence = new Set();
+
 let rates = new Rates();
 let rounds = 0;
 let asked = 0;
@@ -65,10 +68,15 @@ async function look(all = rounds % CHANNELS_EVERY === 0) {
 }
 
 async function whoIsThere(channel) {
+  if (withoutPresence.has(channel)) return null;
   try {
     return (await ask("presence", { channel })).presence;
   } catch (error) {
-    if (error.code === NOT_AVAILABLE) return null;
+    if (error.code === NOT_AVAILABLE) {
+      // Each refusal is a line in the hub's log, so one is enough.
+      withoutPresence.add(channel);
+      return null;
+    }
     throw error;
   }
 }
