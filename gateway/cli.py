@@ -1,5 +1,6 @@
 """`pinghub gateway`: run the edge daemon, look at a running one, find out what is wrong."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import clock, config, log
+from core import clock, config
 from gateway.health import Health, read_status
 from gateway.paths import status_path
 
@@ -25,12 +26,8 @@ app = App(
 @app.command
 def run() -> None:
     """Carry taps from the rings in reach to the hub, until SIGTERM or Ctrl-C."""
-    # Imported late: `status` answers at once, without Bluetooth and MQTT libraries.
-    from gateway import daemon  # noqa: PLC0415  # loaded when it is used
-
-    settings = config.load()
-    log.configure(settings.log.level, settings.log.style)
-    sys.exit(daemon.run(settings))
+    # In the same process, but without the command line's libraries: it is to be small for a year.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway"])  # noqa: S606  # no shell is meant
 
 
 @app.command

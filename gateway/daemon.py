@@ -18,7 +18,7 @@ from core.config import Settings
 from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt, tap
-from gateway import counters, health, recent_log
+from gateway import counters, health, recent_log, supervisor
 from gateway.adapter import backends_of, check_backends
 from gateway.ble import RadioDeadError, Scan
 from gateway.delivery import WINDOW, Delivery
@@ -141,11 +141,14 @@ class Gateway:
             tasks.create_task(self.radio.run())
             tasks.create_task(self._pump())
             tasks.create_task(self._report())
+            tasks.create_task(supervisor.keep_alive())
             _log.info("process_ready")
+            supervisor.notify("READY=1")
 
     async def close(self) -> None:
         """Say goodbye and release everything; what is spooled stays."""
         self._state = "stopping"
+        supervisor.notify("STOPPING=1")
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.uplink.stop()
         await asyncio.to_thread(self.spool.close)
