@@ -126,10 +126,25 @@ def good_messages(draw: st.DrawFn) -> bytes:
     st.lists(st.integers(1, 60), max_size=12),
 )
 @example(data=masked(8, b"\x00\x00\x80"), sizes=[])  # a wrong code, and no UTF-8
+@example(data=masked(1, fin=False) + masked(8), sizes=[])
+@example(data=masked(1, bytes(400), fin=False) + masked(1, bytes(400)), sizes=[])
 def test_whatever_arrives_in_whatever_pieces_is_read_as_the_judge_reads_it(
     data: bytes, sizes: list[int]
 ):
-    assert without_reasons(read(data, *sizes)) == judge(data)
+    found, expected = without_reasons(read(data, *sizes)), judge(data)
+    match found[-1:], expected[-1:]:
+        case [Failure(1002)], [Failure(1009)]:
+            # Wrong in two ways, a new message inside another and too long: who looks at the length
+            # first says the other.
+            del found[-1], expected[-1]
+        case [Message(8, payload) as close], [Failure(1002)] if judge(masked(8, payload)) == [
+            close
+        ]:
+            # A good close frame inside a message: as all control frames it may stand there.
+            del found[-1], expected[-1]
+        case _:
+            pass
+    assert found == expected
 
 
 @given(st.lists(good_messages(), max_size=4).map(b"".join))
