@@ -19,6 +19,12 @@ def unix_seconds() -> int:
     return int(time.time())
 
 
+def since_start_ms() -> int:
+    """Return the milliseconds since the machine's start, its sleep included; nobody sets it."""
+    source = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the former on Linux only
+    return time.clock_gettime_ns(source) // 1_000_000
+
+
 def monotonic_seconds() -> float:
     """Return seconds that never go back; only differences mean anything."""
     return time.monotonic()

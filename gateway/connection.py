@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakError
+from bleak.exc import BleakError, BleakGATTProtocolError
 
 from core import clock, log
 from firmware_bridge import gatt, tap
@@ -175,6 +175,8 @@ class RingConnection:
             case link.Subscribe():
                 await client.start_notify(gatt.CTRL, self._on_ctrl)
                 await client.start_notify(gatt.TAP, self._on_tap)
+                with suppress(BleakGATTProtocolError):  # a ring without a clock may refuse
+                    await self._set_time(client)
                 return link.Subscribed()
             case link.ReadStatus():
                 return await self._read_status(client)
@@ -198,6 +200,10 @@ class RingConnection:
         # BlueZ reports 23 as mtu_size always; what a write may carry tells the truth.
         writable = acknowledge.max_write_without_response_size + _ATT_HEADER_BYTES
         return link.Discovered(mtu=max(client.mtu_size, writable))
+
+    async def _set_time(self, client: BleakClient) -> None:
+        command = gatt.encode_ctrl(gatt.SetTime(unix_ms=clock.unix_ms()))
+        await client.write_gatt_char(gatt.CTRL, command, True)
 
     async def _read_status(self, client: BleakClient) -> link.Event:
         began = clock.monotonic_seconds()

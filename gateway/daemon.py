@@ -27,13 +27,12 @@ from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
 from gateway.recent_log import RecentLog
 from gateway.remote_config import RemoteConfig
-from gateway.ring_time import RingTime
+from gateway.ring_clocks import RingClocks
 from gateway.rpc import Rpc
 from gateway.rpc_methods import methods_of
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
-SAVE_CLOCK_SECONDS: Final = 300.0
 SPOOL_RETRY_SECONDS: Final = 1.0
 EXIT_RADIO_DEAD: Final = 75
 """EX_TEMPFAIL: the supervisor is to start the gateway again."""
@@ -118,8 +117,7 @@ class Gateway:
             max_rows=settings.gateway.spool_max_rows,
             max_bytes=settings.gateway.spool_max_bytes,
         )
-        self._times: dict[bytes, RingTime] = {}
-        self._saved: dict[bytes, tuple[int, float]] = {}
+        self._clocks = RingClocks()
         self._wake = asyncio.Event()
         self._may_have_more = True
         self._generation = self.spool.generation
@@ -134,8 +132,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        for ring, state in (await self.spool.remembered()).items():
-            self._times[ring] = RingTime(state)
+        self._clocks.load(await self.spool.remembered())
         self.uplink.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.radio.run())
@@ -156,21 +153,16 @@ class Gateway:
 
     def observe(self, ring: bytes, status: gatt.Status, unix_ms: int, round_trip_ms: float) -> None:
         """Learn a ring's clock from a STATUS round trip."""
-        time = self._times.setdefault(ring, RingTime())
-        time.observe(status.boot, status.uptime_ms, unix_ms, round_trip_ms)
-        now = clock.monotonic_seconds()
-        boot, saved_at = self._saved.get(ring, (0, 0.0))
-        if boot != status.boot or now - saved_at > SAVE_CLOCK_SECONDS:
-            self._saved[ring] = (status.boot, now)
-            self._start(self._save_clock(ring, time.dump()))
+        state = self._clocks.observe(ring, status, unix_ms, round_trip_ms)
+        if state is not None:
+            self._start(self._save_clock(ring, state))
 
     async def store(
         self, ring: bytes, record: tap.TapRecord, raw: bytes, *, rssi: int | None, live: bool
     ) -> bool:
         """Return whether the record is on disk; only then may the ring forget it."""
         received_ms = clock.unix_ms()
-        time = self._times.setdefault(ring, RingTime())
-        when = time.date(record.boot, record.uptime_ms, received_ms, live=live)
+        when = self._clocks.date(ring, record, received_ms, live=live)
         event = edge.TapEvent(
             ring=ring,
             boot=record.boot,

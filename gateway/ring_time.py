@@ -72,6 +72,14 @@ class RingTime:
                 return
         known.pin = Pin(uptime_ms, unix_ms, uncertainty_ms)
 
+    def shift(self, moved_ms: int) -> None:
+        """The gateway's clock was set by so much: what is known moves with it."""
+        for known in self._boots.values():
+            known.first_heard_ms += moved_ms
+            known.last_heard_ms += moved_ms
+            if known.pin is not None:
+                known.pin.unix_ms += moved_ms
+
     def date(self, boot: int, uptime_ms: int, received_ms: int, *, live: bool) -> TapTime:
         """Date a record; `live` when it was not replayed from the ring's memory."""
         known = self._boots.get(boot)

@@ -22,6 +22,8 @@ class HubDouble:
     def __init__(self, url: str, *, acknowledging: bool = True) -> None:
         address = urlsplit(url)
         self.acknowledging = acknowledging
+        self.server: Any = None
+        """The broker, for tests that start gateways on it."""
         self.refuse: dict[int, edge.RejectCode] = {}
         """By seq: what to refuse, and why."""
         self.rows: dict[Key, TapEvent] = {}

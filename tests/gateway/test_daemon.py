@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from core import config
+from core import clock, config
 from firmware_bridge.virtual.memory import Memory
 from gateway import ble, daemon
 from gateway.adapter import Adapter
@@ -33,6 +33,7 @@ def server(start_mqtt) -> RestartableMqtt:
 @pytest.fixture
 def hub(server) -> Iterator[HubDouble]:
     hub = HubDouble(server.url)
+    hub.server = server
     yield hub
     hub.close()
 
@@ -312,3 +313,32 @@ def test_everything_killed_in_any_order_loses_no_tap_and_invents_none(
     assert hub.rows.keys() == set(pressed)
     assert all(is_genuine(event) for event in hub.rows.values())
     wait_until(lambda: rings_are_empty(rings), "the rings to be acknowledged", 60)
+
+
+async def test_rings_are_told_the_time(server, radio, tmp_path):
+    ring = await radio.ring(1)
+    assert not (await ring.press()).time_synced
+    async with running_gateway(server.gateway_url("gw-1"), tmp_path):
+        await eventually(lambda: ring.subscribed, "the gateway")
+        await eventually(lambda: ring.memory.pending_count == 0, "the first tap")
+        assert (await ring.press()).time_synced
+
+
+@pytest.mark.parametrize("moved_ms", [-3_600_000, 3_600_000])
+async def test_a_clock_set_by_an_hour_does_not_misdate_a_tap(
+    hub, radio, tmp_path, monkeypatch, moved_ms
+):
+    ring = await radio.ring(1)
+    async with running_gateway(hub.server.gateway_url("gw-1"), tmp_path) as gateway:
+        await eventually(lambda: ring.subscribed, "the gateway")
+        (connection,) = gateway.radio.connections.values()
+        await eventually(lambda: connection.link.state is LinkState.LIVE, "the link")
+        true_ms = clock.unix_ms
+        monkeypatch.setattr(clock, "unix_ms", lambda: true_ms() + moved_ms)
+        record = await ring.press()
+        await eventually(lambda: hub.rows, "the tap")
+    event = hub.rows[ring.ring_id, 1, record.seq]
+    assert event.t_src == "synced"
+    # By one clock, so that the hub sees how far it is wrong and the tap's time moves with it.
+    assert abs((event.t or 0) - event.rx_ms) < 500
+    assert abs((event.t or 0) - event.tx_ms) < 500

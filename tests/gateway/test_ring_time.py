@@ -104,3 +104,17 @@ def test_a_gateway_clock_that_was_set_is_believed_at_the_next_look(jump_ms: int)
     when = time.date(1, 32_000, EPOCH + 31_005 + jump_ms, live=True)
     assert when.unix_ms == EPOCH + 31_000 + jump_ms
     assert when.uncertainty_ms >= 40
+
+
+@pytest.mark.parametrize("moved_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_is_set_takes_what_is_known_along(moved_ms):
+    time = RingTime()
+    time.observe(1, uptime_ms=1_000, unix_ms=1_000_000, round_trip_ms=10)
+    before = time.date(1, 5_000, 1_004_100, live=True)
+    bounded = time.date(2, 500, 1_010_000, live=False)
+    time.shift(moved_ms)
+    after = time.date(1, 5_000, 1_004_100 + moved_ms, live=True)
+    assert after.unix_ms == (before.unix_ms or 0) + moved_ms
+    assert after.uncertainty_ms == before.uncertainty_ms
+    moved = time.date(2, 500, 1_010_000 + moved_ms, live=False)
+    assert (moved.unix_ms or 0) - (bounded.unix_ms or 0) == moved_ms
