@@ -20,23 +20,24 @@ from core.errors import ConfigError
 from hub.http import wire
 from hub.processes.drained import DrainedServer
 from hub.processes.listener import listen
-from hub.realtime import config_file, config_options
 from hub.realtime.application import ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker import Broker
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.carriers.fast_websocket import FastWebSocket
-from hub.realtime.claims import (
+from hub.realtime.centrifugo import file as config_file
+from hub.realtime.centrifugo import options as config_options
+from hub.realtime.centrifugo.file import Loaded
+from hub.realtime.cluster.control import Control, control_redis
+from hub.realtime.endpoints import ECHO, Paths, endpoints
+from hub.realtime.hub import Hub
+from hub.realtime.redis.broker import RedisBroker
+from hub.realtime.redis.presence import RedisPresence
+from hub.realtime.tokens.claims import (
     ConnectClaims,
     ConnectionDeniedError,
     SubscribeClaims,
     TokenInvalidError,
 )
-from hub.realtime.config_file import Loaded
-from hub.realtime.control import Control, control_redis
-from hub.realtime.endpoints import ECHO, Paths, endpoints
-from hub.realtime.hub import Hub
-from hub.realtime.presence_redis import RedisPresence
 
 _MEMORY: Final = "memory"
 _HOST: Final = "127.0.0.1"

@@ -25,9 +25,9 @@ from hub.domains.events import service as events
 from hub.domains.events.schemas import OutboxEvent, TaskKey
 from hub.processes.lifecycle import heed_cancellation, run_until_stopped
 from hub.realtime.broker import BrokerUnavailableError, PublishRequest
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.control import control_redis, order_request
-from hub.realtime.control_orders import CHANNEL as ORDERS
+from hub.realtime.cluster.control import control_redis, order_request
+from hub.realtime.cluster.orders import CHANNEL as ORDERS
+from hub.realtime.redis.broker import RedisBroker
 from hub.wiring.channels import history_of
 from hub.wiring.events import Delivery, UndeliverableError, conversations_in, deliver
 

@@ -10,9 +10,10 @@ from core import clock, log
 from hub.realtime import codes, metrics
 from hub.realtime.application import ClientError, ConnectionRequest
 from hub.realtime.broker import BrokerUnavailableError, HistoryOptions, PublishRequest
-from hub.realtime.claims import ConnectionDeniedError, TokenExpiredError, TokenInvalidError
-from hub.realtime.commands import calls, channels, connect, subscribe
-from hub.realtime.effects import (
+from hub.realtime.delivery.joining import JoinRefusedError
+from hub.realtime.protocol.framing import BinaryDataError
+from hub.realtime.sessions.commands import calls, channels, connect, subscribe
+from hub.realtime.sessions.effects import (
     Authenticate,
     Awaited,
     Call,
@@ -25,9 +26,8 @@ from hub.realtime.effects import (
     ReadPresence,
     VerifySubscription,
 )
-from hub.realtime.joining import JoinRefusedError
-from hub.realtime.protocol.framing import BinaryDataError
-from hub.realtime.signatures import KeysUnavailableError
+from hub.realtime.tokens.claims import ConnectionDeniedError, TokenExpiredError, TokenInvalidError
+from hub.realtime.tokens.signatures import KeysUnavailableError
 
 if TYPE_CHECKING:
     from hub.realtime.connection import Connection

@@ -6,9 +6,9 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
-from hub.realtime.claims import ConnectClaims, SubscribeClaims
 from hub.realtime.codes import Error
 from hub.realtime.protocol.messages import EMPTY
+from hub.realtime.tokens.claims import ConnectClaims, SubscribeClaims
 
 
 class ConnectionRequest(msgspec.Struct, frozen=True, kw_only=True):

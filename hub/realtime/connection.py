@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from core import clock, log
 from core.turns import spread
-from hub.realtime import admission, answering, codes, metrics
-from hub.realtime.commands import orders, subscribe
-from hub.realtime.effects import Awaited, Call, Close, Effect, Leave, Ping, Refused, Write
+from hub.realtime import answering, codes, metrics
+from hub.realtime.delivery.outlet import Direct, Outlet
 from hub.realtime.figures import TRAFFIC
-from hub.realtime.outlet import Direct, Outlet
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.messages import ClientInfo
-from hub.realtime.session import Session
+from hub.realtime.sessions import admission
+from hub.realtime.sessions.commands import orders, subscribe
+from hub.realtime.sessions.effects import Awaited, Call, Close, Effect, Leave, Ping, Refused, Write
+from hub.realtime.sessions.session import Session
 
 if TYPE_CHECKING:
     from hub.realtime.hub import Hub

@@ -9,32 +9,33 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from core import clock, config, ids, log
-from hub.realtime import admission, channels, codes
+from hub.realtime import channels, codes
 from hub.realtime.application import Application
 from hub.realtime.broker import Broker, StreamPosition
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.channels import DEFAULT, Grammar
-from hub.realtime.claims import ConnectClaims
+from hub.realtime.cluster.control import Control
+from hub.realtime.cluster.obedience import Obedience
+from hub.realtime.cluster.revocations import Revocations
 from hub.realtime.connection import Connection
-from hub.realtime.continuity import Continuity
-from hub.realtime.control import Control
+from hub.realtime.delivery.continuity import Continuity
+from hub.realtime.delivery.joining import Joinable, Joiner, JoinRefusedError
+from hub.realtime.delivery.membership import Membership
+from hub.realtime.delivery.outlet import Outlet
+from hub.realtime.delivery.registry import Registry
 from hub.realtime.directory import Directory
-from hub.realtime.effects import Joined, JoinRequest, Refused
-from hub.realtime.joining import Joinable, Joiner, JoinRefusedError
-from hub.realtime.membership import Membership
 from hub.realtime.namespaces import Namespace
-from hub.realtime.obedience import Obedience
 from hub.realtime.operations import Procedure
-from hub.realtime.outlet import Outlet
 from hub.realtime.presence import MemoryPresence, Presence
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.refusals import Refusals
-from hub.realtime.registry import Registry
-from hub.realtime.revocations import Revocations
-from hub.realtime.rules import Rules
-from hub.realtime.session import Pings, Session
-from hub.realtime.subscriptions import Subscription, Terms
+from hub.realtime.sessions import admission
+from hub.realtime.sessions.effects import Joined, JoinRequest, Refused
+from hub.realtime.sessions.rules import Rules
+from hub.realtime.sessions.session import Pings, Session
+from hub.realtime.sessions.subscriptions import Subscription, Terms
 from hub.realtime.timers import Timers
+from hub.realtime.tokens.claims import ConnectClaims
 
 _FLUSH_SECONDS: Final = 1.0
 _SHORTEST_SLEEP_SECONDS: Final = 0.005

@@ -21,8 +21,8 @@ from hub.realtime.broker import (
     PublishRequest,
     StreamPosition,
 )
-from hub.realtime.control import Control
-from hub.realtime.control_messages import (
+from hub.realtime.cluster.control import Control
+from hub.realtime.cluster.messages import (
     ChannelList,
     DescribeNode,
     Disconnect,

@@ -4,7 +4,7 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from core import clock
-from hub.realtime.control_messages import Refusal
+from hub.realtime.cluster.messages import Refusal
 
 _PER_USER: Final = 20
 _USERS_MAX: Final = 10_000

@@ -10,8 +10,8 @@ from core.ids import UserId
 from hub.domains.events import service as events
 from hub.realtime.broker import HistoryOptions
 from hub.realtime.channels import DEFAULT, resolve
-from hub.realtime.claims import ConnectClaims
 from hub.realtime.namespaces import Namespace
+from hub.realtime.tokens.claims import ConnectClaims
 
 # A phone that was off for a day catches up from the stream; longer, and it reads the REST lists.
 _HISTORY_SIZE: Final = 1000

@@ -11,11 +11,11 @@ import msgspec
 
 from core import config, log
 from core.errors import ConfigError
-from hub.realtime import config_file
+from hub.realtime.centrifugo import file as config_file
+from hub.realtime.centrifugo.file import Loaded
 from hub.realtime.channels import DEFAULT, Grammar
-from hub.realtime.config_file import Loaded
 from hub.realtime.namespaces import Namespace
-from hub.realtime.tokens import TokenVerifier
+from hub.realtime.tokens.verifier import TokenVerifier
 from hub.wiring.channels import NAMESPACES
 
 _ADDED: Final = frozenset(

@@ -11,12 +11,13 @@ from msgspec import Raw
 from core.clock import now
 from hub.http.deps import actor
 from hub.http.problems import documented
-from hub.realtime import codes, diagnosis
-from hub.realtime.claims import ConnectClaims
-from hub.realtime.control_messages import ConnectionState, Refusal
-from hub.realtime.diagnosis import Diagnosis, Stream
+from hub.realtime import codes
+from hub.realtime.cluster import diagnosis
+from hub.realtime.cluster.diagnosis import Diagnosis, Stream
+from hub.realtime.cluster.messages import ConnectionState, Refusal
 from hub.realtime.hub import Hub
 from hub.realtime.operations import Procedure, RefusedError
+from hub.realtime.tokens.claims import ConnectClaims
 
 FindingCode = Literal[diagnosis.FindingCode, "unknown_channel", "not_allowed"]
 

@@ -17,7 +17,7 @@ from hub.domains.events.schemas import OutboxEvent
 from hub.domains.gateways.events import GatewayOffline, GatewayOnline
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.rings.events import RingClaimed, RingLost, RingRenamed, RingTapped
-from hub.realtime.control_messages import AnyOrder, Revoke
+from hub.realtime.cluster.messages import AnyOrder, Revoke
 
 Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}"]
 OrderKind = Literal["revoke {subject}"]

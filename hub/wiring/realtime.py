@@ -21,19 +21,19 @@ from hub.realtime.application import (
     MessageHandler,
     RpcHandler,
 )
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.claims import (
+from hub.realtime.cluster.control import Control, control_redis
+from hub.realtime.cluster.revocations import Revocations
+from hub.realtime.endpoints import API, DEFAULT, TAIL, endpoints
+from hub.realtime.hub import Hub
+from hub.realtime.redis.broker import RedisBroker
+from hub.realtime.redis.presence import RedisPresence
+from hub.realtime.server_api.endpoint import NAMES
+from hub.realtime.tokens.claims import (
     ConnectClaims,
     SubscribeClaims,
     TokenExpiredError,
     TokenInvalidError,
 )
-from hub.realtime.control import Control, control_redis
-from hub.realtime.endpoints import API, DEFAULT, TAIL, endpoints
-from hub.realtime.hub import Hub
-from hub.realtime.presence_redis import RedisPresence
-from hub.realtime.revocations import Revocations
-from hub.realtime.server_api.endpoint import NAMES
 from hub.wiring.channels import authorizer
 from hub.wiring.configured import Configured
 from hub.wiring.diagnose import diagnose_procedure

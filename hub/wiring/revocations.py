@@ -12,8 +12,8 @@ from core.actor import SYSTEM
 from core.db import Pool, begin
 from core.pause import pause_seconds
 from hub.domains.accounts import service as accounts
-from hub.realtime.claims import TokenInvalidError
-from hub.realtime.revocations import KEEP_SECONDS, Revocations
+from hub.realtime.cluster.revocations import KEEP_SECONDS, Revocations
+from hub.realtime.tokens.claims import TokenInvalidError
 
 _WAIT_SECONDS: Final = 2.0
 

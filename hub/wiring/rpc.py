@@ -25,7 +25,7 @@ from hub.http.idempotency import Answer
 from hub.http.problems import log_unexpected, translate
 from hub.realtime import codes
 from hub.realtime.application import ClientError, RpcHandler
-from hub.realtime.claims import ConnectClaims
+from hub.realtime.tokens.claims import ConnectClaims
 
 _OF_THE_PROTOCOL: Final = {
     "server.internal": codes.INTERNAL,

@@ -10,7 +10,7 @@ from core import config
 from core.db import Pool
 from hub import queue
 from hub.processes import relay
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import World, connect, create_world
 

@@ -13,13 +13,13 @@ from hub.realtime import codes
 from hub.realtime.carriers import origin
 from hub.realtime.carriers.direct_outlet import DirectOutlet
 from hub.realtime.carriers.fast_websocket import detachable
+from hub.realtime.delivery.outlet import Queue
 from hub.realtime.doors import note_refusal
 from hub.realtime.hub import Hub
-from hub.realtime.outlet import Queue
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.protobuf_framing import PROTOBUF
-from hub.realtime.session import Pings
+from hub.realtime.sessions.session import Pings
 
 Scope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]

@@ -3,8 +3,8 @@
 from typing import Final
 
 from hub.realtime import codes
+from hub.realtime.delivery.outlet import Direct, Owner, frame_count
 from hub.realtime.figures import TRAFFIC
-from hub.realtime.outlet import Direct, Owner, frame_count
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.websocket.frames import Message
 from hub.realtime.websocket.prepared import prepare

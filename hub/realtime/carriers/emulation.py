@@ -9,8 +9,8 @@ from typing import Final
 
 from hub.realtime.carriers import http_exchange, origin
 from hub.realtime.carriers.asgi_websocket import AsgiApp, Receive, Scope, Send
-from hub.realtime.control import Control
-from hub.realtime.control_messages import Emulate, EmulateResult
+from hub.realtime.cluster.control import Control
+from hub.realtime.cluster.messages import Emulate, EmulateResult
 from hub.realtime.hub import Hub
 from hub.realtime.protocol.framing import MalformedFrameError
 from hub.realtime.protocol.messages import EmulationRequest

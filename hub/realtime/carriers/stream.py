@@ -11,8 +11,8 @@ from hub.realtime import codes
 from hub.realtime.carriers import http_exchange
 from hub.realtime.carriers.asgi_websocket import Receive, Scope, Send
 from hub.realtime.carriers.http_exchange import Headers
+from hub.realtime.delivery.outlet import Queue
 from hub.realtime.hub import Hub
-from hub.realtime.outlet import Queue
 from hub.realtime.protocol.framing import Framing
 from hub.realtime.protocol.messages import DisconnectPush, Push, PushReply
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from core import log
 from hub.realtime import codes, metrics, operations
 from hub.realtime.broker import StreamPosition
-from hub.realtime.control_messages import Disconnect, Refresh, Subscribe, Unsubscribe
+from hub.realtime.cluster.messages import Disconnect, Refresh, Subscribe, Unsubscribe
 from hub.realtime.operations import Content, Engine, RefusedError
 from hub.realtime.protocol import payload
 from hub.realtime.protocol.messages import raw

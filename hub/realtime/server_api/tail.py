@@ -16,8 +16,8 @@ from hub.realtime.broker import BrokerUnavailableError
 from hub.realtime.carriers import http_exchange
 from hub.realtime.carriers.asgi_websocket import AsgiApp, Receive, Scope, Send
 from hub.realtime.carriers.stream import ABORT
+from hub.realtime.delivery.joining import JoinRefusedError
 from hub.realtime.hub import Hub
-from hub.realtime.joining import JoinRefusedError
 from hub.realtime.protocol.json_framing import JSON
 from hub.realtime.protocol.messages import EMPTY, ClientInfo
 from hub.realtime.server_api.keys import Keys

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol, cast
 
 from core import clock, log
 from core.turns import spread
-from hub.realtime import limits, metrics
+from hub.realtime import metrics
+from hub.realtime.sessions import limits
 from hub.realtime.websocket import frames
 from hub.realtime.websocket.frames import Failure, FrameReader, Message
 

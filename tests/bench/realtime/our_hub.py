@@ -12,7 +12,7 @@ from joserfc.jwk import OctKey
 
 from core import config
 from hub.realtime.broker import HistoryOptions, PublishRequest
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.bench.realtime.load import CHANNEL, PAYLOAD, Plan
 from tests.bench.realtime.servers import Place, Server
 

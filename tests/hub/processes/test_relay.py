@@ -16,10 +16,10 @@ from core import config
 from core.db import Pool
 from hub.domains.events.schemas import TaskKey
 from hub.processes import relay
-from hub.realtime import control_orders
 from hub.realtime.broker import Broker, BrokerUnavailableError, PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.cluster import orders as control_orders
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.postgres import Database
 from tests.fixtures.redis import RestartableRedis
@@ -412,7 +412,7 @@ from core import config
 from hub.domains.events import service
 from hub.processes import relay
 from hub.realtime import control_orders
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 
 point = os.environ["CRASH_POINT"]
 publish_many = RedisBroker.publish_many

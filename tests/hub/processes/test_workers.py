@@ -16,7 +16,7 @@ from core import config
 from core.ids import new_id
 from hub.http.tokens import load_keys
 from hub.realtime.broker import PublishRequest
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.ports import free_port
 from tests.fixtures.served import Served
 from tests.fixtures.waiting import wait_until

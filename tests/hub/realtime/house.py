@@ -18,17 +18,17 @@ from hub.realtime import codes
 from hub.realtime.application import ClientError, ConnectionRequest, MessageHandler, RpcHandler
 from hub.realtime.broker import Broker, HistoryOptions, PublishRequest
 from hub.realtime.carriers.fast_websocket import FastWebSocket
-from hub.realtime.claims import (
+from hub.realtime.cluster.control import Control
+from hub.realtime.endpoints import endpoints
+from hub.realtime.hub import Hub
+from hub.realtime.namespaces import Namespace
+from hub.realtime.tokens.claims import (
     ConnectClaims,
     SubscribeClaims,
     SubscribeOptions,
     TokenExpiredError,
     TokenInvalidError,
 )
-from hub.realtime.control import Control
-from hub.realtime.endpoints import endpoints
-from hub.realtime.hub import Hub
-from hub.realtime.namespaces import Namespace
 
 API_KEY = "an-api-key"
 KEPT = HistoryOptions(size=1000, ttl_seconds=600)

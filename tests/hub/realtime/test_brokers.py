@@ -16,8 +16,8 @@ from hub.realtime.broker import (
     latest,
 )
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.protocol.messages import ClientInfo
+from hub.realtime.redis.broker import RedisBroker
 from tests.hub.realtime.house import until
 
 KEPT = HistoryOptions(size=5, ttl_seconds=60)

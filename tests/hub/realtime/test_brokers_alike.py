@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from core import config
 from hub.realtime.broker import Broker, History, HistoryOptions, PublishRequest, StreamPosition
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.protocol.messages import ClientInfo
+from hub.realtime.redis.broker import RedisBroker
 from tests.hub.realtime.house import until
 
 KEPT = HistoryOptions(size=3, ttl_seconds=600)

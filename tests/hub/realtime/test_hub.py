@@ -10,9 +10,9 @@ import websockets
 from core import config
 from hub.realtime import codes
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.claims import ConnectClaims
-from hub.realtime.outlet import Queue
+from hub.realtime.delivery.outlet import Queue
 from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.tokens.claims import ConnectClaims
 from tests.hub.realtime.house import House, open_house, socket, until
 
 SETTINGS = config.Realtime(

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from core import clock, config, metrics
 from hub.realtime.broker import PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.control_messages import Unsubscribe
+from hub.realtime.cluster.messages import Unsubscribe
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.redis import RestartableRedis
 from tests.hub.realtime.house import API_KEY, KEPT, House, Socket, open_house, socket, until
 

@@ -12,7 +12,7 @@ import redis.asyncio
 
 from core import config
 from hub.realtime.broker import BrokerUnavailableError, PublishRequest
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.redis import RestartableRedis
 from tests.hub.realtime.house import KEPT, House, Socket, open_house, socket, until
 

@@ -9,10 +9,10 @@ from msgspec import Raw
 from core import config
 from hub.realtime import presence as port
 from hub.realtime.broker import BrokerUnavailableError
-from hub.realtime.broker_redis import RedisBroker
 from hub.realtime.presence import MemoryPresence, Presence, PresenceStats
-from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.protocol.messages import ClientInfo
+from hub.realtime.redis.broker import RedisBroker
+from hub.realtime.redis.presence import RedisPresence
 from tests.fixtures.redis import RestartableRedis
 
 

@@ -14,7 +14,7 @@ from core import config
 from core.errors import ConfigError
 from hub.embedded import node
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.fixtures.ports import missing
 from tests.hub.realtime.house import House, open_house, until
 from tests.hub.realtime.test_sdk_python import publish_until

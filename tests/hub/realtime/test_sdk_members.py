@@ -10,7 +10,7 @@ from centrifuge import CentrifugeError, Client, ClientEventHandler, Subscription
 
 from core import config
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.control_messages import Disconnect, Subscribe, Unsubscribe
+from hub.realtime.cluster.messages import Disconnect, Subscribe, Unsubscribe
 from tests.hub.realtime.house import House, open_house, until
 
 SETTINGS = config.Realtime(

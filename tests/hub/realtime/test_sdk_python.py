@@ -17,7 +17,7 @@ from centrifuge import (
 from core import config
 from hub.realtime.broker import PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
+from hub.realtime.redis.broker import RedisBroker
 from tests.hub.realtime.house import KEPT, House, open_house, until
 
 

@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY
 from core import config, ids
 from hub.realtime import codes
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.control import Control, control_redis
+from hub.realtime.cluster.control import Control, control_redis
+from hub.realtime.redis.broker import RedisBroker
 from tests.hub.realtime.desk import WAYS, Desk, RefusedError, Way, furnish, transports
 from tests.hub.realtime.house import House, open_house, socket, until
 

@@ -8,7 +8,7 @@ import pytest
 from core.db import Pool
 from core.errors import DomainError
 from hub.realtime.channels import DEFAULT, personal_channels
-from hub.realtime.claims import ConnectClaims
+from hub.realtime.tokens.claims import ConnectClaims
 from hub.wiring.channels import NAMESPACES, authorizer
 from tests.fixtures.world import create_user
 

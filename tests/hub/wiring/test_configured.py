@@ -17,10 +17,10 @@ from hub.realtime import codes
 from hub.realtime.application import ClientError, ConnectionRequest
 from hub.realtime.broker import HistoryOptions, PublishRequest
 from hub.realtime.channels import DEFAULT, Grammar
-from hub.realtime.claims import TokenExpiredError, TokenInvalidError
+from hub.realtime.delivery.outlet import Queue
 from hub.realtime.hub import Hub
-from hub.realtime.outlet import Queue
 from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.tokens.claims import TokenExpiredError, TokenInvalidError
 from hub.wiring.channels import NAMESPACES
 from hub.wiring.configured import configured
 from tests.fixtures.app import Running, User

@@ -14,7 +14,7 @@ from core.actor import SYSTEM
 from core.db import Pool, begin
 from hub.domains.events import service
 from hub.domains.events.schemas import OutboxEvent
-from hub.realtime.control_messages import Revoke
+from hub.realtime.cluster.messages import Revoke
 from hub.wiring import events
 from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError

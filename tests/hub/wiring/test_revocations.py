@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from core.db import Pool
-from hub.realtime.claims import TokenInvalidError
-from hub.realtime.revocations import Revocations
+from hub.realtime.cluster.revocations import Revocations
+from hub.realtime.tokens.claims import TokenInvalidError
 from hub.wiring import revocations
 from hub.wiring.revocations import RevocationGuard, RevocationsUnknownError
 from tests.fixtures.world import create_user

@@ -13,7 +13,7 @@ from core.db import Pool
 from core.errors import DomainError
 from hub.realtime import codes
 from hub.realtime.application import ClientError
-from hub.realtime.claims import ConnectClaims
+from hub.realtime.tokens.claims import ConnectClaims
 from hub.wiring import rpc
 from tests.fixtures.app import Running, User, count_rows, idempotency_key
 

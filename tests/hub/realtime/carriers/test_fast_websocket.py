@@ -13,11 +13,11 @@ import websockets
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from core import config
-from hub.realtime import outbox
 from hub.realtime.broker import PublishRequest
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.carriers.asgi_websocket import AsgiApp, Receive, Scope, Send
 from hub.realtime.carriers.fast_websocket import FastWebSocket, detachable
+from hub.realtime.delivery import outbox
 from hub.realtime.websocket.frames import Message
 from tests.hub.realtime.house import KEPT, House, Socket, open_house, socket, until
 

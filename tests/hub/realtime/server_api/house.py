@@ -11,9 +11,8 @@ import uvicorn
 from core import config
 from hub.realtime.broker import Broker
 from hub.realtime.broker_memory import MemoryBroker
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.control import Control, control_redis
-from hub.realtime.control_messages import (
+from hub.realtime.cluster.control import Control, control_redis
+from hub.realtime.cluster.messages import (
     Answer,
     AnyOrder,
     ChannelList,
@@ -24,7 +23,8 @@ from hub.realtime.control_messages import (
 from hub.realtime.namespaces import Namespace
 from hub.realtime.operations import Procedure
 from hub.realtime.presence import MemoryPresence, Presence
-from hub.realtime.presence_redis import RedisPresence
+from hub.realtime.redis.broker import RedisBroker
+from hub.realtime.redis.presence import RedisPresence
 from hub.realtime.server_api.endpoint import server_api_endpoint
 
 KEY = "a-key"

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from core import config
-from hub.realtime.broker_redis import RedisBroker
-from hub.realtime.control import Control, control_redis
+from hub.realtime.cluster.control import Control, control_redis
+from hub.realtime.delivery.outlet import Queue
 from hub.realtime.hub import Hub
-from hub.realtime.outlet import Queue
-from hub.realtime.presence_redis import RedisPresence
 from hub.realtime.protocol.json_framing import JSON
+from hub.realtime.redis.broker import RedisBroker
+from hub.realtime.redis.presence import RedisPresence
 from hub.realtime.server_api.endpoint import server_api_endpoint
 from tests.hub.realtime.house import NAMESPACES, App, until
 from tests.hub.realtime.server_api.house import KEY

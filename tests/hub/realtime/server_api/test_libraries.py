@@ -31,7 +31,7 @@ from cent import (
 from cent import Disconnect as CentDisconnect
 from cent import dto as cent_dto
 
-from hub.realtime.control_messages import Disconnect, Refresh, Subscribe, Unsubscribe
+from hub.realtime.cluster.messages import Disconnect, Refresh, Subscribe, Unsubscribe
 from hub.realtime.protocol.messages import ClientInfo
 from tests.fixtures.ports import missing
 from tests.hub.realtime.server_api.house import KEY, Api, open_api, served

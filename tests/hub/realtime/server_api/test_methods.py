@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.realtime.broker import StreamPosition
-from hub.realtime.control_messages import Disconnect, Refresh, Subscribe, Unsubscribe
+from hub.realtime.cluster.messages import Disconnect, Refresh, Subscribe, Unsubscribe
 from hub.realtime.protocol.messages import ClientInfo, raw
 from tests.hub.realtime.server_api.house import Api, open_api
 

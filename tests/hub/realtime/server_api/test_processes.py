@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from core import config
-from hub.realtime.control_messages import Disconnect
+from hub.realtime.cluster.messages import Disconnect
 from hub.realtime.protocol.messages import ClientInfo
 from tests.hub.realtime.house import until
 from tests.hub.realtime.server_api.house import Api, Node, open_process

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
-from hub.realtime.outbox import write_to_all
+from hub.realtime.delivery.outbox import write_to_all
 from hub.realtime.websocket import frames
 from hub.realtime.websocket import socket as websocket
 from hub.realtime.websocket.frames import FrameReader, Message

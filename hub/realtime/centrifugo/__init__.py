@@ -1,0 +1,1 @@
+"""Reading a Centrifugo v6 configuration."""

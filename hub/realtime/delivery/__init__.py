@@ -1,0 +1,1 @@
+"""From one publication to every subscriber, without a gap."""

@@ -1,0 +1,1 @@
+"""Redis: streams, delivery and presence shared by many processes."""

@@ -1,0 +1,1 @@
+"""Who a client is: connection and subscription tokens."""
