@@ -155,8 +155,12 @@ class Broker(Protocol):
         """
         ...
 
-    async def remove_history(self, channel: str, *, epoch: str = "") -> None:
-        """Forget the stream, only in `epoch` when given; the next one has a new epoch."""
+    async def remove_history(self, channel: str) -> None:
+        """Forget the publications; the stream goes on: epoch, top and known keys stay."""
+        ...
+
+    async def end_stream(self, channel: str, epoch: str) -> None:
+        """Forget the stream if it is in this epoch; the next one has a new epoch."""
         ...
 
 

@@ -134,10 +134,15 @@ class MemoryBroker:
             found = found[:limit]
         return History(found, StreamPosition(stream.top, stream.epoch))
 
-    async def remove_history(self, channel: str, *, epoch: str = "") -> None:
+    async def remove_history(self, channel: str) -> None:
+        """Forget the publications; see the port."""
+        if stream := self._streams.get(channel):
+            stream.kept.clear()
+
+    async def end_stream(self, channel: str, epoch: str) -> None:
         """Forget the stream; see the port."""
         stream = self._streams.get(channel)
-        if stream and (not epoch or stream.epoch == epoch):
+        if stream and stream.epoch == epoch:
             del self._streams[channel]
 
     def _publish(self, request: PublishRequest, payload: bytes) -> StreamPosition:

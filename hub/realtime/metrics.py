@@ -69,7 +69,7 @@ REDIS_CALL_SECONDS = FIGURES.tallies(
     "pinghub_broker_redis_call_duration_seconds",
     "From sending scripts to Redis, alone or many together, to the last of their answers.",
     "script",
-    ("publish", "history", "remove_history", "witness", "presence"),
+    ("publish", "history", "remove_history", "end_stream", "witness", "presence"),
 )
 PUB_SUB_DROPPED = Counter(
     "pinghub_broker_redis_pub_sub_dropped", "Messages from Redis that could not be delivered."

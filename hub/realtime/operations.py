@@ -184,7 +184,7 @@ async def history(
 
 
 async def history_remove(engine: Engine, channel: str) -> None:
-    """Forget a stream: the next publication begins a new epoch."""
+    """Forget the publications of a stream, which goes on: nobody is unsubscribed."""
     _require_history(engine, channel)
     await engine.broker.remove_history(channel)
 

@@ -86,7 +86,7 @@ class OrderStream:
         if missed is None:
             if top.epoch == before.epoch and top.offset < before.offset:
                 # An older state came back: its offsets would be given twice. End the epoch.
-                await self._broker.remove_history(CHANNEL, epoch=top.epoch)
+                await self._broker.end_stream(CHANNEL, top.epoch)
                 self._doubt.set()
                 return
             _logger.error("control_orders_lost")

@@ -120,7 +120,7 @@ class Continuity:
         publications = recovery.missed(position, history, size)
         if publications is None and top.epoch == position.epoch and top.offset < position.offset:
             # Redis came back with an older state. Offsets would be given twice: end this epoch.
-            await self._broker.remove_history(channel.name, epoch=position.epoch)
+            await self._broker.end_stream(channel.name, position.epoch)
             return False
         if publications is None:
             metrics.RESYNCS.labels(outcome="lost").inc()

@@ -160,9 +160,13 @@ class RedisBroker:
         ]
         return History(publications, top)
 
-    async def remove_history(self, channel: str, *, epoch: str = "") -> None:
+    async def remove_history(self, channel: str) -> None:
+        """Forget the publications; see the port."""
+        await self.commands.run("remove_history", [[1, self._stream_keys(channel)[0]]])
+
+    async def end_stream(self, channel: str, epoch: str) -> None:
         """Forget the stream; see the port."""
-        await self.commands.run("remove_history", [[3, *self._stream_keys(channel), epoch]])
+        await self.commands.run("end_stream", [[3, *self._stream_keys(channel), epoch]])
 
     def _stream_keys(self, channel: str) -> tuple[str, str, str]:
         return (

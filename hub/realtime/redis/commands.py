@@ -18,7 +18,7 @@ from hub.realtime.redis.link import Argument, RedisLink, Reply, keep, parse_addr
 
 _SCRIPTS: Final = {
     name: (resources.files("hub.realtime.redis") / "lua" / f"{name}.lua").read_text()
-    for name in ("publish", "history", "remove_history", "witness", "presence")
+    for name in ("publish", "history", "remove_history", "end_stream", "witness", "presence")
 }
 _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 

@@ -149,12 +149,24 @@ async def test_an_empty_channel_has_an_epoch_that_its_first_publication_keeps(br
     assert position == StreamPosition(1, empty.top.epoch)
 
 
-async def test_removed_history_begins_a_new_epoch(broker: Broker):
+async def test_a_stream_goes_on_after_its_history_was_removed(broker: Broker, inbox: Inbox):
+    await broker.subscribe("room:a")
     await fill(broker, 3)
     before = (await broker.history("room:a")).top
-    await broker.remove_history("room:a", epoch="another")
+    await broker.remove_history("room:a")
+    after = await broker.history("room:a")
+    assert (after.top, after.publications) == (before, [])
+    assert await broker.publish(note(4)) == StreamPosition(4, before.epoch)
+    assert [item.offset for item in (await broker.history("room:a", since=0)).publications] == [4]
+    await until(lambda: inbox.offsets == [1, 2, 3, 4])
+
+
+async def test_a_stream_that_was_ended_begins_a_new_epoch(broker: Broker):
+    await fill(broker, 3)
+    before = (await broker.history("room:a")).top
+    await broker.end_stream("room:a", "another")
     assert (await broker.history("room:a")).top == before
-    await broker.remove_history("room:a", epoch=before.epoch)
+    await broker.end_stream("room:a", before.epoch)
     after = await broker.history("room:a")
     assert after.top.offset == 0
     assert after.publications == []
@@ -176,6 +188,8 @@ async def test_the_same_key_publishes_once(broker: Broker, inbox: Inbox):
 async def test_keys_are_forgotten_with_their_stream(broker: Broker):
     first = await broker.publish(note(1, key="event-1"))
     await broker.remove_history("room:a")
+    assert await broker.publish(note(1, key="event-1")) == first
+    await broker.end_stream("room:a", first.epoch)
     assert (await broker.history("room:a")).top.offset == 0
     await broker.publish(note(2))
     again = await broker.publish(note(1, key="event-1"))

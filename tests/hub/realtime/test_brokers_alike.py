@@ -42,11 +42,13 @@ STEP = st.one_of(
         }
     ),
     st.fixed_dictionaries(
-        {"verb": st.just("remove"), "channel": CHANNELS, "which": st.sampled_from(["", "e", "no"])}
+        {"verb": st.just("end"), "channel": CHANNELS, "which": st.sampled_from(["e", "no"])}
     ),
     st.fixed_dictionaries(
         {
-            "verb": st.sampled_from(["subscribe", "unsubscribe", "join", "leave"]),
+            "verb": st.sampled_from(
+                ["subscribe", "unsubscribe", "join", "leave", "remove_history"]
+            ),
             "channel": CHANNELS,
         }
     ),
@@ -94,11 +96,11 @@ class Actor:
                         reverse=step["reverse"],
                     )
                 )
-            case "remove":
+            case "end":
                 epoch = step["which"]
                 if epoch == "e":
                     epoch = (await self.broker.history(channel, limit=0)).top.epoch
-                return await self.broker.remove_history(channel, epoch=epoch)
+                return await self.broker.end_stream(channel, epoch)
             case "join" | "leave":
                 tell = getattr(self.broker, f"publish_{verb}")
                 return await tell(channel, ClientInfo("u", str(number)))

@@ -122,14 +122,6 @@ async def test_a_killed_hub_costs_no_publication(dial: Dial, redis_url: str, red
         await relay.close()
 
 
-async def test_300_forced_reconnects_under_publishing_lose_double_and_reorder_nothing(
-    dial: Dial, redis_url: str, redis_prefix: str
-):
-    await reconnect_often(dial, redis_url, redis_prefix, 300)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(600)
 async def test_a_thousand_forced_reconnects_lose_double_and_reorder_nothing(
     dial: Dial, redis_url: str, redis_prefix: str
 ):
