@@ -50,6 +50,7 @@ NOT_STORED = {
     ("SunTapped", "status"),
     ("Answered", "verdict"),
     ("TapEvent", "v"),
+    ("GatewayInfo", "v"),
 }
 
 

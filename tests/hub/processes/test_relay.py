@@ -411,7 +411,7 @@ import os
 from core import config
 from hub.domains.events import service
 from hub.processes import relay
-from hub.realtime import control_orders
+from hub.realtime.cluster import orders as control_orders
 from hub.realtime.redis.broker import RedisBroker
 
 point = os.environ["CRASH_POINT"]

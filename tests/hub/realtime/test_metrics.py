@@ -230,7 +230,7 @@ async def test_metrics_of_redis_move_too(start_redis: Callable[[], RestartableRe
         for name, move in REDIS_MOVES.items():
             with redis.Redis.from_url(own.url) as server:
                 move(server, own)
-            await until(lambda name=name: value(name) > before[name], name)
+            await until(lambda name=name: value(name) > before[name], name, 30)
             await until(lambda: house.broker.healthy, "Redis")
 
 
