@@ -261,4 +261,5 @@ async def test_labels_stay_few_whatever_clients_and_servers_send(scene: Scene):
     labels = "".join(line.rpartition("}")[0] for line in lines)
     assert not re.search(r"somebody|nowhere|procedure-|method-|key-|user-|40\d\d", labels)
     series = [line.partition("{")[0] for line in lines]
-    assert max(series.count(name) for name in set(series)) <= 150
+    # Fourteen methods of the server API, fifteen buckets each, are the widest.
+    assert max(series.count(name) for name in set(series)) <= 250
