@@ -4,8 +4,10 @@ A test that cannot fail proves nothing. Each fault here removes what the product
 journeys must notice. `python -m tests.e2e.faults FAULT COMMAND…` runs a damaged `pinghub COMMAND…`.
 """
 
+import os
+import runpy
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -191,9 +193,18 @@ async def _planted_in_database(journey: Journey, take: str, restore: str) -> Asy
         await connection.close()
 
 
+def run_here(_path: str, command: Sequence[str]) -> None:
+    """Stand in for os.execv: a fresh interpreter would be a sound one."""
+    *_, option, module = command
+    assert option == "-m", f"the fault cannot follow into {command}"
+    sys.argv[1:] = []
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
 def main() -> None:
     fault, *arguments = sys.argv[1:]
     CODE_FAULTS[fault][0]()
+    os.execv = run_here
     sys.argv[1:] = arguments
     from hub.cli import main
 
