@@ -116,6 +116,12 @@ async def handed_over(journey: Journey) -> None:
     await journey.until(lambda: pending() == 0, "the rings' taps to be spooled", 20)
 
 
+async def the_gateway_speaks(journey: Journey) -> None:
+    """Wait for a status of now: it is written now and then, and by a living gateway only."""
+    now_ms = clock.unix_ms()
+    await journey.until(lambda: journey.gateway_status()["t"] > now_ms, "a status of now", 20)
+
+
 async def the_gateway_dies_while_the_mqtt_broker_is_away(journey: Journey) -> None:
     signal_to(journey, "mqtt", signal.SIGSTOP)
     await press_ten(journey)
@@ -127,6 +133,9 @@ async def the_gateway_dies_while_the_mqtt_broker_is_away(journey: Journey) -> No
 
 
 async def the_mqtt_broker_dies_with_what_it_had_accepted(journey: Journey) -> None:
+    # Were the gateway still on its way back, the broker would give up ingest before it comes, and
+    # refuse its taps as nobody's: it would have accepted nothing.
+    await the_gateway_speaks(journey)
     signal_to(journey, "ingest", signal.SIGSTOP)
     await press_ten(journey)
     await handed_over(journey)
@@ -145,9 +154,8 @@ async def the_mqtt_broker_dies_with_what_it_had_accepted(journey: Journey) -> No
 
 
 async def ingest_answers_so_late_that_the_gateway_sends_again(journey: Journey) -> None:
-    # The status is written now and then: an older one would count resends of before as ours.
-    now_ms = clock.unix_ms()
-    await journey.until(lambda: journey.gateway_status()["t"] > now_ms, "a status of now", 20)
+    # An older status would count resends of before as ours.
+    await the_gateway_speaks(journey)
     before = journey.gateway_status()["resends"]
     signal_to(journey, "ingest", signal.SIGSTOP)
     await press_ten(journey)
