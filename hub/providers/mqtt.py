@@ -87,8 +87,9 @@ class MqttLink:
     def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         """Let the broker forget messages, in the order in which they came."""
         for delivery in deliveries:
-            # A number of an earlier connection names another message by now.
-            if delivery.connection == self._connection:
+            # A number of an earlier connection names another message by now; QoS 0 has none, and
+            # for an answer to it the broker ends the connection.
+            if delivery.message_id and delivery.connection == self._connection:
                 self._client.ack(delivery.message_id, 1)
 
     def publish(self, topic: str, payload: bytes) -> None:

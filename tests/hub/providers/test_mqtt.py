@@ -39,3 +39,14 @@ async def test_a_message_that_arrives_while_the_inbox_is_emptied_is_not_left_lyi
     async with asyncio.timeout(5):
         [found] = await asyncio.wrap_future(later[0])
     assert found.message_id == 2
+
+
+async def test_what_came_without_a_number_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = MqttLink(config.Mqtt(url="mqtt://127.0.0.1:1"), filters=[], in_flight_max=10)
+    nothing: Any = None
+    answered: list[int] = []
+    monkeypatch.setattr(link._client, "ack", lambda number, _qos: answered.append(number))
+    link._on_message(nothing, nothing, message(0))  # QoS 0, as gateways send their health
+    link._on_message(nothing, nothing, message(1))
+    link.acknowledge(await link.receive(10, 0))
+    assert answered == [1]
