@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.fixtures.chromium import CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
@@ -221,6 +221,29 @@ def test_a_message_appears_on_the_other_side_and_so_does_the_answer(signed_in: S
     expect(ada.locator("#bubbles > li").last).to_contain_text("Hello yourself")
     expect(ada.locator("#bubbles > li")).to_have_count(said + 2)
     assert ada.locator("#bubbles .draft").count() == 0
+
+
+def test_the_first_message_counts_once_though_its_conversation_was_asked_for_twice(
+    signed_in: SignIn,
+) -> None:
+    grace, alan = signed_in("Grace Hopper"), signed_in("Alan Turing")
+    held: list[Route] = []
+
+    def answer_together(route: Route) -> None:
+        held.append(route)
+        if len(held) == 2:
+            # The first was answered before the message was written, the second after it.
+            opened = held[0].fetch()
+            held[0].fulfill(response=opened, json={**opened.json(), "last_message_at": None})
+            held[1].continue_()
+
+    alan.route(re.compile("/v1/conversations/[^/?]+$"), answer_together, times=2)
+    open_thread(grace, "Alan Turing")
+    grace.get_by_role("textbox", name="Message to Alan Turing").fill("Good morning")
+    grace.get_by_role("button", name="Send").click()
+    expect(alan.locator("#people").get_by_role("button", name="Grace Hopper")).to_contain_text(
+        ", 1 unread message"
+    )
 
 
 def test_a_message_whose_answer_was_lost_is_sent_again_but_exists_once(signed_in: SignIn) -> None:

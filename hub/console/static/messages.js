@@ -37,7 +37,14 @@ export class Messages {
   /** Load the conversations, and the open thread from its newest page. */
   async load() {
     const page = await this.#session.get("/v1/conversations?limit=200");
-    for (const conversation of page.items) this.#take(conversation);
+    for (const conversation of page.items) {
+      const person = this.#people.get(conversation.partner_id);
+      const known = person?.conversation?.last_message_at;
+      // After a gap nobody can tell how many were missed, only that something was said.
+      const spokeUnseen = known !== undefined && (conversation.last_message_at ?? "") > (known ?? "");
+      if (spokeUnseen && this.#open !== person) person.unread = Math.max(1, person.unread);
+      this.#take(conversation);
+    }
     const conversation = this.#open?.conversation;
     if (conversation) await this.#thread.load(conversation.id, { afresh: true });
   }
@@ -108,13 +115,9 @@ export class Messages {
   #take(conversation) {
     const person = this.#people.get(conversation.partner_id);
     if (!person) return;
-    const known = person.conversation?.last_message_at;
-    // After a gap nobody can tell how many were missed, only that something was said.
-    const spokeUnseen = known !== undefined && (conversation.last_message_at ?? "") > (known ?? "");
     person.conversation = conversation;
     this.#conversations.set(conversation.id, person);
     if (this.#open === person) this.#thread.follow(conversation.id);
-    else if (spokeUnseen) person.unread = Math.max(1, person.unread);
     this.#refresh(person);
   }
 
