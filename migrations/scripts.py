@@ -12,7 +12,15 @@ from sqlalchemy.util import await_only
 
 FOLDER: Final = Path(__file__).parent
 # Functions before the policies and triggers that call them; triggers.sql drops those of events.sql.
-OBJECTS: Final = ("functions", "policies", "triggers", "events")
+OBJECTS: Final = (
+    "functions",
+    "certificates",
+    "claims",
+    "touches",
+    "policies",
+    "triggers",
+    "events",
+)
 MONTHS_AHEAD: Final = 2
 _MARK: Final = "objects "
 

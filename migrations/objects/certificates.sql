@@ -1,0 +1,5 @@
+-- Functions of certificates; see functions.sql.
+
+SET LOCAL ROLE ping_definer;
+
+SET LOCAL ROLE ping_owner;
