@@ -1,1 +1,2 @@
 -- Filled by the commits that follow.
+SELECT 1;
