@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter
+from litestar.response import Redirect
 from msgspec import Struct
 
 from core import config
@@ -45,8 +46,12 @@ class _File(Struct, frozen=True):
 
 
 def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
-    """Return the routes of GET /console and what the page loads; the files are read once, here."""
+    """Return the routes of the console and the way to it; the files are read once, here."""
     files = {path.name: _read(path) for path in sorted(_STATIC.iterdir())}
+
+    @get("/", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
+    def front_door() -> Redirect:
+        return Redirect("/console", status_code=302)
 
     @get("/console", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
     def console_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
@@ -72,7 +77,7 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
             )
         return _answer(_read(path), if_none_match)
 
-    return [console_page, realtime_page, console_file, console_sdk]
+    return [front_door, console_page, realtime_page, console_file, console_sdk]
 
 
 def find_sdk(console: config.Console) -> Path | None:

@@ -9,7 +9,7 @@ from core.errors import CATALOGUE
 from hub.app import create_app
 
 HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
-HIDDEN = {"/metrics", "/errors", "/schema/scalar.js", "/connection/websocket"}
+HIDDEN = {"/", "/metrics", "/errors", "/schema/scalar.js", "/connection/websocket"}
 CODE = re.compile(r"`([a-z]+\.[a-z_]+)`")
 
 

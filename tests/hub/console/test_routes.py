@@ -28,6 +28,12 @@ def console(sdk_path: Path) -> TestClient:
     return create_test_client(console_routes(settings), exception_handlers={DomainError: refuse})
 
 
+def test_the_bare_address_leads_to_the_console(sdk: Path) -> None:
+    with console(sdk) as client:
+        answer = client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (302, "/console")
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_served_with_a_policy_that_allows_only_its_own_origin(
     sdk: Path, path: str
