@@ -12,6 +12,7 @@ import cbor2
 import msgspec
 
 TAPS_FILTER: Final = "ping/v1/gw/+/ring/+/tap"
+READS_FILTER: Final = "ping/v1/gw/+/nfc/+/sun"
 STATE_FILTER: Final = "ping/v1/gw/+/state"
 INFO_FILTER: Final = "ping/v1/gw/+/info"
 HEALTH_FILTER: Final = "ping/v1/gw/+/health"
@@ -72,10 +73,34 @@ class Ack(Payload, frozen=True, kw_only=True):
     """Refused for good: quarantine, never resend. A RejectCode, or one of a newer hub."""
 
 
+class TagRead(Payload, frozen=True, kw_only=True):
+    """What an NFC reader found on a tag. Only a SUN link in `url` proves anything."""
+
+    v: Literal[1] = 1
+    id: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    """Drawn by the gateway; names this read however often it is sent."""
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    uid: Annotated[bytes, msgspec.Meta(min_length=4, max_length=10)] | None = None
+    """What the tag called itself: any can say so, and some say another one each time."""
+    t: int | None = None
+    unc_ms: int = 0
+    t_src: TimeSource = "none"
+    rx_ms: int = 0
+    tx_ms: int = 0
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
+
+
+DEFERRED: Final = "deferred"
+"""The hub cannot judge this read now: others may go first, it is to be sent again."""
+
+
 class AckMessage(Payload, frozen=True, kw_only=True):
     """What one message on the ack topic carries."""
 
-    acks: list[Ack]
+    acks: list[Ack] = []
+    reads: list[tuple[bytes, str]] = []
+    """Id of a TagRead, and empty when it is committed, DEFERRED, or why it is refused."""
 
 
 class GatewayState(Payload, frozen=True, kw_only=True):
@@ -194,6 +219,11 @@ def tap_topic(gateway: UUID | str, ring: bytes) -> str:
     return f"ping/v1/gw/{gateway}/ring/{ring.hex()}/tap"
 
 
+def read_topic(gateway: UUID | str, reader: str) -> str:
+    """Return where a gateway publishes what one of its NFC readers has read."""
+    return f"ping/v1/gw/{gateway}/nfc/{reader}/sun"
+
+
 def state_topic(gateway: UUID | str) -> str:
     """Return where a gateway's presence is retained."""
     return f"ping/v1/gw/{gateway}/state"
@@ -240,7 +270,7 @@ def encode(payload: Payload) -> bytes:
 
 
 def stamp(payload: bytes, sent_ms: int) -> bytes:
-    """Return an encoded TapEvent with the time of this sending."""
+    """Return an encoded TapEvent or TagRead with the time of this sending."""
     return cbor2.dumps({**cbor2.loads(payload), "tx_ms": sent_ms}, canonical=True)
 
 
