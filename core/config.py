@@ -163,9 +163,12 @@ class Gateway(Section, frozen=True, kw_only=True):
     """The edge daemon. `ble_backend`: "auto" for the machine's Bluetooth, "bumble:<transport>".
 
     `adapters` takes the place of `ble_backend` where there are several: also "bluez:hci1".
+    `identity_path`: the folder that `pinghub gateway claim` fills; with it `id` and `mqtt_url` are
+    not needed. Empty: `gateway-identity` in the home.
     """
 
     id: str = ""
+    identity_path: str = ""
     mqtt_url: Secret = ""
     mqtt_version: Literal["5", "3.1.1"] = "5"
     ble_backend: str = "auto"

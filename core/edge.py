@@ -182,6 +182,10 @@ class HealthReport(Payload, frozen=True, kw_only=True):
     malformed: int = 0
     delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
     spool: SpoolReport = SpoolReport()
+    certificate_expires_ms: int | None = None
+    """Unix milliseconds when the certificate in use ends; None: the gateway logs in otherwise."""
+    certificate_problem: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Why it is not renewed, or not accepted; the words of docs/edge.md."""
 
 
 class RpcRequest(Payload, frozen=True, kw_only=True):
