@@ -76,6 +76,59 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "tap.already_used": ErrorSpec(
         409, "Tap already used", "Tap the ring again; another session has used this link."
     ),
+    "gateway.not_found": ErrorSpec(
+        404, "Gateway not found", "List your gateways with GET /v1/gateways."
+    ),
+    "gateway.name_taken": ErrorSpec(
+        409, "Name taken", "Another gateway of yours has this name; choose another one."
+    ),
+    "gateway.revision_conflict": ErrorSpec(
+        409,
+        "Configuration changed meanwhile",
+        "Read the gateway again and repeat the change on its present `config_rev`.",
+    ),
+    "gateway.offline": ErrorSpec(
+        409, "Gateway offline", "Wait until the gateway is online; look at its power and network."
+    ),
+    "gateway.not_connected": ErrorSpec(
+        409, "Ring not connected", "Bring the ring near the gateway, or ask another gateway."
+    ),
+    "gateway.busy": ErrorSpec(
+        503, "Gateway busy", "The gateway serves as many calls as it can; retry later."
+    ),
+    "gateway.call_failed": ErrorSpec(
+        502, "Call failed", "The gateway tried without success; retry, or look at its log."
+    ),
+    "gateway.call_refused": ErrorSpec(
+        422, "Call refused", "The gateway does not take these arguments; correct them."
+    ),
+    "gateway.method_unknown": ErrorSpec(
+        409, "Method unknown", "The gateway's software is too old for this; update it."
+    ),
+    "gateway.timeout": ErrorSpec(
+        504, "Gateway did not answer", "Retry; if it stays, look at the gateway's network."
+    ),
+    "gateway.not_found": ErrorSpec(
+        404, "Gateway not found", "List your gateways with GET /v1/gateways."
+    ),
+    "gateway.revoked": ErrorSpec(
+        409, "Gateway revoked", "What is revoked stays so: register the device as a new gateway."
+    ),
+    "gateway.claim_refused": ErrorSpec(
+        409,
+        "Claim refused",
+        "The code is wrong, expired or used by another device: make a new one, it lives 15 minutes.",
+    ),
+    "gateway.csr_invalid": ErrorSpec(
+        422,
+        "Certificate request invalid",
+        "Send PKCS #10 as PEM, up to 4 KiB, with a key on P-256 or Ed25519 and signed by it.",
+    ),
+    "gateway.claims_unavailable": ErrorSpec(
+        503,
+        "Gateways cannot be claimed",
+        "The operator has to set [pki] ca_key, ca_certificate and gateway_mqtt_url.",
+    ),
     "conversation.not_found": ErrorSpec(
         404, "Conversation not found", "List yours with GET /v1/conversations."
     ),
