@@ -29,6 +29,8 @@ from core.errors import DomainError
 from core.pause import pause_seconds
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, TaskKey
+from hub.providers.mqtt_sender import MqttSender
+from hub.providers.outside import Outside
 from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, PeriodicTask
 
 # A message of a dead worker is taken over after this; far above the time a task needs, because a
@@ -179,6 +181,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         deadline_seconds=settings.redis.call_deadline_seconds,
         reclaim_seconds=RECLAIM_AFTER_SECONDS,
     )
+    broker.state.outside = Outside(settings, MqttSender(settings.mqtt))
     for consumer in CONSUMERS:
         broker.register_task(_consumer_call(broker.state, consumer), task_name=consumer.name)
     for task in PERIODIC_TASKS:
@@ -224,7 +227,7 @@ def _consumer_call(state: TaskiqState, consumer: Consumer) -> Callable[..., Awai
         failure: DomainError | None = None
         for event_id in event_ids:
             try:
-                await events.consume(state.pool, consumer, event_id)
+                await events.consume(state.pool, consumer, event_id, state.outside)
             except DomainError as error:
                 # It may be this event's own statement that times out: the others get their turn.
                 failure = error
@@ -259,4 +262,5 @@ def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
 
 
 async def _close(state: TaskiqState) -> None:
+    await state.outside.mqtt.close()
     await state.pool.close()

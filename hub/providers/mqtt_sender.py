@@ -108,16 +108,12 @@ class MqttSender:
 
     async def _ready(self) -> Client:
         assert_no_transaction()
-        if self._client is None:
-            self._client = self._connect()
+        client = self._client = self._client or self._connect()
         try:
             async with asyncio.timeout(_BROKER_SECONDS):
                 await self._connected.wait()
         except TimeoutError:
             raise _unavailable() from None
-        client = self._client
-        if client is None:
-            raise _unavailable()  # closed meanwhile
         return client
 
     async def _answer(self, mid: int) -> int:
@@ -143,8 +139,7 @@ class MqttSender:
             client.username_pw_set(address.username, address.password)
         if address.tls:
             client.tls_set_context(ssl.create_default_context())
-        # What the broker did not take before a disconnect has failed, and the caller knows it.
-        client.on_pre_connect = lambda client, _: client.drop_out_messages()
+        client.on_pre_connect = _forget_what_failed
         client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -249,6 +244,11 @@ _FAILURE: Final = 0x80
 
 def _unavailable() -> DomainError:
     return DomainError("service.unavailable", "The MQTT broker cannot be reached.")
+
+
+def _forget_what_failed(client: Client, _data: object) -> None:
+    # What the broker did not take before a disconnect has failed, and the caller knows it.
+    client.drop_out_messages()
 
 
 def _send_at_once(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401  # a socket of any kind

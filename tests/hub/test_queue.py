@@ -159,7 +159,7 @@ async def test_an_event_that_always_times_out_does_not_starve_those_in_its_messa
     poison, *others = [uuid4() for _ in range(4)]
     consumed: list[UUID] = []
 
-    async def consume(_pool: object, _consumer: object, event_id: UUID) -> bool:
+    async def consume(_pool: object, _consumer: object, event_id: UUID, _out: object) -> bool:
         if event_id == poison:
             raise DomainError("service.unavailable")
         consumed.append(event_id)

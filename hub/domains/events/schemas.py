@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from core.db import Tx
+from hub.providers.outside import Outside
 
 
 class OutboxEvent(msgspec.Struct, frozen=True):
@@ -32,11 +33,19 @@ class Event(msgspec.Struct, frozen=True):
     occurred_at: datetime
 
 
+Errand = Callable[[Outside], Awaitable[None]]
+"""What a reaction has to do outside of the database; idempotent, as it may happen twice."""
+
+
 class Consumer(msgspec.Struct, frozen=True):
-    """An idempotent reaction to events; `react` runs in the transaction that marks it done."""
+    """An idempotent reaction to events; `react` runs in the transaction that marks it done.
+
+    What needs the network it returns as an errand, which is run after that transaction has been
+    given up; the mark "done" is then a transaction of its own.
+    """
 
     name: str
-    react: Callable[[Tx, Event], Awaitable[None]]
+    react: Callable[[Tx, Event], Awaitable[Errand | None]]
 
 
 class TaskKey(msgspec.Struct, frozen=True):

@@ -12,13 +12,15 @@ from core.actor import SYSTEM
 from core.db import Pool, Tx, begin
 from core.errors import DomainError
 from hub.domains.events import queries, rules
-from hub.domains.events.schemas import Consumer, OutboxEvent, TaskKey
+from hub.domains.events.schemas import Consumer, Errand, OutboxEvent, TaskKey
+from hub.providers.outside import Outside
 
 # The consumer under which an event that cannot be published stands among the dead letters.
 RELAY_CONSUMER: Final = "relay"
 
 # Shards are looked for among so many batches of the oldest rows, not in a backlog of millions.
 _LOOK_AHEAD: Final = 4
+_ERRAND_RETRY_SECONDS: Final = 2.0
 
 _log = log.get("events")
 _done = Counter("pinghub_consumer_tasks_done", "Consumer tasks finished", ["consumer"])
@@ -81,9 +83,10 @@ async def sweep_tasks(tx: Tx, *, stale_seconds: float, limit: int) -> list[TaskK
     return await queries.sweep_tasks.all(tx, stale_seconds, limit)
 
 
-async def consume(pool: Pool, consumer: Consumer, event_id: UUID) -> bool:
+async def consume(pool: Pool, consumer: Consumer, event_id: UUID, outside: Outside) -> bool:
     """Run a consumer once in effect: claim, reaction and the mark "done" are one transaction.
 
+    An errand that the reaction returns is run between two: it may happen again, but never be lost.
     Returns False when there was nothing to do: done, dead, or in another worker's hands. A failure
     is recorded and never raised, except that PostgreSQL is away: then the sweeper kicks it again.
     """
@@ -92,8 +95,11 @@ async def consume(pool: Pool, consumer: Consumer, event_id: UUID) -> bool:
             event = await queries.claim_task.first(tx, event_id, consumer.name)
             if event is None:
                 return False
-            await consumer.react(tx, event)
-            await queries.finish_task.run(tx, event_id, consumer.name)
+            errand = await consumer.react(tx, event)
+            if errand is None:
+                await queries.finish_task.run(tx, event_id, consumer.name)
+        if errand is not None and not await _run_errand(pool, consumer, event_id, errand, outside):
+            return False
     except DomainError as error:
         if error.code == "service.unavailable":
             raise
@@ -104,6 +110,24 @@ async def consume(pool: Pool, consumer: Consumer, event_id: UUID) -> bool:
         _done.labels(consumer.name).inc()
         return True
     return False
+
+
+async def _run_errand(
+    pool: Pool, consumer: Consumer, event_id: UUID, errand: Errand, outside: Outside
+) -> bool:
+    """Run an errand; whatever it needs may be away for long, which is no failure of the task."""
+    try:
+        await errand(outside)
+    except DomainError as error:
+        if error.code != "service.unavailable":
+            raise
+        _log.warning("errand_waits", consumer=consumer.name, event_id=str(event_id))
+        async with begin(pool, SYSTEM) as tx:
+            await queries.postpone_task.run(tx, event_id, consumer.name, _ERRAND_RETRY_SECONDS)
+        return False
+    async with begin(pool, SYSTEM) as tx:
+        await queries.finish_task.run(tx, event_id, consumer.name)
+    return True
 
 
 async def _record_failure(pool: Pool, consumer: Consumer, event_id: UUID, error: Exception) -> None:
