@@ -141,6 +141,22 @@ class Realtime(Section, frozen=True, kw_only=True):
     websocket_deflate: bool = False
 
 
+class Pki(Section, frozen=True, kw_only=True):
+    """The hub's own certificate authority, for gateways; `pinghub pki init` makes one.
+
+    `ca_key`: PEM; without it gateways cannot be claimed, all else works.
+    `ca_certificate`: PEM; the first belongs to `ca_key`, all are trusted by gateways.
+    `gateway_mqtt_url`: where claimed gateways find the MQTT broker, `mqtts://host:8883`.
+    `crl_path`: where the worker keeps the list of revoked certificates; empty: nowhere.
+    """
+
+    ca_key: Secret = ""
+    ca_certificate: str = ""
+    certificate_days: Annotated[int, Meta(ge=1, le=825)] = 90
+    gateway_mqtt_url: str = ""
+    crl_path: str = ""
+
+
 class Ingest(Section, frozen=True, kw_only=True):
     """The process that carries taps from MQTT into PostgreSQL."""
 
@@ -204,6 +220,7 @@ class Settings(Section, frozen=True, kw_only=True):
     mqtt: Mqtt = field(default_factory=Mqtt)
     auth: Auth = field(default_factory=Auth)
     keys: Keys = field(default_factory=Keys)
+    pki: Pki = field(default_factory=Pki)
     realtime: Realtime = field(default_factory=Realtime)
     ingest: Ingest = field(default_factory=Ingest)
     relay: Relay = field(default_factory=Relay)
@@ -229,6 +246,7 @@ _SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("redis", "url"): ("redis", "rediss", "unix"),
     ("mqtt", "url"): ("mqtt", "mqtts"),
     ("gateway", "mqtt_url"): ("mqtt", "mqtts"),
+    ("pki", "gateway_mqtt_url"): ("mqtts",),
 }
 _PREFIX: Final = "PINGHUB_"
 _TEST_PREFIX: Final = "PINGHUB_TEST_"

@@ -16,6 +16,7 @@ READS_FILTER: Final = "ping/v1/gw/+/nfc/+/sun"
 STATE_FILTER: Final = "ping/v1/gw/+/state"
 INFO_FILTER: Final = "ping/v1/gw/+/info"
 HEALTH_FILTER: Final = "ping/v1/gw/+/health"
+CSR_FILTER: Final = "ping/v1/gw/+/csr"
 CONTENT_TYPE: Final = "application/cbor;v=1"
 
 TapKind = Literal["tap_to_phone", "ring_to_ring", "button", "tamper"]
@@ -215,6 +216,35 @@ class RpcReply(Payload, frozen=True, kw_only=True):
     result: dict[str, Any] = {}
 
 
+class CertificateRequest(Payload, frozen=True, kw_only=True):
+    """A gateway asks for the successor of its certificate; repeated until a reply comes."""
+
+    id: Annotated[bytes, msgspec.Meta(min_length=1, max_length=32)]
+    """The gateway's; the reply repeats it."""
+    csr: bytes
+    """PKCS #10, DER, up to 4 KiB. Only its public key counts: P-256 or Ed25519."""
+
+
+CertificateCode = Literal[
+    "",
+    "revoked",  # no gateway of this hub, or not any more: it has to be claimed anew
+    "malformed",  # no request, a wrong signature, or a key of another kind
+    "not_due",  # more than a third of the certificate's life is left
+    "unavailable",  # this hub has no certificate authority, or it ends too soon
+]
+
+
+class CertificateReply(Payload, frozen=True, kw_only=True):
+    """The answer to a CertificateRequest; `code` is empty when it holds a certificate."""
+
+    id: bytes
+    code: CertificateCode = ""
+    certificate: bytes = b""
+    """PEM, of the gateway alone. The former one stays valid for another 24 hours."""
+    ca: bytes = b""
+    """PEM, one or more certificates that the gateway trusts its broker by from now on."""
+
+
 _P = TypeVar("_P", bound=Payload)
 
 
@@ -263,6 +293,16 @@ def reply_topic(gateway: UUID | str) -> str:
     return f"ping/v1/gw/{gateway}/rsp"
 
 
+def csr_topic(gateway: UUID | str) -> str:
+    """Return where a gateway asks for its next certificate."""
+    return f"ping/v1/gw/{gateway}/csr"
+
+
+def crt_topic(gateway: UUID | str) -> str:
+    """Return where the hub answers a gateway's certificate requests."""
+    return f"ping/v1/cmd/gw/{gateway}/crt"
+
+
 def gateway_of(topic: str) -> str:
     """Return the gateway id in a topic of the gateways' subtree."""
     return topic.split("/", 4)[3]
@@ -273,9 +313,18 @@ def encode(payload: Payload) -> bytes:
     return cbor2.dumps(msgspec.to_builtins(payload, builtin_types=(bytes,)), canonical=True)
 
 
-def stamp(payload: bytes, sent_ms: int) -> bytes:
-    """Return an encoded TapEvent or TagRead with the time of this sending."""
-    return cbor2.dumps({**cbor2.loads(payload), "tx_ms": sent_ms}, canonical=True)
+def stamp(payload: bytes, sent_ms: int, *, moved_ms: int = 0, widened_ms: int = 0) -> bytes:
+    """Return an encoded TapEvent or TagRead with the time of this sending, all by one clock.
+
+    `moved_ms` is by how much the sender's clock was set since, `widened_ms` how unsure that is.
+    """
+    event: dict[str, Any] = {**cbor2.loads(payload), "tx_ms": sent_ms}
+    for name in ("t", "rx_ms"):
+        if moved_ms and event.get(name):
+            event[name] += moved_ms
+    if widened_ms:
+        event["unc_ms"] = event.get("unc_ms", 0) + widened_ms
+    return cbor2.dumps(event, canonical=True)
 
 
 def decode(data: bytes, kind: type[_P]) -> _P:

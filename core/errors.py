@@ -108,16 +108,13 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "gateway.timeout": ErrorSpec(
         504, "Gateway did not answer", "Retry; if it stays, look at the gateway's network."
     ),
-    "gateway.not_found": ErrorSpec(
-        404, "Gateway not found", "List your gateways with GET /v1/gateways."
-    ),
     "gateway.revoked": ErrorSpec(
         409, "Gateway revoked", "What is revoked stays so: register the device as a new gateway."
     ),
     "gateway.claim_refused": ErrorSpec(
         409,
         "Claim refused",
-        "The code is wrong, expired or used by another device: make a new one, it lives 15 minutes.",
+        "The code is wrong, has expired or was used by another device: make a new one.",
     ),
     "gateway.csr_invalid": ErrorSpec(
         422,

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from hub.domains.accounts.events import SessionRevoked
+from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.events.schemas import OutboxEvent
 from hub.domains.gateways.events import GatewayOffline, GatewayOnline
 from hub.domains.messaging.events import ConversationOpened, MessageSent
@@ -38,6 +39,8 @@ ROUTES: Final[Mapping[str, Route]] = {
     "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active",)),
     "gateway.online": Route(("taps:{owner}",)),
     "gateway.offline": Route(("taps:{owner}",)),
+    "gateway.claimed": Route(("taps:{owner}",)),
+    "gateway.revoked": Route(("taps:{owner}",)),
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
@@ -52,6 +55,8 @@ Payload = (
     | RingTapped
     | GatewayOnline
     | GatewayOffline
+    | GatewayClaimed
+    | GatewayRevoked
     | ConversationOpened
     | MessageSent
     | SessionRevoked

@@ -52,6 +52,22 @@ EXECUTE FUNCTION app.emit_row(
   'gateway.offline', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'status', 'last_seen_at'
 );
 
+CREATE TRIGGER emit_gateway_claimed
+AFTER UPDATE OF claimed_at ON gateways
+FOR EACH ROW
+WHEN (OLD.claimed_at IS DISTINCT FROM NEW.claimed_at AND NEW.claimed_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.claimed', 'gateway', 'id', 'user_id',
+  'gateway_id=id', 'name', 'claimed_at', 'cert_expires_at'
+);
+
+CREATE TRIGGER emit_gateway_revoked
+AFTER UPDATE OF revoked_at ON gateways
+FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.revoked', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'revoked_at'
+);
+
 CREATE TRIGGER emit_conversation_opened
 AFTER INSERT ON conversations
 REFERENCING NEW TABLE AS new_rows
@@ -74,3 +90,33 @@ AFTER UPDATE OF revoked_at ON sessions
 DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
 EXECUTE FUNCTION app.emit_session_revoked('session.revoked');
+
+-- A touch is one row per side, so each side is told of its own and of nothing else.
+CREATE TRIGGER emit_touch_asked
+AFTER INSERT ON touches
+FOR EACH ROW WHEN (NEW.is_asked)
+EXECUTE FUNCTION app.emit_row(
+  'touch.asked', 'touch', 'id', 'user_id', 'touch_id=id', 'ring_id', 'touched_at', 'expires_at'
+);
+
+CREATE TRIGGER emit_touch_mutual
+AFTER UPDATE OF state ON touches
+FOR EACH ROW WHEN (OLD.state <> 'mutual' AND NEW.state = 'mutual')
+EXECUTE FUNCTION app.emit_row(
+  'touch.mutual', 'touch', 'id', 'user_id', 'touch_id=id', 'ring_id', 'touched_at', 'is_asked'
+);
+
+CREATE TRIGGER emit_touch_exchanged
+AFTER UPDATE OF state ON touches
+FOR EACH ROW WHEN (OLD.state <> 'exchanged' AND NEW.state = 'exchanged')
+EXECUTE FUNCTION app.emit_row(
+  'touch.exchanged', 'touch', 'id', 'user_id',
+  'touch_id=id', 'ring_id', 'touched_at', 'partner_id=partner_user_id', 'conversation_id'
+);
+
+CREATE TRIGGER emit_friendship_created
+AFTER INSERT ON friendships
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'friendship.created', 'user', 'friend_id', 'user_id', 'friend_id', 'source', 'created_at'
+);

@@ -33,8 +33,9 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public
 FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-  users, sessions, profiles, idempotency_keys, rings, gateways, ring_taps, rejected_taps,
-  conversations, conversation_members, messages, events, outbox, consumer_tasks
+  users, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
+  conversations, conversation_members, messages, events, outbox, consumer_tasks,
+  ring_claims, contact_cards, blocks, friendships, touches
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log TO ping_system;
 GRANT SELECT, INSERT ON audit_log TO ping_definer;
@@ -77,9 +78,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO ping_api;
 CREATE POLICY own ON idempotency_keys TO ping_api
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
--- rings: claimed by app.claim_ring; an owner renames and reports lost, and cannot undo a revocation
+-- rings: an owner renames, reports lost and found, and revokes, which cannot be undone. Claims and
+-- releases are the hub's, with the user as the actor.
 GRANT SELECT (
-  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, status,
+  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, status, verified,
   claimed_at, last_seen_at, created_at, updated_at
 ) ON rings TO ping_api, ping_worker;
 GRANT UPDATE (label, status) ON rings TO ping_api, ping_worker;
@@ -87,7 +89,15 @@ CREATE POLICY own ON rings FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
 CREATE POLICY own_change ON rings FOR UPDATE TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()) AND status IN ('active', 'lost'))
-WITH CHECK (user_id = (SELECT app.user_id()) AND status IN ('active', 'lost'));
+WITH CHECK (user_id = (SELECT app.user_id()) AND status IN ('active', 'lost', 'revoked'));
+
+-- ring_claims: written by the hub; its keys and hashes are never read back
+GRANT SELECT (
+  id, user_id, ring_id, label, status, nonce, hub_public_key, gateway_id, asked, gateway_code,
+  expires_at, created_at, updated_at
+) ON ring_claims TO ping_api, ping_worker;
+CREATE POLICY own ON ring_claims FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
 
 -- gateways
 GRANT SELECT (
@@ -98,14 +108,47 @@ GRANT UPDATE (name) ON gateways TO ping_api;
 CREATE POLICY own ON gateways TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
--- ring_taps: written by app.record_taps and app.record_sun_tap only
+-- gateway_certificates: written by the hub, revoked by app.revoke_gateway
 GRANT SELECT (
-  id, user_id, ring_id, gateway_id, kind, source, boot, seq, partner_ring_id, partner_user_id,
-  partner_contact, lat, lon, rssi, tapped_at, uncertainty_ms, time_source, received_at, verified,
-  state
+  id, user_id, gateway_id, serial, fingerprint, not_before, not_after, superseded_at, revoked_at,
+  revoked_reason, created_at
+) ON gateway_certificates TO ping_api, ping_worker;
+CREATE POLICY own ON gateway_certificates FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- ring_taps: written by app.record_taps and app.record_sun_tap only. Whom a ring met is not shown
+-- here but, once both agreed, in touches.
+GRANT SELECT (
+  id, user_id, ring_id, gateway_id, kind, source, boot, seq, lat, lon, rssi, tapped_at,
+  uncertainty_ms, time_source, received_at, verified, state
 ) ON ring_taps TO ping_api, ping_worker;
-CREATE POLICY own_or_partner ON ring_taps FOR SELECT TO ping_api, ping_worker
-USING (user_id = (SELECT app.user_id()) OR partner_user_id = (SELECT app.user_id()));
+CREATE POLICY own ON ring_taps FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- contact_cards
+GRANT SELECT, DELETE ON contact_cards TO ping_api;
+GRANT INSERT (card), UPDATE (card) ON contact_cards TO ping_api;
+CREATE POLICY own ON contact_cards TO ping_api
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- blocks: whoever is blocked is not told
+GRANT SELECT, DELETE ON blocks TO ping_api, ping_worker;
+GRANT INSERT (blocked_id) ON blocks TO ping_api, ping_worker;
+CREATE POLICY own ON blocks TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- friendships: written by app.befriend and app.unfriend only
+GRANT SELECT ON friendships TO ping_api, ping_worker;
+CREATE POLICY either ON friendships FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()) OR friend_id = (SELECT app.user_id()));
+
+-- touches: written by the hub's own processes only; each side has a row of its own
+GRANT SELECT (
+  id, user_id, ring_id, tap_id, state, is_asked, answer, partner_user_id, partner_card,
+  conversation_id, touched_at, expires_at, created_at, updated_at
+) ON touches TO ping_api, ping_worker;
+CREATE POLICY own ON touches FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
 
 -- conversations: opened by app.open_direct_conversation
 GRANT SELECT ON conversations TO ping_api, ping_worker;
@@ -171,17 +214,19 @@ GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.claim_ring(bytea, text), app.open_direct_conversation(uuid),
-app.lock_conversation(uuid)
+app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
 app.record_taps(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
-app.emit(text, uuid, text, uuid, jsonb)
+app.emit(text, uuid, text, uuid, jsonb), app.befriend(uuid, uuid, text),
+app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
+app.exchange_touch(uuid, uuid[], bytea[])
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.audit(), app.notify_outbox(),
-app.create_profile(), app.note_message()
+app.create_profile(), app.note_message(), app.count_friends()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -52,15 +52,30 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
   user_id, label, kind, device_id, nfc_uid_hash, claim_code_hash, public_key, key_id, tap_key,
-  id_key, status ON rings
+  id_key, next_tap_key, next_id_key, former_tap_key, claimed_boot, claimed_seq, verified,
+  status ON rings
 FOR EACH ROW EXECUTE FUNCTION
-app.audit('values', 'nfc_uid_hash', 'claim_code_hash', 'tap_key', 'id_key');
+app.audit(
+  'values', 'nfc_uid_hash', 'claim_code_hash', 'tap_key', 'id_key', 'next_tap_key', 'next_id_key',
+  'former_tap_key'
+);
+
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF status, attempts, gateway_id ON ring_claims
+FOR EACH ROW EXECUTE FUNCTION
+app.audit('values', 'code_hash', 'hub_private_key', 'proof_hash', 'confirmation');
 
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
-  user_id, name, claim_hash, cert_serial, cert_expires_at, revoked_at, public_key, config
+  user_id, name, claim_hash, claim_key_hash, claimed_at, cert_serial, cert_expires_at, revoked_at,
+  public_key, config
 ON gateways
-FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'claim_hash');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'claim_hash', 'claim_key_hash');
+
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF
+  user_id, gateway_id, superseded_at, revoked_at, revoked_reason ON gateway_certificates
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'certificate');
 
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF kind, direct_key ON conversations
@@ -73,6 +88,27 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON messages
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON contact_cards
+FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'card');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON blocks
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON friendships
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+-- What people answer; the rest follows from rules, and an entry belongs to whoever acted.
+CREATE TRIGGER audit
+AFTER UPDATE OF answer OR DELETE ON touches
+FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'partner_user_id', 'partner_card');
+
+CREATE TRIGGER count_friends
+AFTER INSERT OR DELETE ON friendships
+FOR EACH ROW EXECUTE FUNCTION app.count_friends();
 
 CREATE TRIGGER create_profile
 AFTER INSERT ON users

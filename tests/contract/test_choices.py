@@ -14,6 +14,7 @@ import pytest_asyncio
 from core.actor import Role
 from core.edge import RejectCode, TapKind, TimeSource
 from hub import domains
+from hub.domains.certificates.schemas import RevokedReason
 from hub.domains.gateways.schemas import GatewayStatus
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.profiles.schemas import Visibility
@@ -26,6 +27,7 @@ COLUMNS: dict[str, Any] = {
     "rings.kind": RingKind,
     "rings.status": RingStatus,
     "gateways.status": GatewayStatus,
+    "gateway_certificates.revoked_reason": RevokedReason,
     "ring_taps.kind": TapKind,
     "ring_taps.source": TapSource,
     "ring_taps.time_source": TimeSource,
@@ -42,6 +44,7 @@ NOT_SHOWN = {
     "conversation_members.role",
     "events.visibility",
     "consumer_tasks.status",
+    "ring_claims.status",
     "audit_log.action",
 }
 # Words of answers and messages that no column holds.

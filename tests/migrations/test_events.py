@@ -37,6 +37,8 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("INSERT INTO gateways (user_id, name) VALUES ($1, 'home')", ada)
     for status in ("online", "online", "offline"):
         await system.execute("UPDATE gateways SET status = $1, last_seen_at = now()", status)
+    await system.execute("UPDATE gateways SET claimed_at = now()")
+    await system.execute("UPDATE gateways SET revoked_at = now()")
     async with system.transaction():
         await system.execute("SELECT set_config('app.user_id', $1, true)", str(ada))
         await system.execute("SELECT set_config('app.request_id', 'r-1', true)")
@@ -76,6 +78,8 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.lost",
         "gateway.online",
         "gateway.offline",
+        "gateway.claimed",
+        "gateway.revoked",
         "conversation.opened",
         "message.sent",
         "session.revoked",

@@ -21,8 +21,14 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "profiles": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
     "rings": {"own": CHANGE, "foreign": NONE},
+    "ring_claims": {"own": READ, "foreign": NONE},
     "gateways": {"own": CHANGE, "foreign": NONE},
-    "ring_taps": {"own": READ, "shared": READ, "foreign": NONE},
+    "gateway_certificates": {"own": READ, "foreign": NONE},
+    "ring_taps": {"own": READ, "shared": NONE, "foreign": NONE},
+    "contact_cards": {"own": ALL, "foreign": NONE},
+    "blocks": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
+    "friendships": {"own": READ, "shared": READ, "foreign": NONE},
+    "touches": {"own": READ, "shared": NONE, "foreign": NONE},
     "rejected_taps": {"foreign": NONE},
     "conversations": {"shared": READ, "foreign": NONE},
     "conversation_members": {"own": CHANGE, "shared": READ, "foreign": NONE},
@@ -39,10 +45,16 @@ NOT_FOR_WORKERS: Final = {
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "gateways": {"UPDATE"},
     "audit_log": {"SELECT"},
+    "contact_cards": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 
 # The owner column is not granted: a copy of the other's row takes the actor by default.
-BECOMES_OWN: Final = {("sessions", "foreign"), ("messages", "shared")}
+BECOMES_OWN: Final = {
+    ("sessions", "foreign"),
+    ("messages", "shared"),
+    ("contact_cards", "foreign"),
+    ("blocks", "foreign"),
+}
 
 # The hub's own processes act for everybody; even they cannot rewrite the audit log.
 SYSTEM: Final = {table: READ if table == "audit_log" else ALL for table in API}

@@ -157,6 +157,10 @@ async def test_functions_whose_actor_is_in_the_rows_are_for_the_system_only(cata
         "app.record_sun_tap(bytea, int, bytea, bytea)",
         "app.emit(text, uuid, text, uuid, jsonb)",
         "app.create_partitions(int)",
+        "app.befriend(uuid, uuid, text)",
+        "app.is_blocked(uuid, uuid)",
+        "app.answer_touch(uuid, uuid, text)",
+        "app.exchange_touch(uuid, uuid[], bytea[])",
     ):
         callers = await names(
             catalogue,
@@ -228,15 +232,35 @@ CHANGEABLE = {
     "rings": {"label", "status"},
     "gateways": {"name"},
     "conversation_members": {"last_read_id", "muted_until"},
+    "contact_cards": {"card"},
 }
 """What an interface acting for a user may change; counters, owners and roles are not among it."""
 
 UNREADABLE = {
     "users": {"email_hash"},
     "sessions": {"token_hash"},
-    "rings": {"tap_key", "id_key", "claim_code_hash", "nfc_uid_hash", "key_id"},
-    "gateways": {"claim_hash", "public_key"},
-    "ring_taps": {"raw", "session_hash", "peer_eid"},
+    "rings": {
+        "tap_key",
+        "id_key",
+        "next_tap_key",
+        "next_id_key",
+        "former_tap_key",
+        "claim_code_hash",
+        "nfc_uid_hash",
+        "key_id",
+    },
+    "ring_claims": {"code_hash", "hub_private_key", "proof_hash", "confirmation"},
+    "gateways": {"claim_hash", "claim_key_hash", "public_key"},
+    "gateway_certificates": {"certificate", "public_key_hash", "answered_at"},
+    "ring_taps": {
+        "raw",
+        "session_hash",
+        "peer_eid",
+        "peer_ctr",
+        "partner_ring_id",
+        "partner_user_id",
+    },
+    "touches": {"meeting_id", "side", "searched_at"},
 }
 
 

@@ -46,14 +46,36 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
             await connection.execute(
                 "INSERT INTO idempotency_keys (key, request_hash) VALUES ('k', '')"
             )
+            await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
         ring = await connection.fetchval(
             """INSERT INTO rings (user_id, kind, status, label, device_id)
             VALUES ($1, 'ble', 'active', 'ring', $2) RETURNING id""",
             user,
             number.to_bytes(8, "big"),
         )
+        await connection.execute(
+            """INSERT INTO ring_claims (
+              user_id, ring_id, code_hash, label, nonce, hub_public_key, expires_at
+            )
+            VALUES ($1, $2, '', 'ring', $3, $4, now())""",
+            user,
+            ring,
+            bytes(8),
+            bytes(32),
+        )
         gateway = await connection.fetchval(
             "INSERT INTO gateways (user_id, name) VALUES ($1, 'home') RETURNING id", user
+        )
+        await connection.execute(
+            """INSERT INTO gateway_certificates (
+              user_id, gateway_id, serial, fingerprint, public_key_hash, certificate,
+              not_before, not_after
+            )
+            VALUES ($1, $2, $3, $4, $4, '', now(), now() + interval '90 days')""",
+            user,
+            gateway,
+            f"{number:016x}",
+            number.to_bytes(32, "big"),
         )
         await connection.execute(
             """INSERT INTO ring_taps (user_id, ring_id, kind, source, boot, seq, partner_user_id)
@@ -65,6 +87,25 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
         await connection.execute(
             "INSERT INTO rejected_taps (gateway_id, reason) VALUES ($1, 'bad_tag')", gateway
         )
+    ada, grace, eve = people
+    for one, other in ((ada, grace), (grace, eve), (eve, grace)):
+        await connection.execute(
+            "INSERT INTO blocks (user_id, blocked_id) VALUES ($1, $2)", one, other
+        )
+    for one, other in ((ada, grace), (grace, eve)):
+        await connection.execute("SELECT app.befriend($1, $2, 'ring_tap')", one, other)
+    meeting = await connection.fetchval("SELECT uuidv7()")
+    for side, one in enumerate((ada, grace), start=1):
+        await connection.execute(
+            """INSERT INTO touches (user_id, meeting_id, side, expires_at)
+            VALUES ($1, $2, $3, now())""",
+            one,
+            meeting,
+            side,
+        )
+    await connection.execute(
+        "INSERT INTO touches (user_id, side, expires_at) VALUES ($1, 1, now())", eve
+    )
     await connection.execute(
         """INSERT INTO consumer_tasks (event_id, occurred_at, consumer)
         SELECT id, occurred_at, 'test' FROM events"""
@@ -120,6 +161,8 @@ async def relations(
     shared = {
         "profiles": "user_id = $2",
         "ring_taps": "partner_user_id = $1",
+        "friendships": "friend_id = $1",
+        "touches": """meeting_id IN (SELECT meeting_id FROM touches WHERE user_id = $1)""",
         "conversations": """id IN (
           SELECT conversation_id FROM conversation_members WHERE user_id = $1)""",
         "conversation_members": "user_id = $2",
