@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from core.edge import TapKind, TimeSource
 
 RingKind = Literal["nfc", "ble", "dual"]
-RingStatus = Literal["unclaimed", "active", "lost", "revoked"]
+RingStatus = Literal["unclaimed", "active", "lost", "revoked", "released"]
 TapSource = Literal["ble", "sun", "reader", "phone"]
 TapState = Literal["half", "mutual", "exchanged"]
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
