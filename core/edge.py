@@ -16,6 +16,7 @@ READS_FILTER: Final = "ping/v1/gw/+/nfc/+/sun"
 STATE_FILTER: Final = "ping/v1/gw/+/state"
 INFO_FILTER: Final = "ping/v1/gw/+/info"
 HEALTH_FILTER: Final = "ping/v1/gw/+/health"
+RING_STATE_FILTER: Final = "ping/v1/gw/+/ring/+/state"
 CSR_FILTER: Final = "ping/v1/gw/+/csr"
 CONTENT_TYPE: Final = "application/cbor;v=1"
 
@@ -169,12 +170,25 @@ class SpoolReport(Payload, frozen=True, kw_only=True):
     failing: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
 
+class AdapterReport(Payload, frozen=True, kw_only=True):
+    """The part of a gateway's health that tells of one Bluetooth adapter."""
+
+    adapter: Annotated[str, msgspec.Meta(max_length=100)]
+    scanning: bool = False
+    scan_age_ms: int | None = None
+    """Milliseconds since anything was heard."""
+    links: int = 0
+    problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
 class HealthReport(Payload, frozen=True, kw_only=True):
     """What the hub keeps of a gateway's health message, which has further fields."""
 
     session: Annotated[str, msgspec.Meta(max_length=64)]
     t: int
     """Unix milliseconds; messages of an outage come later and out of order."""
+    tx_ms: int = 0
+    """Unix milliseconds, by the gateway's clock, of the sending; 0: sent later than it was made."""
     uptime_s: int
     rss_kib: int = 0
     mqtt_connects: int = 0
@@ -183,10 +197,27 @@ class HealthReport(Payload, frozen=True, kw_only=True):
     malformed: int = 0
     delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
     spool: SpoolReport = SpoolReport()
+    adapters: Annotated[tuple[AdapterReport, ...], msgspec.Meta(max_length=32)] = ()
     certificate_expires_ms: int | None = None
     """Unix milliseconds when the certificate in use ends; None: the gateway logs in otherwise."""
     certificate_problem: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Why it is not renewed, or not accepted; the words of docs/edge.md."""
+
+
+RingLinkState = Literal["connected", "seen", "lost"]
+
+
+class RingState(Payload, frozen=True, kw_only=True):
+    """What a gateway sees of a ring (retained); unsigned, so heard of the owner's gateways only."""
+
+    v: Literal[1] = 1
+    link: RingLinkState
+    t: int
+    rssi: Annotated[int, msgspec.Meta(ge=-128, le=127)] | None = None
+    bat: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+    """Battery in per cent."""
+    fw: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    last_seq: U32 | None = None
 
 
 class RpcRequest(Payload, frozen=True, kw_only=True):
@@ -256,6 +287,11 @@ def tap_topic(gateway: UUID | str, ring: bytes) -> str:
 def read_topic(gateway: UUID | str, reader: str) -> str:
     """Return where a gateway publishes what one of its NFC readers has read."""
     return f"ping/v1/gw/{gateway}/nfc/{reader}/sun"
+
+
+def ring_state_topic(gateway: UUID | str, ring: bytes) -> str:
+    """Return where a gateway tells what it sees of a ring."""
+    return f"ping/v1/gw/{gateway}/ring/{ring.hex()}/state"
 
 
 def state_topic(gateway: UUID | str) -> str:

@@ -18,7 +18,7 @@ from core.config import Settings
 from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt, tap
-from gateway import counters, health, recent_log, supervisor
+from gateway import counters, health, machine_clock, recent_log, supervisor
 from gateway.adapter import backends_of, check_backends
 from gateway.ble import RadioDeadError, Scan
 from gateway.delivery import WINDOW, Delivery
@@ -161,8 +161,8 @@ class Gateway:
         self, ring: bytes, record: tap.TapRecord, raw: bytes, *, rssi: int | None, live: bool
     ) -> bool:
         """Return whether the record is on disk; only then may the ring forget it."""
-        received_ms = clock.unix_ms()
-        when = self._clocks.date(ring, record, received_ms, live=live)
+        received = machine_clock.read()
+        when = self._clocks.date(ring, record, received, live=live)
         event = edge.TapEvent(
             ring=ring,
             boot=record.boot,
@@ -171,12 +171,20 @@ class Gateway:
             t=when.unix_ms,
             unc_ms=when.uncertainty_ms,
             t_src=when.source,
-            rx_ms=received_ms,
+            rx_ms=received.unix_ms,
             rssi=rssi,
             lat=self._place[0],
             lon=self._place[1],
         )
-        entry = Entry(ring, record.boot, record.seq, raw, edge.encode(event), received_ms)
+        entry = Entry(
+            ring,
+            record.boot,
+            record.seq,
+            raw,
+            edge.encode(event),
+            received.unix_ms,
+            received.anchor,
+        )
         try:
             outcome = await self.spool.put(entry)
         except SpoolUnavailableError:
@@ -238,10 +246,19 @@ class Gateway:
 
     def _send_due(self) -> None:
         now = clock.monotonic_seconds()
+        reading = machine_clock.read()
         sent: list[int] = []
         for row in self.delivery.due(now):
             topic = edge.tap_topic(self._settings.id, row.ring)
-            mid = self.uplink.publish(topic, edge.stamp(row.payload, clock.unix_ms()))
+            # By the clock of now, whose error the hub sees; the tap's own may have been another.
+            since = machine_clock.correction(row.received_ms, row.clock, reading)
+            payload = edge.stamp(
+                row.payload,
+                reading.unix_ms,
+                moved_ms=since.moved_ms,
+                widened_ms=since.widened_ms,
+            )
+            mid = self.uplink.publish(topic, payload)
             if mid is None:
                 break
             self.delivery.sent(row, mid, now)

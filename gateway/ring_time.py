@@ -34,6 +34,8 @@ class Boot(msgspec.Struct):
     first_heard_ms: int
     last_heard_ms: int
     pin: Pin | None = None
+    doubt_ms: int = 0
+    """How far the gateway's clock may have been set since, unseen."""
 
 
 class TapTime(msgspec.Struct, frozen=True):
@@ -80,6 +82,13 @@ class RingTime:
             if known.pin is not None:
                 known.pin.unix_ms += moved_ms
 
+    def doubt(self, doubt_ms: int) -> None:
+        """The gateway's clock may have been set by so much, unseen: nothing is surer than that."""
+        for known in self._boots.values():
+            known.doubt_ms += doubt_ms
+            if known.pin is not None:
+                known.pin.uncertainty_ms += doubt_ms
+
     def date(self, boot: int, uptime_ms: int, received_ms: int, *, live: bool) -> TapTime:
         """Date a record; `live` when it was not replayed from the ring's memory."""
         known = self._boots.get(boot)
@@ -96,8 +105,8 @@ class RingTime:
         if not earlier:
             return TapTime(None, 0, "none")
         # The boot began after the last sign of an older one, and its uptime had passed by then.
-        after = max(known.last_heard_ms for known in earlier) + uptime_ms
-        before = min((_began_ms(known) for known in later), default=received_ms)
+        after = max(known.last_heard_ms - known.doubt_ms for known in earlier) + uptime_ms
+        before = min((_began_ms(known) + known.doubt_ms for known in later), default=received_ms)
         before = max(after, before)
         return TapTime((after + before) // 2, (before - after + 1) // 2, "bounded")
 

@@ -20,6 +20,7 @@ import msgspec
 from core import log
 from core.errors import ConfigError
 from gateway import spool_file, spool_notes, spool_rows
+from gateway.machine_clock import Anchor
 
 BATCH_MAX: Final = 64
 LAZY_SECONDS: Final = 0.005  # how long bookkeeping may wait for a tap to share its commit
@@ -44,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True):
     raw: bytes
     payload: bytes
     received_ms: int
+    clock: Anchor = Anchor()
+    """How the gateway's clock stood at `received_ms`."""
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -288,9 +291,19 @@ class Spool:
         if rows >= self._max_rows and not self._drop_quarantined(db, 1):
             return "full"
         db.execute(
-            "INSERT INTO taps (ring, boot, seq, raw, payload, received_ms, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, 'pending')",
-            (entry.ring, entry.boot, entry.seq, entry.raw, entry.payload, entry.received_ms),
+            "INSERT INTO taps"
+            " (ring, boot, seq, raw, payload, received_ms, machine_boot, clock_offset_ms, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+            (
+                entry.ring,
+                entry.boot,
+                entry.seq,
+                entry.raw,
+                entry.payload,
+                entry.received_ms,
+                entry.clock.machine_boot,
+                entry.clock.offset_ms,
+            ),
         )
         self._changes["pending"] += 1
         return "stored"

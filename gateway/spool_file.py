@@ -22,6 +22,8 @@ SCHEMA: Final = (
       received_ms INTEGER NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('pending', 'sent', 'quarantined')),
       reason TEXT,
+      machine_boot TEXT NOT NULL DEFAULT '',
+      clock_offset_ms INTEGER NOT NULL DEFAULT 0,
       UNIQUE (ring, boot, seq)
     ) STRICT
     """,
@@ -37,7 +39,15 @@ SCHEMA: Final = (
     ) STRICT
     """,
 )
-_COLUMNS: Final = "ring, boot, seq, raw, payload, received_ms, state, reason"
+_COLUMNS: Final = (
+    "ring, boot, seq, raw, payload, received_ms, state, reason, machine_boot, clock_offset_ms"
+)
+# Columns that an earlier version's file lacks; CREATE TABLE IF NOT EXISTS leaves it as it is.
+_ADDED: Final = {
+    "machine_boot": "ALTER TABLE taps ADD COLUMN machine_boot TEXT NOT NULL DEFAULT ''",
+    "clock_offset_ms": "ALTER TABLE taps ADD COLUMN clock_offset_ms INTEGER NOT NULL DEFAULT 0",
+}
+_ABSENT: Final = {"machine_boot": "''", "clock_offset_ms": "0"}
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE: Final = 0xFF  # extended result codes carry the primary one in the low byte
 
@@ -102,6 +112,10 @@ def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
         db.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA:
             db.execute(statement)
+        present = {name for _, name, *_ in db.execute("PRAGMA table_info(taps)")}
+        for column, statement in _ADDED.items():
+            if column not in present:
+                db.execute(statement)
         db.execute("COMMIT")
         _check(db)
         path.chmod(0o600)
@@ -135,7 +149,7 @@ def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
         rows.update((row_id, columns) for row_id, *columns in _readable(damaged, direction))
     target.execute("BEGIN IMMEDIATE")
     target.executemany(
-        f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
+        f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
         [rows[row_id] for row_id in sorted(rows)],
     )
     target.execute("UPDATE counters SET value = value + 1 WHERE name = 'corruptions'")
@@ -150,8 +164,12 @@ def _readable(damaged: Path, direction: str) -> Iterator[tuple[Any, ...]]:
     except sqlite3.Error:
         return
     try:
+        present = {name for _, name, *_ in source.execute("PRAGMA table_info(taps)")}
+        columns = ", ".join(
+            name if name in present else _ABSENT[name] for name in _COLUMNS.split(", ")
+        )
         yield from source.execute(
-            f"SELECT id, {_COLUMNS} FROM taps NOT INDEXED ORDER BY id {direction}"  # noqa: S608  # both parts are constants of this module
+            f"SELECT id, {columns} FROM taps NOT INDEXED ORDER BY id {direction}"  # noqa: S608  # all parts are constants of this module
         )
     except sqlite3.Error as error:
         _log.warning("spool_salvage_stopped", reason=str(error), direction=direction)

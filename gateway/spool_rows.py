@@ -5,6 +5,7 @@ import sqlite3
 import msgspec
 
 from core import clock
+from gateway.machine_clock import Anchor
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -15,19 +16,25 @@ class Row(msgspec.Struct, frozen=True):
     boot: int
     seq: int
     payload: bytes
+    received_ms: int = 0
+    clock: Anchor = Anchor()
+    """How the gateway's clock stood at `received_ms`."""
 
 
 def after(db: sqlite3.Connection, row_id: int, limit: int) -> list[Row]:
     """Return up to `limit` rows that follow `row_id` and may be sent."""
     found = db.execute(
-        "SELECT id, ring, boot, seq, payload"
+        "SELECT id, ring, boot, seq, payload, received_ms, machine_boot, clock_offset_ms"
         " FROM taps"
         " WHERE id > ? AND state <> 'quarantined'"
         " ORDER BY id"
         " LIMIT ?",
         (row_id, limit),
     )
-    return [Row(*columns) for columns in found]
+    return [
+        Row(row, ring, boot, seq, payload, received_ms, Anchor(machine_boot, offset_ms))
+        for row, ring, boot, seq, payload, received_ms, machine_boot, offset_ms in found
+    ]
 
 
 def remember(db: sqlite3.Connection, ring: bytes, state: bytes) -> None:

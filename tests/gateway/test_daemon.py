@@ -22,7 +22,7 @@ from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.rings import Air, RingsProcess, eventually, ring_id
 from tests.fixtures.waiting import wait_until
 from tests.gateway.hub_double import HubDouble, Key, is_genuine
-from tests.gateway.processes import GatewayProcess, running_gateway
+from tests.gateway.processes import GatewayProcess, running_gateway, tap_by
 
 
 @pytest.fixture
@@ -352,3 +352,28 @@ async def test_a_clock_set_by_an_hour_does_not_misdate_a_tap(
     # By one clock, so that the hub sees how far it is wrong and the tap's time moves with it.
     assert abs((event.t or 0) - event.rx_ms) < 500
     assert abs((event.t or 0) - event.tx_ms) < 500
+
+
+@pytest.mark.req("RNG-05")
+@pytest.mark.parametrize("moved_ms", [-3_600_000, 3_600_000])
+async def test_a_clock_set_while_taps_wait_in_the_spool_does_not_misdate_them(
+    hub, tmp_path, monkeypatch, moved_ms
+):
+    """Neither in the process that received them nor in the next one."""
+    url = hub.server.gateway_url("gw-1")
+    hub.server.kill()
+    true_ms = clock.unix_ms
+    async with running_gateway(url, tmp_path) as gateway:
+        assert await tap_by(gateway, 1)
+        pressed_ms = true_ms()
+        monkeypatch.setattr(clock, "unix_ms", lambda: true_ms() + moved_ms)
+        assert await tap_by(gateway, 2)
+    monkeypatch.setattr(clock, "unix_ms", lambda: true_ms() + 2 * moved_ms)
+    async with running_gateway(url, tmp_path):
+        hub.server.restart()
+        await eventually(lambda: len(hub.rows) == 2, "the taps", 15)
+    for event in hub.rows.values():
+        gateway_is_wrong_by_ms = 2 * moved_ms
+        assert abs((event.t or 0) - gateway_is_wrong_by_ms - pressed_ms) <= event.unc_ms + 1_000
+        assert abs(event.tx_ms - gateway_is_wrong_by_ms - true_ms()) < 15_000
+        assert event.unc_ms < 2_000

@@ -15,6 +15,7 @@ import pytest
 
 from core.errors import ConfigError
 from gateway import spool_notes
+from gateway.machine_clock import Anchor
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 
 RING = b"ring-001"
@@ -233,6 +234,36 @@ async def test_a_damaged_spool_gives_up_what_can_still_be_read(open_spool, tmp_p
     assert salvaged[-1] == 299
     assert (await spool.stats()).corruptions == 1
     assert await spool.put(entry(1000)) == "stored"
+
+
+OLD_SCHEMA = """
+CREATE TABLE taps (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, ring BLOB NOT NULL, boot INTEGER NOT NULL,
+  seq INTEGER NOT NULL, raw BLOB NOT NULL, payload BLOB NOT NULL, received_ms INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'sent', 'quarantined')), reason TEXT,
+  UNIQUE (ring, boot, seq)
+) STRICT
+"""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_file_of_an_earlier_version_is_taken_over(open_spool, tmp_path, damaged):
+    path = tmp_path / "spool.db"
+    old = sqlite3.connect(path)
+    old.execute(OLD_SCHEMA)
+    values = (RING, b"raw", b"payload")
+    old.execute("INSERT INTO taps VALUES (7, ?, 1, 1, ?, ?, 1001, 'sent', NULL)", values)
+    old.commit()
+    (index_page,) = old.execute("SELECT rootpage FROM sqlite_master WHERE type='index'").fetchone()
+    old.close()
+    if damaged:
+        with path.open("r+b") as file:
+            file.seek((index_page - 1) * 4096)
+            file.write(os.urandom(4096))
+    spool = open_spool()
+    (row,) = await spool.after(0, 10)
+    assert (row.seq, row.received_ms, row.clock) == (1, 1001, Anchor())
+    assert await spool.acknowledge(RING, 1, [(1, 1)]) == 1
 
 
 async def test_damage_while_running_is_survived_and_told_by_the_generation(open_spool, tmp_path):
