@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.own_postgres",
     "tests.fixtures.redis",
     "tests.fixtures.mqtt",
+    "tests.fixtures.tls_mqtt",
     "tests.fixtures.rings",
     "tests.fixtures.world",
     "tests.fixtures.app",

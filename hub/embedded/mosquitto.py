@@ -13,6 +13,8 @@ from hub.embedded.private import write_private
 
 UNPACKED: Final = Path(sys.prefix) / "share" / "mosquitto"
 _FURTHER_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/mosquitto/sbin")
+# Debian's, Alpine's and those of a build from source.
+_PLUGIN_FOLDERS: Final = ("usr/lib/*", "usr/lib", "usr/local/lib", "opt/mosquitto/lib")
 PACKET_MAX_BYTES: Final = 65_536
 _ACL: Final = """\
 user hub
@@ -48,6 +50,15 @@ def runs(program: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return "mosquitto version 2." in done.stdout
+
+
+def plugin(program: Path) -> Path | None:
+    """Return the dynamic-security plugin that belongs to a mosquitto, None when it has none."""
+    root = UNPACKED if program.is_relative_to(UNPACKED) else Path("/")
+    for pattern in _PLUGIN_FOLDERS:
+        if found := sorted(root.glob(f"{pattern}/mosquitto_dynamic_security.so")):
+            return found[0]
+    return None
 
 
 def command(program: Path, folder: Path, port: int) -> list[str]:
