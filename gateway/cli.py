@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from cyclopts import App, Group, Parameter
@@ -12,7 +12,9 @@ from rich.text import Text
 
 from core import clock, config
 from gateway.health import Health, read_status
-from gateway.paths import status_path
+from gateway.paths import identity_path, status_path
+
+DAY_MS: Final = 24 * 3600 * 1000
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON document.")]
 
@@ -28,6 +30,54 @@ def run() -> None:
     """Carry taps from the rings in reach to the hub, until SIGTERM or Ctrl-C."""
     # In the same process, but without the command line's libraries: it is to be small for a year.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway"])  # noqa: S606  # no shell is meant
+
+
+@app.command(
+    help_epilogue=(
+        "Exit codes: 1 the hub refuses the code, 2 a wrong address or folder, 3 this machine is a"
+        " gateway already, 4 no hub answers, 5 TLS or the clock. Each may be repeated."
+    ),
+)
+def claim(
+    code: str,
+    /,
+    *,
+    hub: str,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> None:
+    """Become the gateway that a claim code stands for: make a key, fetch a certificate.
+
+    Args:
+        code: As the hub shows it once, when its owner makes a gateway.
+        hub: The hub's address, https://… (http:// on this machine only).
+        force: Give up the identity that this machine has.
+        as_json: One JSON document.
+    """
+    from gateway import claim as claims  # noqa: PLC0415  # needs more libraries than the others
+
+    settings = config.load()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    try:
+        claimed = claims.claim(identity_path(settings), code, hub, force=force)
+    except claims.ClaimError as error:
+        if as_json:
+            told = {"error": error.problem, "detail": error.detail, "remedy": error.remedy}
+            print(msgspec.json.encode(told).decode())  # noqa: T201  # a command's output
+        else:
+            Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(
+                f"pinghub: {error}\n{error.remedy}"
+            )
+        sys.exit(error.exit_code)
+    if as_json:
+        print(msgspec.json.encode(claimed).decode())  # noqa: T201  # a command's output
+        return
+    days = (claimed.expires_ms - clock.unix_ms()) // DAY_MS
+    console.print(f"This machine is gateway {claimed.gateway_id} of {claimed.hub_url}.")
+    console.print(f"Its certificate holds {days} days and renews itself; it is in")
+    console.print(f"{claimed.identity_path}, readable by this user alone.")
+    is_running = read_status(status_path(settings)) is not None
+    console.print("Restart the gateway." if is_running else "`pinghub gateway run` starts it.")
 
 
 @app.command

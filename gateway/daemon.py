@@ -6,19 +6,20 @@ reported safe; a row leaves the spool only in `_acknowledged`, by the hub's own 
 
 import asyncio
 import random
-import re
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
 
-from core import clock, config, edge, log, metrics
+import msgspec
+
+from core import clock, edge, log, metrics
 from core.config import Settings
-from core.errors import ConfigError
 from core.ids import new_id
 from firmware_bridge import gatt, tap
 from gateway import counters, health, machine_clock, recent_log, supervisor
+from gateway.access import access_of
 from gateway.adapter import backends_of, check_backends
 from gateway.ble import RadioDeadError, Scan
 from gateway.delivery import WINDOW, Delivery
@@ -26,7 +27,10 @@ from gateway.notes import Notes
 from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
 from gateway.recent_log import RecentLog
+from gateway.refusals import CERTIFICATE_PROBLEMS
 from gateway.remote_config import RemoteConfig
+from gateway.renewal import LinkFailed, LinkUp
+from gateway.renewing import Renewing
 from gateway.ring_clocks import RingClocks
 from gateway.rpc import Rpc
 from gateway.rpc_methods import methods_of
@@ -36,23 +40,19 @@ from gateway.uplink import Listener, Uplink
 SPOOL_RETRY_SECONDS: Final = 1.0
 EXIT_RADIO_DEAD: Final = 75
 """EX_TEMPFAIL: the supervisor is to start the gateway again."""
-# What would be a wildcard or a separator in a topic is no id.
-_GATEWAY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _log = log.get("gateway")
 
 
 def run(settings: Settings) -> int:
     """Run the gateway until SIGTERM or SIGINT; return the exit code."""
-    gateway = config.require(settings.gateway.id, "gateway.id")
-    if not _GATEWAY_ID.fullmatch(gateway):
-        raise ConfigError("gateway.id: use letters, digits, - and _, at most 64")
-    config.require(settings.gateway.mqtt_url, "gateway.mqtt_url")
+    access_of(settings)
     check_backends(settings.gateway)
-    return asyncio.run(_run(settings))
+    return asyncio.run(serve(settings))
 
 
-async def _run(settings: Settings) -> int:
+async def serve(settings: Settings) -> int:
+    """Do what `run` does, on a running event loop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,15 +84,15 @@ class Gateway:
 
     def __init__(self, settings: Settings, recent: RecentLog) -> None:
         """Open the spool; raise ConfigError when a setting is unusable."""
-        self._settings = settings.gateway
+        access = access_of(settings)
+        self._settings = msgspec.structs.replace(settings.gateway, id=access.gateway)
         self._status_path = status_path(settings)
         self._session = str(new_id())
         self._started_at = clock.monotonic_seconds()
         jitter = random.SystemRandom().random
         self.delivery = Delivery(jitter)
         self.uplink = Uplink(
-            settings.gateway.mqtt_url,
-            gateway=settings.gateway.id,
+            access,
             session=self._session,
             version=settings.gateway.mqtt_version,
             window=WINDOW,
@@ -104,7 +104,14 @@ class Gateway:
                 acknowledged=self._hub_spoke,
                 configured=self._configured,
                 called=self._called,
+                refused=self._uplink_refused,
+                certified=self._certified,
             ),
+        )
+        self._renewing = (
+            Renewing(access.identity_path, access.gateway, self.uplink, jitter)
+            if access.identity_path
+            else None
         )
         self.radio = Radio(
             backends_of(settings.gateway),
@@ -139,6 +146,8 @@ class Gateway:
             tasks.create_task(self._pump())
             tasks.create_task(self._report())
             tasks.create_task(supervisor.keep_alive())
+            if self._renewing is not None:
+                tasks.create_task(self._renewing.run())
             _log.info("process_ready")
             supervisor.notify("READY=1")
 
@@ -268,10 +277,21 @@ class Gateway:
 
     def _uplink_connected(self) -> None:
         self._wake.set()
+        if self._renewing is not None:
+            self._renewing.feed(LinkUp(self.uplink.shown_on_trial))
         self._publish_info()
         self._start(self._publish_health())
 
+    def _uplink_refused(self) -> None:
+        if self._renewing is not None:
+            self._renewing.feed(LinkFailed(self.uplink.shown_on_trial))
+
+    def _certified(self, reply: edge.CertificateReply) -> None:
+        if self._renewing is not None:
+            self._renewing.feed(reply)
+
     def _uplink_lost(self) -> None:
+        self._uplink_refused()
         self.delivery.link_lost(clock.monotonic_seconds())
         self._notes.link_lost()
 
@@ -403,7 +423,20 @@ class Gateway:
             delivery_alarm=self.delivery.alarm,
             malformed=sum(item.malformed for item in connections),
             acknowledged=self._acknowledged_count,
+            identity="certificate" if self._renewing else "login",
+            certificate_expires_ms=(
+                self._renewing.validity.not_after_ms if self._renewing else None
+            ),
+            certificate_problem=self._certificate_problem,
+            renewal=self._renewing.renewal.state if self._renewing else "",
         )
+
+    @property
+    def _certificate_problem(self) -> str:
+        if self._renewing is None:
+            return ""
+        is_refused = not self.uplink.is_up and self.uplink.problem in CERTIFICATE_PROBLEMS
+        return self.uplink.problem if is_refused else self._renewing.renewal.problem
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -3,7 +3,7 @@
 import os
 import resource
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -64,6 +64,11 @@ class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     delivery_alarm: str = ""
     malformed: int = 0
     acknowledged: int = 0
+    identity: Literal["certificate", "login"] = "login"
+    """What the hub knows this gateway by."""
+    certificate_expires_ms: int | None = None
+    certificate_problem: str = ""
+    renewal: str = ""
 
 
 def own_pid() -> int:

@@ -15,3 +15,9 @@ def spool_path(settings: Settings) -> Path:
 def status_path(settings: Settings) -> Path:
     """Return where a running gateway writes its status."""
     return spool_path(settings).with_name("status.json")
+
+
+def identity_path(settings: Settings) -> Path:
+    """Return the folder of the gateway's key and certificate; there may be none."""
+    chosen = settings.gateway.identity_path
+    return Path(chosen) if chosen else config.home() / "gateway-identity"

@@ -5,9 +5,9 @@ forgotten), and keeps nothing across connections: what must survive is in the sp
 """
 
 import asyncio
-import hashlib
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -18,7 +18,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import clock, edge, log, mqtt_address
+from core import clock, edge, log
+from gateway import refusals
+from gateway.access import Access
+from gateway.credentials import Credentials, CredentialsError, Faults
 
 KEEPALIVE_SECONDS: Final = 20
 SESSION_EXPIRY_SECONDS: Final = 3600
@@ -29,6 +32,8 @@ RECEIVE_MAXIMUM: Final = 200
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_MAX_SECONDS: Final = 8.0
 """Short: an outage is over for users only when this wait is."""
+# CONNACK: bad user name or password, not authorised, banned; paho tells 3.1.1's in these too.
+_LOGIN_REFUSED: Final = (0x86, 0x87, 0x8A)
 
 _log = log.get("gateway.uplink")
 
@@ -44,6 +49,9 @@ class Listener(msgspec.Struct, frozen=True):
     configured: Callable[[edge.Desired], None]
     called: Callable[[str, bytes, bytes], None]
     """Method, payload and correlation data of a call."""
+    refused: Callable[[], None]
+    """An attempt to connect has failed; `problem` says why."""
+    certified: Callable[[edge.CertificateReply], None]
 
 
 class Uplink:
@@ -51,18 +59,18 @@ class Uplink:
 
     def __init__(
         self,
-        url: str,
+        access: Access,
         *,
-        gateway: str,
         session: str,
         version: Literal["5", "3.1.1"],
         window: int,
         random: Callable[[], float],
         listener: Listener,
     ) -> None:
-        """Prepare; `start` connects."""
-        self._address = mqtt_address.parse(url, "gateway.mqtt_url", default_username=gateway)
-        self._gateway = gateway
+        """Prepare; `start` connects. Raises CredentialsError."""
+        self._access = access
+        self._address = access.address
+        self._gateway = access.gateway
         self._session = session
         self._is_5 = version == "5"
         self._random = random
@@ -75,11 +83,36 @@ class Uplink:
         self.problem = ""
         self._farewell: int | None = None
         self._farewell_answered = asyncio.Event()
+        folder = access.identity_path
+        self._credentials = Credentials(folder) if folder else None
+        self._faults = Faults()
+        self._is_answered = False
         self._client = self._make_client(window)
+
+    @property
+    def shown_on_trial(self) -> bool:
+        """Whether the latest connection has shown the successor of the certificate."""
+        return self._credentials is not None and self._credentials.shown_on_trial
+
+    def show(self, *, on_trial: bool) -> None:
+        """Choose which certificate the next connection shows."""
+        if self._credentials is not None:
+            self._credentials.on_trial = on_trial
 
     def start(self) -> None:
         """Connect in the background, now and again for ever."""
         self._loop = asyncio.get_running_loop()
+        self._connect()
+
+    async def reconnect(self, *, on_trial: bool) -> None:
+        """End the connection, or the attempt, and begin anew with the other certificate."""
+        self._down("renewing")
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+        self.show(on_trial=on_trial)
+        self._connect()
+
+    def _connect(self) -> None:
         address = self._address
         if self._is_5:
             properties = Properties(PacketTypes.CONNECT)
@@ -140,13 +173,17 @@ class Uplink:
     def _make_client(self, window: int) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=_client_id(self._gateway, self._address.password),
+            client_id=self._access.client_id,
             clean_session=None if self._is_5 else False,
             protocol=MQTTProtocolVersion.MQTTv5 if self._is_5 else MQTTProtocolVersion.MQTTv311,
         )
-        client.username_pw_set(self._address.username, self._address.password or None)
-        if self._address.tls:
-            client.tls_set_context(ssl.create_default_context())
+        if self._credentials is not None:
+            client.tls_set_context(self._credentials.context)
+        else:
+            client.username_pw_set(self._address.username, self._address.password or None)
+            if self._address.tls:
+                client.tls_set_context(ssl.create_default_context())
+        client.enable_logger(self._faults.logger)
         client.max_inflight_messages_set(window)
         will = None
         if self._is_5:
@@ -177,6 +214,10 @@ class Uplink:
     def _on_pre_connect(self, client: paho.Client, _userdata: object) -> None:
         # paho would send its unanswered messages again; the spool decides about that.
         client.drop_out_messages()
+        self._is_answered = False
+        self._faults.last = None
+        if self._credentials is not None:
+            self._credentials.show()
 
     def _on_connect(
         self,
@@ -186,20 +227,22 @@ class Uplink:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._is_answered = True
         if reason.is_failure:
-            self._hop(self._refused, str(reason))
+            self._hop(self._rejected, str(reason), reason.value in _LOGIN_REFUSED)
             return
         topics = [
             edge.ack_topic(self._gateway),
             edge.config_topic(self._gateway),
             edge.rpc_topic(self._gateway, "+"),
+            edge.crt_topic(self._gateway),
         ]
         client.subscribe([(topic, 1) for topic in topics])
         self._hop(self._up)
 
     def _on_connect_fail(self, client: paho.Client, _userdata: object) -> None:
         self._spread_reconnect(client)
-        self._hop(self._refused, "unreachable")
+        self._hop(self._failed, sys.exc_info()[1])
 
     def _on_disconnect(
         self,
@@ -210,6 +253,8 @@ class Uplink:
         _properties: Properties | None,
     ) -> None:
         self._spread_reconnect(client)
+        if not self._is_answered:
+            self._hop(self._failed, self._faults.last or EOFError())
         self._hop(self._down, str(reason))
 
     def _on_publish(
@@ -261,6 +306,22 @@ class Uplink:
             _log.warning("uplink_refused", reason=reason)
         self.problem = reason
 
+    def _rejected(self, reason: str, is_login: bool) -> None:
+        credentials = self._credentials
+        if credentials is not None and is_login:
+            reason = refusals.refused(credentials.validity, clock.unix_ms())
+        self._refused(reason)
+        self._listener.refused()
+
+    def _failed(self, error: BaseException | None) -> None:
+        if isinstance(error, CredentialsError):
+            _log.warning("credentials_unusable", reason=str(error))
+            self._refused("identity_damaged")
+        else:
+            validity = self._credentials.validity if self._credentials else None
+            self._refused(refusals.problem_of(error, validity, clock.unix_ms()))
+        self._listener.refused()
+
     def _down(self, reason: str) -> None:
         if not self.is_up:
             return
@@ -280,19 +341,13 @@ class Uplink:
                 self._listener.acknowledged(edge.decode(payload, edge.AckMessage))
             elif topic == edge.config_topic(self._gateway):
                 self._listener.configured(edge.decode(payload, edge.Desired))
+            elif topic == edge.crt_topic(self._gateway):
+                self._listener.certified(edge.decode(payload, edge.CertificateReply))
             elif topic.startswith(edge.rpc_topic(self._gateway, "")):
                 self._listener.called(topic.rpartition("/")[2], payload, correlation)
         except edge.PayloadError as error:
             self.refused_payloads += 1
             _log.warning("command_malformed", topic=topic.rpartition("/")[2], reason=str(error))
-
-
-def _client_id(gateway: str, password: str) -> str:
-    """Return the same id at each start, which no other login can know.
-
-    A broker ends the connection of whoever had an id before, without asking whose it is.
-    """
-    return f"gw-{gateway}-{hashlib.sha256(password.encode()).hexdigest()[:16]}"
 
 
 def _send_at_once(_client: paho.Client, _userdata: object, sock: object) -> None:
