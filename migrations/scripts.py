@@ -17,6 +17,7 @@ OBJECTS: Final = (
     "certificates",
     "claims",
     "touches",
+    "reads",
     "policies",
     "triggers",
     "events",

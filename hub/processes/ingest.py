@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter, Histogram
 
 from core import clock, config, edge, log, metrics
@@ -20,8 +21,11 @@ from core.pause import pause_seconds
 from hub.domains.gateways import service as gateways
 from hub.domains.gateways.mqtt import read_health, read_info, read_presence, write_wish
 from hub.domains.gateways.schemas import Answer, Message
+from hub.domains.reads import service as reads
+from hub.domains.reads.mqtt import read_read, write_read_acks
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
+from hub.http.deps import read_index_key, read_sun_master_key
 from hub.processes.lifecycle import run_until_stopped
 from hub.providers.mqtt import Delivery, MqttLink
 
@@ -30,6 +34,7 @@ _BATCHES_IN_FLIGHT: Final = 2
 
 _log = log.get("ingest")
 _taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
+_reads = Counter("pinghub_ingest_reads", "Reads of NFC readers by verdict", ["verdict"])
 _batch_seconds = Histogram("pinghub_ingest_batch_seconds", "Time from receipt to commit of a batch")
 
 
@@ -48,7 +53,13 @@ def filters(settings: Settings) -> list[str]:
     """
     is_shared = settings.mqtt.shared_subscription and settings.mqtt.version == "5"
     share = f"$share/{_share_group(settings.keys)}/" if is_shared else ""
-    return [share + edge.TAPS_FILTER, edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
+    return [
+        share + edge.TAPS_FILTER,
+        share + edge.READS_FILTER,
+        edge.STATE_FILTER,
+        edge.INFO_FILTER,
+        edge.HEALTH_FILTER,
+    ]
 
 
 def _share_group(keys: config.Keys) -> str:
@@ -61,19 +72,36 @@ def _share_group(keys: config.Keys) -> str:
     return f"hub-{blind_index(secret.encode(), 'mqtt.share_group', '').hex()[:32]}"
 
 
-async def ingest_batch(
-    pool: Pool, keys: taps.RingKeys, messages: Sequence[Message]
-) -> list[Answer]:
+class Keys(msgspec.Struct, frozen=True):
+    """What taps and reads are judged with."""
+
+    rings: taps.RingKeys
+    tags: reads.TagKeys
+
+
+async def ingest_batch(pool: Pool, keys: Keys, messages: Sequence[Message]) -> list[Answer]:
     """Commit what the messages say; return the answers to their gateways."""
     arrivals = [read_tap(message) for message in messages if message.topic.endswith("/tap")]
     if readable := [item for item in arrivals if item is not None]:
-        verdicts = await taps.record(pool, keys, readable)
+        verdicts = await taps.record(pool, keys.rings, readable)
     else:
         verdicts = []
-    answers = await _note_gateways(pool, messages)
+    answers = await _record_reads(pool, keys.tags, _on(messages, "/sun"))
+    answers += await _note_gateways(pool, messages)
     for verdict in verdicts:
         _taps.labels(verdict.verdict).inc()
     return write_acks(verdicts) + answers
+
+
+async def _record_reads(
+    pool: Pool, keys: reads.TagKeys, messages: Sequence[Message]
+) -> list[Answer]:
+    """Commit what readers have read; return the answers to their gateways."""
+    readable = [item for item in map(read_read, messages) if item]
+    verdicts = await reads.record(pool, keys, readable) if readable else []
+    for verdict in verdicts:
+        _reads.labels(verdict.verdict).inc()
+    return write_read_acks(verdicts)
 
 
 async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer]:
@@ -103,7 +131,10 @@ async def _main(settings: Settings) -> None:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
-    keys = taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds)
+    keys = Keys(
+        rings=taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds),
+        tags=reads.TagKeys(read_sun_master_key(settings), read_index_key(settings)),
+    )
     link = MqttLink(
         settings.mqtt,
         filters=filters(settings),
@@ -119,7 +150,7 @@ async def _main(settings: Settings) -> None:
         await pool.close()
 
 
-async def _carry(link: MqttLink, pool: Pool, keys: taps.RingKeys, settings: config.Ingest) -> None:
+async def _carry(link: MqttLink, pool: Pool, keys: Keys, settings: config.Ingest) -> None:
     while True:
         batch = await link.receive(settings.batch_max_taps, settings.batch_wait_seconds)
         started = clock.monotonic_seconds()
@@ -130,9 +161,7 @@ async def _carry(link: MqttLink, pool: Pool, keys: taps.RingKeys, settings: conf
         link.acknowledge(batch)
 
 
-async def _ingest_for_ever(
-    pool: Pool, keys: taps.RingKeys, batch: Sequence[Delivery]
-) -> list[Answer]:
+async def _ingest_for_ever(pool: Pool, keys: Keys, batch: Sequence[Delivery]) -> list[Answer]:
     messages = [Message(item.topic, item.payload, item.received_ms) for item in batch]
     failures = 0
     while True:

@@ -436,12 +436,7 @@ DECLARE
   ring public.rings;
   tap public.ring_taps;
 BEGIN
-  UPDATE public.rings AS r
-  SET sun_counter = counter, last_seen_at = now()
-  WHERE r.nfc_uid_hash = record_sun_tap.nfc_uid_hash
-    AND r.status = 'active'
-    AND r.sun_counter < counter
-  RETURNING r.* INTO ring;
+  SELECT * INTO ring FROM app.count_sun_read(record_sun_tap.nfc_uid_hash, counter);
   IF FOUND THEN
     INSERT INTO public.ring_taps AS t (
       user_id, ring_id, kind, source, boot, seq, raw, session_hash,

@@ -218,7 +218,7 @@ app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
-app.record_taps(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
+app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
 app.emit(text, uuid, text, uuid, jsonb), app.befriend(uuid, uuid, text),
 app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
 app.exchange_touch(uuid, uuid[], bytea[])

@@ -1,2 +1,21 @@
--- Filled by the commits that follow.
-SELECT 1;
+-- Of the objects that belong to this schema: the older one knows neither.
+DROP TRIGGER IF EXISTS emit_ring_changed ON rings;
+DROP TRIGGER IF EXISTS emit_gateway_alerted ON gateways;
+DROP TRIGGER IF EXISTS emit_gateway_recovered ON gateways;
+DROP INDEX rejected_taps_gateway_id_id_idx;
+ALTER TABLE rings
+  DROP COLUMN link,
+  DROP COLUMN heard_by;
+DROP INDEX gateways_user_id_id_idx;
+DROP INDEX gateways_user_id_name_key;
+-- Under the old rule a name belongs to the row in force.
+UPDATE gateways SET name = left(name, 40) || ' ' || id WHERE revoked_at IS NOT NULL;
+ALTER TABLE gateways
+  ALTER COLUMN user_id DROP DEFAULT,
+  ADD CONSTRAINT gateways_user_id_name_key UNIQUE (user_id, name),
+  DROP COLUMN adapters,
+  DROP COLUMN capabilities,
+  DROP COLUMN watch,
+  DROP COLUMN alerts;
+ALTER TABLE rejected_taps DROP COLUMN read_id;
+ALTER TABLE ring_taps DROP COLUMN read_id;

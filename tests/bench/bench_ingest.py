@@ -10,12 +10,13 @@ import pytest
 
 from core.crypto import FieldCipher, KeyRing
 from core.db import Pool
+from hub.domains.reads.service import TagKeys
 from hub.domains.taps.service import RingKeys
 from hub.processes import ingest
 from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.mqtt_gateway import MqttGateway
 from tests.fixtures.postgres import Database
-from tests.fixtures.world import FIELD_KEYS, connect, create_world
+from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, SUN_MASTER_KEY, connect, create_world
 
 TAPS = 10_000
 BATCH = 256
@@ -29,7 +30,10 @@ async def test_batches_are_verified_and_committed(database: Database) -> None:
     worlds = [await create_world(admin, f"user {number}") for number in range(20)]
     taps = [worlds[n % 20].message(n // 20 + 1) for n in range(TAPS)]
     pool = await Pool.open(database.system_url)
-    keys = RingKeys(FieldCipher(KeyRing.parse(FIELD_KEYS)), 30.0)
+    keys = ingest.Keys(
+        rings=RingKeys(FieldCipher(KeyRing.parse(FIELD_KEYS)), 30.0),
+        tags=TagKeys(SUN_MASTER_KEY, INDEX_KEY),
+    )
     started = time.perf_counter()
     for first in range(0, TAPS, BATCH):
         await ingest.ingest_batch(pool, keys, taps[first : first + BATCH])

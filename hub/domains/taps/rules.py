@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from core.edge import RejectCode, TapEvent, TimeSource
+from core.edge import RejectCode, TagRead, TapEvent, TimeSource
 from hub.domains.taps.schemas import Arrival, Half, Refusal, TapTime, TouchEvent, TouchState
 
 # Before the first ring was made: a clock that says less was never set.
@@ -18,7 +18,7 @@ PAIR_WITHIN_MS: Final = 120_000
 """Two sure clocks may differ by this much."""
 
 
-def tap_time(event: TapEvent, received_ms: int) -> TapTime:
+def tap_time(event: TapEvent | TagRead, received_ms: int) -> TapTime:
     """Return the time of a tap that reached the hub at `received_ms` (Unix milliseconds).
 
     A gateway without a synchronised clock is believed only in differences: the tap is dated back
@@ -103,7 +103,7 @@ def may_disclose(state: TouchState, *, sharing: tuple[bool, bool]) -> bool:
     return state != "half" and all(sharing)
 
 
-def _age_ms(event: TapEvent) -> int:
+def _age_ms(event: TapEvent | TagRead) -> int:
     age_ms = event.rx_ms - (event.t or 0)
     return age_ms if 0 < age_ms <= UNDATED_UNCERTAINTY_MS else 0
 

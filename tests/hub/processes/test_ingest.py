@@ -20,7 +20,7 @@ from tests.fixtures.mqtt_gateway import MqttGateway
 from tests.fixtures.own_postgres import OwnPostgres
 from tests.fixtures.postgres import Database
 from tests.fixtures.waiting import wait_until
-from tests.fixtures.world import FIELD_KEYS, World, connect, create_world
+from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, SUN_MASTER_KEY, World, connect, create_world
 
 # Ends the process like a power cut after the commit, before the gateway is answered.
 _DIES_AFTER_COMMIT = """
@@ -216,11 +216,13 @@ async def test_a_broker_without_mqtt_5_is_served_by_a_plain_subscription(
 
 
 def test_taps_are_shared_only_where_the_broker_can() -> None:
-    shared, *alone = filters(with_mqtt())
-    assert shared.startswith("$share/hub-")
-    assert shared.endswith(f"/{edge.TAPS_FILTER}")
-    plain = [edge.TAPS_FILTER, edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
-    assert alone == plain[1:]
+    taps, reads, *alone = filters(with_mqtt())
+    assert taps.startswith("$share/hub-")
+    assert taps.endswith(f"/{edge.TAPS_FILTER}")
+    assert reads == taps.removesuffix(edge.TAPS_FILTER) + edge.READS_FILTER
+    own = [edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
+    plain = [edge.TAPS_FILTER, edge.READS_FILTER, *own]
+    assert alone == own
     assert filters(with_mqtt(version="3.1.1")) == plain
     assert filters(with_mqtt(shared_subscription=False)) == plain
 
@@ -367,6 +369,8 @@ async def test_ingest_starts_while_everything_is_down_and_stops_at_once(tmp_path
         "DATABASE_SYSTEM_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "MQTT_URL": "mqtt://hub:x@127.0.0.1:1",
         "PINGHUB_KEYS__FIELD_KEYS": FIELD_KEYS,
+        "PINGHUB_KEYS__INDEX_KEY": INDEX_KEY.hex(),
+        "PINGHUB_KEYS__SUN_MASTER_KEY": SUN_MASTER_KEY.hex(),
         "PINGHUB_LOG__LEVEL": "INFO",
     }
     with HubProcess("ingest", nowhere, tmp_path / "ingest.log") as ingest:
