@@ -48,7 +48,7 @@ def simulate(
     rings: Path,
     home: Path,
     control: str = "127.0.0.1:0",
-    hci: str = "127.0.0.1:0",
+    hci: tuple[str, ...] = ("127.0.0.1:0",),
     every: str = "",
 ) -> None:
     """Run virtual rings until SIGTERM: gateways attach over HCI, tools over the control port.
@@ -57,13 +57,14 @@ def simulate(
         rings: File with the rings, as `pinghub seed` writes it.
         home: Folder of the rings' durable memories.
         control: HOST:PORT of the control port (JSON lines, no password: keep it on loopback).
-        hci: HOST:PORT where a gateway finds its controller (`bumble:tcp-client:HOST:PORT`).
+        hci: HOST:PORT where a gateway finds its controller (`bumble:tcp-client:HOST:PORT`); once
+            for each gateway in reach of the rings.
         every: Tap one ring after the other at this interval, as `4s` or `500ms`.
     """
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)
     every_seconds = parse_duration(every) if every else None
-    control_address, hci_address = parse_address(control), parse_address(hci)
+    control_address, hci_addresses = parse_address(control), [parse_address(item) for item in hci]
     try:
         from firmware_bridge.virtual import simulation  # noqa: PLC0415  # needs the extra `edge`
     except ModuleNotFoundError as error:
@@ -71,7 +72,7 @@ def simulate(
     entries = simulation.read_rings(rings)
     asyncio.run(
         simulation.run(
-            entries, home, hci=hci_address, control=control_address, every_seconds=every_seconds
+            entries, home, hci=hci_addresses, control=control_address, every_seconds=every_seconds
         )
     )
 

@@ -1,4 +1,4 @@
-"""The process of the virtual rings: a link, its rings, one controller over TCP, a control port.
+"""The process of the virtual rings: a link, its rings, controllers over TCP, a control port.
 
 What it must hold: a tap that was answered to a press or notified is on disk, so SIGKILL loses
 none; every start is a boot of every ring.
@@ -7,6 +7,7 @@ none; every start is a boot of every ring.
 import asyncio
 import itertools
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,7 +26,7 @@ from firmware_bridge.virtual.link import LossyLink
 from firmware_bridge.virtual.memory import MemoryFullError
 from firmware_bridge.virtual.ring import NoIdentityError, VirtualRing
 
-_GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:F4:F5"
+_GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:{:02X}:F5"
 _LINE_BYTES_MAX: Final = 65_536
 _log = log.get("rings")
 
@@ -98,9 +99,12 @@ def read_rings(path: Path) -> list[RingEntry]:
 
 
 class Simulation:
-    """All virtual rings of a process; `start`, then drive it by `answer`, then `stop`."""
+    """All virtual rings of a process; `start`, then drive it by `answer`, then `stop`.
 
-    def __init__(self, entries: list[RingEntry], home: Path) -> None:
+    `gateways` is how many gateways are in reach of the rings, each with a controller of its own.
+    """
+
+    def __init__(self, entries: list[RingEntry], home: Path, *, gateways: int = 1) -> None:
         self.link = LossyLink()
         self._entries = {entry.device_id.lower(): entry for entry in entries}
         self.rings = {
@@ -114,19 +118,28 @@ class Simulation:
             )
             for device_id, entry in self._entries.items()
         }
-        controller = RadioController("gateway", self.link, public_address=_GATEWAY_CONTROLLER)
-        self.hci = HciServer(controller)
+        self.hci = [
+            HciServer(
+                RadioController(
+                    f"gateway-{number}",
+                    self.link,
+                    public_address=_GATEWAY_CONTROLLER.format(number),
+                )
+            )
+            for number in range(gateways)
+        ]
         self.control_port = 0
         self._started: list[VirtualRing] = []
         self._control: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
-    async def start(self, *, hci: tuple[str, int], control: tuple[str, int]) -> None:
-        """Boot the rings, then listen."""
+    async def start(self, *, hci: Sequence[tuple[str, int]], control: tuple[str, int]) -> None:
+        """Boot the rings, then listen; `hci` has an address for each gateway."""
         for ring in self.rings.values():
             await ring.start()
             self._started.append(ring)
-        await self.hci.start(*hci)
+        for server, address in zip(self.hci, hci, strict=True):
+            await server.start(*address)
         self._control = await asyncio.start_server(self._serve, *control, limit=_LINE_BYTES_MAX)
         self.control_port = self._control.sockets[0].getsockname()[1]
 
@@ -137,7 +150,8 @@ class Simulation:
             for writer in tuple(self._clients):
                 writer.close()
             await self._control.wait_closed()
-        await self.hci.stop()
+        for server in self.hci:
+            await server.stop()
         for ring in self._started:
             await ring.stop()
 
@@ -207,7 +221,8 @@ class Simulation:
 
     def _lose_link(self, address: hci.Address) -> None:
         # Both ends notice, as after a supervision timeout.
-        self.hci.controller.lose_link(address)
+        for server in self.hci:
+            server.controller.lose_link(address)
         for ring in self.rings.values():
             if ring.address == address and ring.controller is not None:
                 ring.controller.lose_links()
@@ -240,7 +255,7 @@ async def run(
     entries: list[RingEntry],
     home: Path,
     *,
-    hci: tuple[str, int],
+    hci: Sequence[tuple[str, int]],
     control: tuple[str, int],
     every_seconds: float | None,
 ) -> None:
@@ -248,7 +263,7 @@ async def run(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    simulation = Simulation(entries, home)
+    simulation = Simulation(entries, home, gateways=len(hci))
     try:
         await simulation.start(hci=hci, control=control)
     except OSError as error:
@@ -257,7 +272,7 @@ async def run(
     _log.info(
         "process_ready",
         rings=len(simulation.rings),
-        hci_port=simulation.hci.port,
+        hci_ports=[server.port for server in simulation.hci],
         control_port=simulation.control_port,
     )
     pressing = (

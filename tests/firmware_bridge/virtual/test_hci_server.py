@@ -24,13 +24,13 @@ async def simulation(tmp_path: Path) -> AsyncIterator[Simulation]:
     entries = [msgspec.convert(ring_entry(number), RingEntry) for number in (1, 2)]
     entries.append(RingEntry(device_id=ring_id(3).hex(), tap_key=ring_key(3).hex()))
     found = Simulation(entries, tmp_path)
-    await found.start(hci=LOOPBACK, control=LOOPBACK)
+    await found.start(hci=[LOOPBACK], control=LOOPBACK)
     yield found
     await found.stop()
 
 
 def backend(simulation: Simulation) -> str:
-    return f"bumble:tcp-client:127.0.0.1:{simulation.hci.port}"
+    return f"bumble:tcp-client:127.0.0.1:{simulation.hci[0].port}"
 
 
 async def ask(simulation: Simulation, **request: object) -> Answer:
@@ -65,7 +65,7 @@ async def test_a_new_host_takes_over_and_the_old_one_is_told(simulation: Simulat
 
 async def test_a_stopped_server_lets_its_host_go(simulation: Simulation):
     adapter = await open_adapter(backend(simulation))
-    await simulation.hci.stop()
+    await simulation.hci[0].stop()
     await asyncio.wait_for(adapter.wait_lost(), 2)
     with pytest.raises(AdapterUnavailableError):
         await open_adapter(backend(simulation))
@@ -73,7 +73,7 @@ async def test_a_stopped_server_lets_its_host_go(simulation: Simulation):
 
 
 async def test_bytes_that_are_no_packets_end_the_connection(simulation: Simulation):
-    reader, writer = await asyncio.open_connection("127.0.0.1", simulation.hci.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", simulation.hci[0].port)
     writer.write(b"\x99 not HCI")
     with contextlib.suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 2) == b""
