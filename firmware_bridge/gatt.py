@@ -2,13 +2,17 @@
 
 TAP (notify) carries tap records. ACK (write) says up to where the central has stored them safely.
 CTRL (write, indicate) takes commands; each is answered by one indication. TOUCH (write) takes what
-another ring says when the two touch (touch.py).
+another ring says when the two touch (touch.py). PROOF (read) carries the answer to the last
+ROTATE_KEY (claim.py): 56 bytes, which a central reads in parts where its MTU is smaller.
 """
 
 import struct
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
+
+from firmware_bridge import claim
+from firmware_bridge.claim import Challenge
 
 _BASE: Final = "52494e47-{:04x}-4b1d-8a6e-70696e672121"
 
@@ -19,6 +23,7 @@ STATUS: Final = _BASE.format(0x0004)
 CTRL: Final = _BASE.format(0x0005)
 IDENT: Final = _BASE.format(0x0006)
 TOUCH: Final = _BASE.format(0x0007)
+PROOF: Final = _BASE.format(0x0008)
 DEVICE_INFORMATION: Final = "0000180a-0000-1000-8000-00805f9b34fb"
 MANUFACTURER_NAME: Final = "00002a29-0000-1000-8000-00805f9b34fb"
 MODEL_NUMBER: Final = "00002a24-0000-1000-8000-00805f9b34fb"
@@ -28,11 +33,14 @@ BATTERY_LEVEL: Final = "00002a19-0000-1000-8000-00805f9b34fb"
 
 REPLAY: Final = 1
 SET_TIME: Final = 2
+ROTATE_KEY: Final = 4
 IDENTIFY: Final = 5
-# 3 SET_CONFIG, 4 ROTATE_KEY: taken, not spoken yet; a ring answers `unsupported`.
+CONFIRM_KEY: Final = 6
+# 3 SET_CONFIG: taken, not spoken yet; a ring answers `unsupported`.
 
-CtrlResult = Literal["ok", "unsupported", "malformed"]
-_RESULTS: Final[tuple[CtrlResult, ...]] = ("ok", "unsupported", "malformed")
+CtrlResult = Literal["ok", "unsupported", "malformed", "press_first", "refused"]
+"""`press_first`: nobody has pressed the ring just now. `refused`: it waits for another tag."""
+_RESULTS: Final[tuple[CtrlResult, ...]] = get_args(CtrlResult)
 _REPLY: Final = 0x80
 _STATUS: Final = struct.Struct("<5I")
 _ACK: Final = struct.Struct("<II")
@@ -78,7 +86,19 @@ class Identify(msgspec.Struct, frozen=True, tag=True):
     """Blink, so that a person finds the ring."""
 
 
-Ctrl = Replay | SetTime | Identify
+class RotateKey(msgspec.Struct, frozen=True, tag=True):
+    """Prove possession to the hub that asks; answered `ok` when PROOF can be read."""
+
+    challenge: Challenge
+
+
+class ConfirmKey(msgspec.Struct, frozen=True, tag=True):
+    """Change to the keys that the last ROTATE_KEY led to."""
+
+    confirmation: bytes
+
+
+Ctrl = Replay | SetTime | Identify | RotateKey | ConfirmKey
 
 
 class CtrlReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +147,10 @@ def encode_ctrl(command: Ctrl) -> bytes:
             return _SET_TIME.pack(SET_TIME, unix_ms)
         case Identify():
             return bytes((IDENTIFY,))
+        case RotateKey(challenge):
+            return bytes((ROTATE_KEY,)) + claim.encode_challenge(challenge)
+        case ConfirmKey(confirmation):
+            return bytes((CONFIRM_KEY,)) + confirmation
 
 
 def decode_ctrl(data: bytes) -> Ctrl | None:
@@ -138,7 +162,11 @@ def decode_ctrl(data: bytes) -> Ctrl | None:
             return SetTime(_unpack(_SET_TIME, data)[1])
         case [5]:
             return Identify()
-        case [] | [1, *_] | [5, *_]:
+        case [4, *_] if len(data) == 1 + claim.CHALLENGE_BYTES:
+            return RotateKey(claim.decode_challenge(data[1:]))
+        case [6, *_] if len(data) == 1 + claim.TAG_BYTES:
+            return ConfirmKey(data[1:])
+        case [] | [1, *_] | [4, *_] | [5, *_] | [6, *_]:
             raise GattError("a command has the wrong length")
         case _:
             return None

@@ -1,9 +1,9 @@
 """The durable memory of a virtual ring: a journal file that survives SIGKILL and torn writes.
 
-One line per fact, each with its CRC: `boot n reserved`, `tap hex`, `ack boot seq`, `sun counter`.
-Boot and tap lines are on disk before the call returns; a lost ack only costs a replay. Numbers are
-reserved in pages of 64, so that a ring need not write one for each tap: after a restart counting
-goes on behind the page, and seq never repeats.
+One line per fact, each with its CRC: `boot n reserved`, `tap hex`, `ack boot seq`, `sun counter`,
+`keys hex`. All but acks are on disk before the call returns; a lost ack only costs a replay.
+Numbers are reserved in pages of 64, so that a ring need not write one for each tap: after a restart
+counting goes on behind the page, and seq never repeats.
 """
 
 import os
@@ -11,7 +11,10 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from firmware_bridge import tap
+from firmware_bridge.virtual.key_slots import KeySlots
 
 PAGE: Final = 64
 CAPACITY: Final = 4096
@@ -29,6 +32,7 @@ class Memory:
         self.boot = 0
         self.last_seq = 0
         self.sun_counter = 0
+        self.slots = KeySlots()
         self._reserved = 0
         self._kept: dict[tuple[int, int], bytes] = {}
         self._path = path
@@ -95,6 +99,11 @@ class Memory:
         """Count on from here, if that is further: a hub has seen such reads of this tag."""
         self.sun_counter = max(self.sun_counter, counter)
 
+    def keep_slots(self, slots: KeySlots) -> None:
+        """Store the ring's keys durably: either the old ones are there afterwards or the new."""
+        self._append(_slots_fact(slots), durable=True)
+        self.slots = slots
+
     def close(self) -> None:
         """Release the file."""
         self._file.close()
@@ -125,6 +134,8 @@ class Memory:
                 self._forget(int(boot), int(seq))
             case ["sun", counter]:
                 self.sun_counter = max(self.sun_counter, int(counter))
+            case ["keys", text]:
+                self.slots = msgspec.msgpack.decode(bytes.fromhex(text), type=KeySlots)
             case _:
                 pass
 
@@ -146,6 +157,8 @@ class Memory:
 
     def _compact(self) -> None:
         facts = [f"boot {self.boot} {self._reserved}", f"sun {self.sun_counter}"]
+        if self.slots != KeySlots():
+            facts.append(_slots_fact(self.slots))
         facts += [f"tap {raw.hex()}" for raw in self.pending]
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
@@ -160,6 +173,10 @@ class Memory:
             os.close(folder)
         self._file = self._path.open("ab")
         self._lines = len(facts)
+
+
+def _slots_fact(slots: KeySlots) -> str:
+    return f"keys {msgspec.msgpack.encode(slots).hex()}"
 
 
 def _line(fact: str) -> bytes:

@@ -6,7 +6,7 @@ sends the kept records oldest first, and a live tap may overtake it, as on a rea
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,8 @@ from bumble.host import Host
 from bumble.transport.common import Transport
 
 from core.edge import TapKind
-from firmware_bridge import eid, gatt, tap, touch
+from firmware_bridge import claim, eid, gatt, tap, touch
+from firmware_bridge.virtual import key_slots
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.link import RadioLink
 from firmware_bridge.virtual.memory import Memory
@@ -81,6 +82,7 @@ class VirtualRing:
         self.memory = await asyncio.to_thread(Memory, self._memory_path)
         self._started_at = self._monotonic()
         self._time_offset_ms = None
+        self._pressed_at: float | None = None
         self.controller = None
         if isinstance(self._radio, RadioLink):
             self.controller = RadioController(f"ring {self.ring_id.hex()}", self._radio)
@@ -147,6 +149,18 @@ class VirtualRing:
         async with self._writing:
             return await self._record(kind, peer_eid=peer_eid, peer_ctr=peer_ctr, rssi=rssi)
 
+    @property
+    def key(self) -> bytes:
+        """The K_tap that it signs with now."""
+        keys = self.memory.slots.keys
+        return self._key if keys is None else keys.tap_key
+
+    @property
+    def id_key(self) -> bytes | None:
+        """The K_eid that it makes its rotating identifiers from now."""
+        keys = self.memory.slots.keys
+        return self._id_key if keys is None else keys.id_key
+
     async def touch(
         self, other: "VirtualRing", unix_ms: int
     ) -> tuple[tap.TapRecord, tap.TapRecord]:
@@ -161,9 +175,9 @@ class VirtualRing:
             return await self._touched(answered), await other._touched(said)  # noqa: SLF001  # same
 
     def _says(self, unix_ms: int) -> bytes:
-        if self._id_key is None:
+        if self.id_key is None:
             raise NoIdentityError(f"ring {self.ring_id.hex()} has no id_key")
-        shown = eid.eid(eid.derive(self._id_key), eid.window_of(unix_ms))
+        shown = eid.eid(eid.derive(self.id_key), eid.window_of(unix_ms))
         return touch.encode(touch.Touch(eid=shown, seq=self.memory.next_seq()))
 
     async def _record(
@@ -186,8 +200,9 @@ class VirtualRing:
             replayed=not self.subscribed,
             low_battery=self.battery_pct <= 15,  # noqa: PLR2004  # per cent
         )
-        raw = tap.encode(record, ring_id=self.ring_id, key=self._key)
+        raw = tap.encode(record, ring_id=self.ring_id, key=self.key)
         await asyncio.to_thread(self.memory.keep, raw)
+        self._pressed_at = self._monotonic()
         await self._notify(raw)
         return record
 
@@ -243,9 +258,62 @@ class VirtualRing:
             case gatt.Identify():
                 self.identified += 1
                 reply = gatt.CtrlReply(opcode=opcode, result="ok")
+            case gatt.RotateKey() | gatt.ConfirmKey():
+                self._start_reply(self._change_keys(connection, command))
+                return
             case None:
                 reply = gatt.CtrlReply(opcode=opcode, result="unsupported")
         self._reply(connection, reply)
+
+    async def _change_keys(
+        self, connection: Connection, command: gatt.RotateKey | gatt.ConfirmKey
+    ) -> None:
+        # No record may be signed while the key changes under it.
+        async with self._writing:
+            match command:
+                case gatt.RotateKey(challenge):
+                    opcode, result = gatt.ROTATE_KEY, await self._answer_challenge(challenge)
+                case gatt.ConfirmKey(confirmation):
+                    opcode, result = gatt.CONFIRM_KEY, await self._take_keys(confirmation)
+        await self._indicate(connection, gatt.CtrlReply(opcode=opcode, result=result))
+
+    async def _answer_challenge(self, challenge: claim.Challenge) -> gatt.CtrlResult:
+        slots = self.memory.slots
+        if not (self._is_in_hand() or key_slots.has_answered(slots, challenge)):
+            return "press_first"
+        try:
+            answered = key_slots.answer(
+                slots,
+                challenge,
+                ring_id=self.ring_id,
+                key=self.key,
+                private_key=claim.new_private_key(),
+                boot=self.memory.boot,
+                seq=self.memory.last_seq,
+            )
+        except claim.ClaimError:
+            return "malformed"
+        if answered is not slots:
+            # On disk before anybody reads the proof: the hub may confirm it after a power cut.
+            await asyncio.to_thread(self.memory.keep_slots, answered)
+        return "ok"
+
+    async def _take_keys(self, confirmation: bytes) -> gatt.CtrlResult:
+        slots = self.memory.slots
+        confirmed = key_slots.confirm(slots, confirmation)
+        if confirmed is None:
+            return "refused"
+        if confirmed is not slots:
+            await asyncio.to_thread(self.memory.keep_slots, confirmed)
+        return "ok"
+
+    def _is_in_hand(self) -> bool:
+        pressed_at = self._pressed_at
+        return pressed_at is not None and self._monotonic() - pressed_at <= claim.PRESS_SECONDS
+
+    def _proof(self) -> bytes:
+        pending = self.memory.slots.pending
+        return b"" if pending is None else claim.encode_proof(pending.proof)
 
     async def _run_replay(self, connection: Connection) -> None:
         count = 0
@@ -261,8 +329,11 @@ class VirtualRing:
         await self._indicate(connection, reply)
 
     def _reply(self, connection: Connection, reply: gatt.CtrlReply) -> None:
+        self._start_reply(self._indicate(connection, reply))
+
+    def _start_reply(self, replying: Coroutine[None, None, None]) -> None:
         # The write must be answered before the indication, so this cannot be awaited there.
-        task = asyncio.create_task(self._indicate(connection, reply))
+        task = asyncio.create_task(replying)
         self._replies.add(task)
         task.add_done_callback(self._replies.discard)
 
@@ -296,6 +367,7 @@ class VirtualRing:
             AttributeValue(write=self._on_ctrl),
         )
         ident = _readable(gatt.IDENT, lambda: self.ring_id, encrypted=self._encrypted)
+        proof = _readable(gatt.PROOF, self._proof, encrypted=self._encrypted)
         battery = Characteristic[bytes](
             UUID.from_16_bits(0x2A19),
             properties.READ | properties.NOTIFY,
@@ -304,7 +376,9 @@ class VirtualRing:
         )
         self.device.add_services(
             [
-                Service(gatt.SERVICE, [self._tap, self._ack, self._status, self._ctrl, ident]),
+                Service(
+                    gatt.SERVICE, [self._tap, self._ack, self._status, self._ctrl, ident, proof]
+                ),
                 Service(
                     UUID.from_16_bits(0x180A),
                     [
