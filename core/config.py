@@ -82,11 +82,21 @@ class Redis(Section, frozen=True, kw_only=True):
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
-    """The MQTT broker; version and sharing are facts of the broker, never guessed."""
+    """The MQTT broker; version, sharing and plugin are facts of the broker, never guessed.
+
+    `ca_file`: PEM, whom to believe behind `mqtts://`; empty: whom the machine trusts.
+    `certificate_file`, `key_file`: PEM, the hub's own certificate where the broker asks for one.
+    `dynamic_security`: the broker is a mosquitto with that plugin, and gateways get their rights
+    from us.
+    """
 
     url: Secret = ""
     version: Literal["5", "3.1.1"] = "5"
     shared_subscription: bool = True
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    dynamic_security: bool = False
 
 
 class Auth(Section, frozen=True, kw_only=True):
@@ -181,6 +191,8 @@ class Gateway(Section, frozen=True, kw_only=True):
     `adapters` takes the place of `ble_backend` where there are several: also "bluez:hci1".
     `identity_path`: the folder that `pinghub gateway claim` fills; with it `id` and `mqtt_url` are
     not needed. Empty: `gateway-identity` in the home.
+    `readers`: NFC readers, "pcsc", "pcsc:<part of its name>", "serial:/dev/ttyUSB0" (PN532) or
+    "virtual:<socket>".
     """
 
     id: str = ""
@@ -190,6 +202,7 @@ class Gateway(Section, frozen=True, kw_only=True):
     ble_backend: str = "auto"
     adapters: tuple[str, ...] = ()
     connections_per_adapter: Annotated[int, Meta(ge=1, le=256)] = 32
+    readers: tuple[str, ...] = ()
     spool_path: str = ""
     spool_max_rows: Positive = 1_000_000
     spool_max_bytes: Annotated[int, Meta(ge=1_048_576)] = 1_073_741_824
@@ -250,7 +263,11 @@ _SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 _PREFIX: Final = "PINGHUB_"
 _TEST_PREFIX: Final = "PINGHUB_TEST_"
-_LISTS: Final = {("server", "allowed_origins"), ("server", "trusted_proxies")}
+_LISTS: Final = {
+    ("server", "allowed_origins"),
+    ("server", "trusted_proxies"),
+    ("gateway", "readers"),
+}
 _OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 

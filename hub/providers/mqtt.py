@@ -7,7 +7,6 @@ broker's memory, because gateways send again whatever was not acknowledged end t
 import asyncio
 import random
 import socket
-import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -21,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from core import clock, ids, log, mqtt_address
 from core.config import Mqtt
+from hub.providers.mqtt_tls import tls_context
 
 _KEEPALIVE_SECONDS: Final = 10
 _RESUBSCRIBE_SECONDS: Final = 5.0
@@ -55,7 +55,7 @@ class MqttLink:
         self._connection = 0
         self.subscribed = asyncio.Event()
         """Set while the broker delivers to us."""
-        self._client = self._make_client()
+        self._client = self._make_client(settings)
 
     def start(self) -> None:
         """Begin to connect, for ever."""
@@ -97,7 +97,7 @@ class MqttLink:
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1)
 
-    def _make_client(self) -> Client:
+    def _make_client(self, settings: Mqtt) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"hub-ingest-{ids.new_token(9)}",
@@ -108,7 +108,7 @@ class MqttLink:
         if self._address.username:
             client.username_pw_set(self._address.username, self._address.password)
         if self._address.tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(tls_context(settings))
         client.max_inflight_messages = _OUTGOING_MAX
         client.max_queued_messages_set(_OUTGOING_MAX)
         client.on_socket_open = _send_at_once

@@ -6,7 +6,6 @@ tells the caller what became of each message.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -22,6 +21,7 @@ from core import config, edge, ids, log, mqtt_address
 from core.config import Mqtt
 from core.db import assert_no_transaction
 from core.errors import DomainError
+from hub.providers.mqtt_tls import tls_context
 
 _KEEPALIVE_SECONDS: Final = 20
 _BROKER_SECONDS: Final = 3.0
@@ -138,7 +138,7 @@ class MqttSender:
         if address.username:
             client.username_pw_set(address.username, address.password)
         if address.tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(tls_context(self._settings))
         client.on_pre_connect = _forget_what_failed
         client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
