@@ -154,6 +154,8 @@ class GatewayInfo(Payload, frozen=True, kw_only=True):
     t: int
     version: Annotated[str, msgspec.Meta(max_length=64)]
     adapters: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
+    readers: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
+    """Names of its NFC readers."""
     capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
     """Names of the RPC methods that it serves."""
     reported: Reported = Reported()
@@ -181,6 +183,19 @@ class AdapterReport(Payload, frozen=True, kw_only=True):
     problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
 
+class ReaderReport(Payload, frozen=True, kw_only=True):
+    """The part of a gateway's health that tells of one NFC reader."""
+
+    reader: Annotated[str, msgspec.Meta(max_length=64)]
+    """Its name, as in topics."""
+    up: bool = False
+    opens: int = 0
+    reads: int = 0
+    unread: int = 0
+    """Tags that gave no address: removed too soon, damaged, or of another kind."""
+    problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
 class HealthReport(Payload, frozen=True, kw_only=True):
     """What the hub keeps of a gateway's health message, which has further fields."""
 
@@ -198,6 +213,7 @@ class HealthReport(Payload, frozen=True, kw_only=True):
     delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
     spool: SpoolReport = SpoolReport()
     adapters: Annotated[tuple[AdapterReport, ...], msgspec.Meta(max_length=32)] = ()
+    readers: Annotated[tuple[ReaderReport, ...], msgspec.Meta(max_length=32)] = ()
     certificate_expires_ms: int | None = None
     """Unix milliseconds when the certificate in use ends; None: the gateway logs in otherwise."""
     certificate_problem: Annotated[str, msgspec.Meta(max_length=64)] = ""

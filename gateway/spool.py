@@ -47,6 +47,8 @@ class Entry(msgspec.Struct, frozen=True):
     received_ms: int
     clock: Anchor = Anchor()
     """How the gateway's clock stood at `received_ms`."""
+    reader: str = ""
+    """Where a tag was read; then `ring` is the read's id, boot and seq are 0. Empty: a tap."""
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ class Stats(msgspec.Struct, frozen=True):
     """Quarantined taps by the hub's reason."""
     notes: int = 0
     """Messages of less worth that wait beside the taps."""
+    reads: int = 0
+    """How many of the pending and sent are reads of tags."""
 
 
 class _Operation(msgspec.Struct):
@@ -106,9 +110,11 @@ class Spool:
         """Return once the tap is on disk, was already there, or has no place; may raise."""
         return await self._submit(lambda db: self._put(db, entry), urgent=True)
 
-    async def after(self, row_id: int, limit: int) -> list[spool_rows.Row]:
-        """Return up to `limit` rows that follow `row_id` in arrival order and may be sent."""
-        return await self._submit(lambda db: spool_rows.after(db, row_id, limit), urgent=True)
+    async def after(self, row_id: int, limit: int, *, reads: bool = False) -> list[spool_rows.Row]:
+        """Return up to `limit` taps, or reads, after `row_id` in arrival order, to be sent."""
+        return await self._submit(
+            lambda db: spool_rows.after(db, row_id, limit, reads=reads), urgent=True
+        )
 
     def mark_sent(self, row_ids: Sequence[int]) -> None:
         """Note soon that rows went to the broker; only such rows can be acknowledged."""
@@ -292,8 +298,9 @@ class Spool:
             return "full"
         db.execute(
             "INSERT INTO taps"
-            " (ring, boot, seq, raw, payload, received_ms, machine_boot, clock_offset_ms, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+            " (ring, boot, seq, raw, payload, received_ms, machine_boot, clock_offset_ms, reader,"
+            "  state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
             (
                 entry.ring,
                 entry.boot,
@@ -303,6 +310,7 @@ class Spool:
                 entry.received_ms,
                 entry.clock.machine_boot,
                 entry.clock.offset_ms,
+                entry.reader,
             ),
         )
         self._changes["pending"] += 1
@@ -382,6 +390,7 @@ class Spool:
             failing=self._failing,
             refused=dict(refused.fetchall()),
             notes=spool_notes.count(db),
+            reads=spool_rows.count_reads(db),
         )
 
 

@@ -9,6 +9,8 @@ from core import clock, log
 from core.errors import ConfigError
 from gateway import spool_notes
 
+# The read of a tag is a row like a tap: `reader` says where it was read, `ring` is the read's own
+# id, boot and seq are 0, raw is the address.
 # AUTOINCREMENT: an id is never used twice, because senders continue after the last id they saw.
 SCHEMA: Final = (
     """
@@ -24,10 +26,10 @@ SCHEMA: Final = (
       reason TEXT,
       machine_boot TEXT NOT NULL DEFAULT '',
       clock_offset_ms INTEGER NOT NULL DEFAULT 0,
+      reader TEXT NOT NULL DEFAULT '',
       UNIQUE (ring, boot, seq)
     ) STRICT
     """,
-    "CREATE INDEX IF NOT EXISTS taps_quarantined ON taps (id) WHERE state = 'quarantined'",
     spool_notes.SCHEMA,
     "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
     "INSERT OR IGNORE INTO counters (name, value) VALUES ('dropped', 0), ('corruptions', 0)",
@@ -39,15 +41,23 @@ SCHEMA: Final = (
     ) STRICT
     """,
 )
+_INDEXES: Final = (
+    "CREATE INDEX IF NOT EXISTS taps_quarantined ON taps (id) WHERE state = 'quarantined'",
+    "CREATE INDEX IF NOT EXISTS taps_reads ON taps (id) WHERE reader <> ''",
+)
+VERSION: Final = 2
+"""Of the file, as its user_version; files before there were readers have 0."""
 _COLUMNS: Final = (
-    "ring, boot, seq, raw, payload, received_ms, state, reason, machine_boot, clock_offset_ms"
+    "ring, boot, seq, raw, payload, received_ms, state, reason, machine_boot, clock_offset_ms,"
+    " reader"
 )
 # Columns that an earlier version's file lacks; CREATE TABLE IF NOT EXISTS leaves it as it is.
 _ADDED: Final = {
     "machine_boot": "ALTER TABLE taps ADD COLUMN machine_boot TEXT NOT NULL DEFAULT ''",
     "clock_offset_ms": "ALTER TABLE taps ADD COLUMN clock_offset_ms INTEGER NOT NULL DEFAULT 0",
+    "reader": "ALTER TABLE taps ADD COLUMN reader TEXT NOT NULL DEFAULT ''",
 }
-_ABSENT: Final = {"machine_boot": "''", "clock_offset_ms": "0"}
+_ABSENT: Final = {"machine_boot": "''", "clock_offset_ms": "0", "reader": "''"}
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE: Final = 0xFF  # extended result codes carry the primary one in the low byte
 
@@ -110,12 +120,7 @@ def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
             (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
             db.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_bytes)}")
         db.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA:
-            db.execute(statement)
-        present = {name for _, name, *_ in db.execute("PRAGMA table_info(taps)")}
-        for column, statement in _ADDED.items():
-            if column not in present:
-                db.execute(statement)
+        _migrate(db)
         db.execute("COMMIT")
         _check(db)
         path.chmod(0o600)
@@ -123,6 +128,23 @@ def _open(path: Path, max_bytes: int) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring a new file, or one of an earlier version, to this version's schema."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        # What this version does not know of its rows it would lose.
+        raise ConfigError("gateway.spool_path: the spool was written by a newer gateway")
+    for statement in SCHEMA:
+        db.execute(statement)
+    present = {name for _, name, *_ in db.execute("PRAGMA table_info(taps)")}
+    for column, statement in _ADDED.items():
+        if column not in present:
+            db.execute(statement)
+    for statement in _INDEXES:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _check(db: sqlite3.Connection) -> None:
@@ -149,7 +171,7 @@ def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
         rows.update((row_id, columns) for row_id, *columns in _readable(damaged, direction))
     target.execute("BEGIN IMMEDIATE")
     target.executemany(
-        f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
+        f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
         [rows[row_id] for row_id in sorted(rows)],
     )
     target.execute("UPDATE counters SET value = value + 1 WHERE name = 'corruptions'")

@@ -1,6 +1,7 @@
 """Reads and plain writes of the spool; run in its thread and transactions."""
 
 import sqlite3
+from typing import Final
 
 import msgspec
 
@@ -19,22 +20,35 @@ class Row(msgspec.Struct, frozen=True):
     received_ms: int = 0
     clock: Anchor = Anchor()
     """How the gateway's clock stood at `received_ms`."""
+    reader: str = ""
+    """Where a tag was read; then `ring` is the read's id. Empty: a tap."""
 
 
-def after(db: sqlite3.Connection, row_id: int, limit: int) -> list[Row]:
-    """Return up to `limit` rows that follow `row_id` and may be sent."""
-    found = db.execute(
-        "SELECT id, ring, boot, seq, payload, received_ms, machine_boot, clock_offset_ms"
-        " FROM taps"
-        " WHERE id > ? AND state <> 'quarantined'"
-        " ORDER BY id"
-        " LIMIT ?",
-        (row_id, limit),
-    )
+_AFTER: Final = (
+    "SELECT id, ring, boot, seq, payload, received_ms, machine_boot, clock_offset_ms, reader"
+    " FROM taps"
+    " WHERE id > ? AND state <> 'quarantined' AND reader = ''"
+    " ORDER BY id"
+    " LIMIT ?"
+)
+_READS_AFTER: Final = _AFTER.replace("reader = ''", "reader <> ''")
+
+
+def after(db: sqlite3.Connection, row_id: int, limit: int, *, reads: bool = False) -> list[Row]:
+    """Return up to `limit` taps, or reads, that follow `row_id` and may be sent."""
+    found = db.execute(_READS_AFTER if reads else _AFTER, (row_id, limit))
     return [
-        Row(row, ring, boot, seq, payload, received_ms, Anchor(machine_boot, offset_ms))
-        for row, ring, boot, seq, payload, received_ms, machine_boot, offset_ms in found
+        Row(row, ring, boot, seq, payload, received_ms, Anchor(machine_boot, offset_ms), reader)
+        for row, ring, boot, seq, payload, received_ms, machine_boot, offset_ms, reader in found
     ]
+
+
+def count_reads(db: sqlite3.Connection) -> int:
+    """Return how many reads of tags wait."""
+    (number,) = db.execute(
+        "SELECT count(*) FROM taps WHERE reader <> '' AND state <> 'quarantined'"
+    ).fetchone()
+    return number
 
 
 def remember(db: sqlite3.Connection, ring: bytes, state: bytes) -> None:

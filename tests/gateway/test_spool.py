@@ -176,7 +176,7 @@ async def test_refused_taps_make_room_for_new_ones_and_the_loss_is_counted(open_
 
 
 async def test_a_full_disk_is_reported_and_nothing_is_half_stored(open_spool):
-    spool = open_spool(max_bytes=128 * 1024)
+    spool = open_spool(max_bytes=256 * 1024)
     stored = 0
     with suppress(SpoolUnavailableError):
         while stored < 1000:
