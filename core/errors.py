@@ -126,6 +126,14 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         "Gateways cannot be claimed",
         "The operator has to set [pki] ca_key, ca_certificate and gateway_mqtt_url.",
     ),
+    "touch.not_found": ErrorSpec(404, "Touch not found", "List yours with GET /v1/touches."),
+    "touch.closed": ErrorSpec(
+        409, "Touch closed", "It does not wait for you: answered, expired, or shared by nobody."
+    ),
+    "touch.not_exchanged": ErrorSpec(
+        409, "Not exchanged", "The other's card is here once both sides have agreed."
+    ),
+    "friend.not_found": ErrorSpec(404, "Friend not found", "List yours with GET /v1/friends."),
     "conversation.not_found": ErrorSpec(
         404, "Conversation not found", "List yours with GET /v1/conversations."
     ),

@@ -9,8 +9,13 @@ from litestar import Litestar, Router
 from core import config
 from hub.console.routes import console_routes
 from hub.domains.accounts.routes import ACCOUNT_ROUTES
+from hub.domains.cards.routes import CARD_ROUTES
+from hub.domains.certificates.routes import CERTIFICATE_ROUTES
+from hub.domains.friends.routes import FRIEND_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
+from hub.domains.profiles.routes import PROFILE_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
+from hub.domains.touches.routes import TOUCH_ROUTES
 from hub.http import envelope
 from hub.http.auth import admit
 from hub.http.cors import cors_config
@@ -36,7 +41,17 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             app.state.resources = house
             yield
 
-    rest = [*ACCOUNT_ROUTES, *RING_ROUTES, *MESSAGING_ROUTES, diagnose_realtime]
+    rest = [
+        *ACCOUNT_ROUTES,
+        *RING_ROUTES,
+        *CERTIFICATE_ROUTES,
+        *MESSAGING_ROUTES,
+        *PROFILE_ROUTES,
+        *CARD_ROUTES,
+        *TOUCH_ROUTES,
+        *FRIEND_ROUTES,
+        diagnose_realtime,
+    ]
     app = Litestar(
         route_handlers=[
             Router("/v1", route_handlers=rest),

@@ -24,14 +24,22 @@ from taskiq_redis import RedisStreamBroker
 from core import config, log
 from core.actor import SYSTEM
 from core.config import Settings
+from core.crypto import FieldCipher
 from core.db import Pool, begin
 from core.errors import DomainError
 from core.pause import pause_seconds
 from hub.domains.events import service as events
-from hub.domains.events.schemas import Consumer, TaskKey
+from hub.domains.events.schemas import Consumer, Errand, TaskKey
+from hub.http.deps import read_field_keys
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
-from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, PeriodicTask
+from hub.wiring.slices import (
+    CONSUMERS,
+    PERIODIC_TASKS,
+    PeriodicTask,
+    sealing_consumers,
+    sealing_tasks,
+)
 
 # A message of a dead worker is taken over after this; far above the time a task needs, because a
 # message taken over too early is only wasted work, and far below the patience of a user.
@@ -182,9 +190,14 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         reclaim_seconds=RECLAIM_AFTER_SECONDS,
     )
     broker.state.outside = Outside(settings, MqttSender(settings.mqtt))
-    for consumer in CONSUMERS:
+
+    def cipher() -> FieldCipher:
+        # Of the worker alone: relay and scheduler only call, and need no keys.
+        return broker.state.cipher
+
+    for consumer in (*CONSUMERS, *sealing_consumers(cipher)):
         broker.register_task(_consumer_call(broker.state, consumer), task_name=consumer.name)
-    for task in PERIODIC_TASKS:
+    for task in (*PERIODIC_TASKS, *sealing_tasks(cipher)):
         broker.register_task(
             _periodic_call(broker.state, task),
             task_name=task.name,
@@ -239,16 +252,19 @@ def _consumer_call(state: TaskiqState, consumer: Consumer) -> Callable[..., Awai
 
 def _periodic_call(state: TaskiqState, task: PeriodicTask) -> Callable[..., Awaitable[None]]:
     async def run() -> None:
-        is_more_to_do = True
-        while is_more_to_do:
+        left: bool | Errand = True
+        while left is True:
             async with begin(state.pool, SYSTEM) as tx:
-                is_more_to_do = await task.run(tx)
+                left = await task.run(tx)
+        if left:
+            await left(state.outside)
 
     return run
 
 
 def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
     async def open_pool(state: TaskiqState) -> None:
+        state.cipher = FieldCipher(read_field_keys(settings))
         database = settings.database
         state.pool = await Pool.open(
             config.require(database.system_url, "database.system_url"),

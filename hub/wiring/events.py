@@ -5,7 +5,7 @@ conversation. An order is what every hub process then does with its connections.
 without a row here cannot be published: it becomes a dead letter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, get_args
 from uuid import UUID
@@ -15,9 +15,11 @@ import msgspec
 from hub.domains.accounts.events import SessionRevoked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.events.schemas import OutboxEvent
+from hub.domains.friends.events import FriendshipCreated
 from hub.domains.gateways.events import GatewayOffline, GatewayOnline
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.rings.events import RingClaimed, RingLost, RingRenamed, RingTapped
+from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
 Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}"]
@@ -36,11 +38,15 @@ ROUTES: Final[Mapping[str, Route]] = {
     "ring.claimed": Route(("taps:{owner}",)),
     "ring.renamed": Route(("taps:{owner}",)),
     "ring.lost": Route(("taps:{owner}",)),
-    "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active",)),
+    "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active", "touches.pair")),
+    "touch.asked": Route(("taps:{owner}",)),
+    "touch.mutual": Route(("taps:{owner}",)),
+    "touch.exchanged": Route(("taps:{owner}",)),
+    "friendship.created": Route(("taps:{owner}",)),
     "gateway.online": Route(("taps:{owner}",)),
     "gateway.offline": Route(("taps:{owner}",)),
-    "gateway.claimed": Route(("taps:{owner}",)),
-    "gateway.revoked": Route(("taps:{owner}",)),
+    "gateway.claimed": Route(("taps:{owner}",), ("certificates.write_revocations",)),
+    "gateway.revoked": Route(("taps:{owner}",), ("certificates.write_revocations",)),
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
@@ -57,12 +63,23 @@ Payload = (
     | GatewayOffline
     | GatewayClaimed
     | GatewayRevoked
+    | TouchAsked
+    | TouchMutual
+    | TouchExchanged
+    | FriendshipCreated
     | ConversationOpened
     | MessageSent
     | SessionRevoked
 )
 PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Payload)
+}
+# A consumer that is not named here reacts to every event of its route. Without this, a task would
+# be written and run for each button that anybody presses.
+_REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
+    "touches.pair": lambda payload: (
+        isinstance(payload, RingTapped) and payload.kind == "ring_to_ring"
+    ),
 }
 _DECODERS: Final = {event_type: msgspec.json.Decoder(kind) for event_type, kind in PAYLOADS.items()}
 
@@ -122,9 +139,13 @@ def deliver(event: OutboxEvent, members: Mapping[UUID, Sequence[UUID]]) -> Deliv
         event_id=event.event_id,
         channels=tuple(_channels(route, event, members.get(event.subject_id, ()))),
         data=data,
-        consumers=route.consumers,
+        consumers=tuple(name for name in route.consumers if _REACTS_TO.get(name, _always)(payload)),
         order=None if route.order is None else Revoke(sign_in_session=str(event.subject_id)),
     )
+
+
+def _always(_payload: Payload) -> bool:
+    return True
 
 
 def _channels(route: Route, event: OutboxEvent, members: Sequence[UUID]) -> list[str]:

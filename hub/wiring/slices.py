@@ -1,34 +1,54 @@
 """What the slices bring: reactions to events and periodic tasks, by the name they run under."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from core.crypto import FieldCipher
 from core.db import Tx
-from hub.domains.events.schemas import Consumer
+from hub.domains.certificates import tasks as certificates
+from hub.domains.events.schemas import Consumer, Errand
 from hub.domains.housekeeping import service as housekeeping
 from hub.domains.profiles import tasks as profiles
+from hub.domains.touches import tasks as touches
 
 
 class PeriodicTask(msgspec.Struct, frozen=True):
     """Work that repeats; run at start and then every `every_seconds`, so it must be idempotent.
 
-    `run` returns whether it left work for another transaction, which then follows at once.
+    `run` returns whether it left work for another transaction, which then follows at once, or an
+    errand: what is to be done outside of the database after the commit.
     """
 
     name: str
     every_seconds: int
-    run: Callable[[Tx], Awaitable[bool]]
+    run: Callable[[Tx], Awaitable[bool | Errand]]
 
 
 _HOUR: Final = 3600
 
-CONSUMERS: Final = (Consumer("profiles.mark_active", profiles.mark_active),)
+CONSUMERS: Final = (
+    Consumer("profiles.mark_active", profiles.mark_active),
+    Consumer("certificates.write_revocations", certificates.write_revocations),
+)
 
 PERIODIC_TASKS: Final = (
     PeriodicTask("housekeeping.create_partitions", 6 * _HOUR, housekeeping.create_partitions),
     PeriodicTask("housekeeping.purge_idempotency", _HOUR, housekeeping.purge_idempotency_keys),
     PeriodicTask("housekeeping.purge_consumer_tasks", _HOUR, housekeeping.purge_consumer_tasks),
     PeriodicTask("housekeeping.purge_rejected_taps", _HOUR, housekeeping.purge_rejected_taps),
+    PeriodicTask("certificates.refresh", _HOUR, certificates.refresh),
+    PeriodicTask("touches.expire", 60, touches.expire),
 )
+
+
+def sealing_consumers(cipher: Callable[[], FieldCipher]) -> tuple[Consumer, ...]:
+    """Return the reactions that open or seal fields."""
+    return (Consumer("touches.pair", partial(touches.pair, cipher)),)
+
+
+def sealing_tasks(cipher: Callable[[], FieldCipher]) -> tuple[PeriodicTask, ...]:
+    """Return the periodic tasks that open or seal fields."""
+    return (PeriodicTask("touches.ask", 10, partial(touches.ask, cipher)),)

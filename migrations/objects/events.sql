@@ -52,6 +52,49 @@ EXECUTE FUNCTION app.emit_row(
   'gateway.offline', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'status', 'last_seen_at'
 );
 
+CREATE TRIGGER emit_gateway_configured
+AFTER UPDATE OF config_rev ON gateways
+FOR EACH ROW WHEN (OLD.config_rev < NEW.config_rev AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.configured', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'config_rev'
+);
+
+CREATE TRIGGER emit_gateway_reported
+AFTER UPDATE OF reported ON gateways
+FOR EACH ROW WHEN (OLD.reported IS DISTINCT FROM NEW.reported AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.reported', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'reported'
+);
+
+CREATE TRIGGER emit_gateway_alerted
+AFTER UPDATE OF alerts ON gateways
+FOR EACH ROW
+WHEN (OLD.alerts IS DISTINCT FROM NEW.alerts AND NEW.alerts <> '{}' AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.alerted', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'alerts'
+);
+
+CREATE TRIGGER emit_gateway_recovered
+AFTER UPDATE OF alerts ON gateways
+FOR EACH ROW WHEN (OLD.alerts <> '{}' AND NEW.alerts = '{}' AND NEW.user_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'gateway.recovered', 'gateway', 'id', 'user_id', 'gateway_id=id', 'name', 'alerts'
+);
+
+CREATE TRIGGER emit_ring_changed
+AFTER UPDATE OF battery_pct, firmware_version, link ON rings
+FOR EACH ROW
+WHEN (
+  NEW.user_id IS NOT NULL
+  AND OLD.user_id = NEW.user_id
+  AND (OLD.battery_pct, OLD.firmware_version, OLD.link)
+    IS DISTINCT FROM (NEW.battery_pct, NEW.firmware_version, NEW.link)
+)
+EXECUTE FUNCTION app.emit_row(
+  'ring.changed', 'ring', 'id', 'user_id',
+  'ring_id=id', 'battery_pct', 'firmware_version', 'link', 'last_seen_at'
+);
+
 CREATE TRIGGER emit_gateway_claimed
 AFTER UPDATE OF claimed_at ON gateways
 FOR EACH ROW

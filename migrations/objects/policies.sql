@@ -81,8 +81,8 @@ USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_
 -- rings: an owner renames, reports lost and found, and revokes, which cannot be undone. Claims and
 -- releases are the hub's, with the user as the actor.
 GRANT SELECT (
-  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, status, verified,
-  claimed_at, last_seen_at, created_at, updated_at
+  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, link, heard_by,
+  status, verified, claimed_at, last_seen_at, created_at, updated_at
 ) ON rings TO ping_api, ping_worker;
 GRANT UPDATE (label, status) ON rings TO ping_api, ping_worker;
 CREATE POLICY own ON rings FOR SELECT TO ping_api, ping_worker
@@ -99,12 +99,14 @@ GRANT SELECT (
 CREATE POLICY own ON ring_claims FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
 
--- gateways
+-- gateways: revoked by app.revoke_gateway, which cannot be undone
 GRANT SELECT (
-  id, user_id, name, cert_expires_at, revoked_at, version, status, last_seen_at, config, config_rev,
+  id, user_id, name, claim_expires_at, claimed_at, cert_expires_at, revoked_at, version, adapters,
+  capabilities, status, last_seen_at, config, config_rev, reported, health, health_at, watch, alerts,
   created_at, updated_at
 ) ON gateways TO ping_api, ping_worker;
-GRANT UPDATE (name) ON gateways TO ping_api;
+GRANT INSERT (id, name) ON gateways TO ping_api;
+GRANT UPDATE (name, config, config_rev) ON gateways TO ping_api;
 CREATE POLICY own ON gateways TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
@@ -124,6 +126,11 @@ GRANT SELECT (
 ) ON ring_taps TO ping_api, ping_worker;
 CREATE POLICY own ON ring_taps FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
+
+-- rejected_taps: what came over one's own gateways; the bytes are for operators
+GRANT SELECT (id, gateway_id, device_id, boot, seq, reason, received_at) ON rejected_taps TO ping_api;
+CREATE POLICY over_own_gateway ON rejected_taps FOR SELECT TO ping_api
+USING (gateway_id IN (SELECT g.id FROM gateways AS g WHERE g.user_id = (SELECT app.user_id())));
 
 -- contact_cards
 GRANT SELECT, DELETE ON contact_cards TO ping_api;

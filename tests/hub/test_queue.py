@@ -16,6 +16,7 @@ from taskiq.message import BrokerMessage
 from core import config
 from core.actor import SYSTEM
 from core.config import Settings
+from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin, command, query
 from core.errors import ConfigError, DomainError
 from hub import queue
@@ -23,8 +24,9 @@ from hub.domains.events import service as events
 from hub.domains.events.schemas import TaskKey
 from hub.domains.housekeeping import service as housekeeping
 from hub.queue import StreamBroker
-from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS
+from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, sealing_consumers, sealing_tasks
 from tests.fixtures.redis import RestartableRedis
+from tests.fixtures.world import FIELD_KEYS
 
 SECONDS = 10
 ADD_DONE_TASKS = command(
@@ -148,7 +150,12 @@ async def test_every_consumer_and_periodic_task_is_registered(
     redis_url: str, redis_prefix: str
 ) -> None:
     broker = queue.create_broker(settings_for(redis_url, redis_prefix))
+
+    def cipher() -> FieldCipher:
+        return FieldCipher(KeyRing.parse(FIELD_KEYS))
+
     names = {item.name for item in (*CONSUMERS, *PERIODIC_TASKS)}
+    names |= {item.name for item in (*sealing_consumers(cipher), *sealing_tasks(cipher))}
     assert names <= broker.local_task_registry.keys()
     await broker.shutdown()
 
@@ -201,7 +208,8 @@ async def test_the_scheduler_repeats_every_periodic_task(redis_url: str, redis_p
     [source] = scheduler.sources
     await source.startup()
     schedules = {item.task_name: item.interval for item in await source.get_schedules()}
-    assert schedules == {task.name: task.every_seconds for task in PERIODIC_TASKS}
+    tasks = (*PERIODIC_TASKS, *sealing_tasks(lambda: FieldCipher(KeyRing.parse(FIELD_KEYS))))
+    assert schedules == {task.name: task.every_seconds for task in tasks}
     await scheduler.broker.shutdown()
 
 

@@ -22,14 +22,14 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
     "rings": {"own": CHANGE, "foreign": NONE},
     "ring_claims": {"own": READ, "foreign": NONE},
-    "gateways": {"own": CHANGE, "foreign": NONE},
+    "gateways": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "gateway_certificates": {"own": READ, "foreign": NONE},
     "ring_taps": {"own": READ, "shared": NONE, "foreign": NONE},
     "contact_cards": {"own": ALL, "foreign": NONE},
     "blocks": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
     "friendships": {"own": READ, "shared": READ, "foreign": NONE},
     "touches": {"own": READ, "shared": NONE, "foreign": NONE},
-    "rejected_taps": {"foreign": NONE},
+    "rejected_taps": {"shared": READ, "foreign": NONE},
     "conversations": {"shared": READ, "foreign": NONE},
     "conversation_members": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "messages": {"own": READ | {"INSERT"}, "shared": READ, "foreign": NONE},
@@ -43,7 +43,8 @@ API: Final[dict[str, dict[str, Verbs]]] = {
 NOT_FOR_WORKERS: Final = {
     "sessions": {"INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
-    "gateways": {"UPDATE"},
+    "gateways": {"INSERT", "UPDATE"},
+    "rejected_taps": {"SELECT"},
     "audit_log": {"SELECT"},
     "contact_cards": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
@@ -52,6 +53,7 @@ NOT_FOR_WORKERS: Final = {
 BECOMES_OWN: Final = {
     ("sessions", "foreign"),
     ("messages", "shared"),
+    ("gateways", "foreign"),
     ("contact_cards", "foreign"),
     ("blocks", "foreign"),
 }

@@ -230,7 +230,7 @@ CHANGEABLE = {
         "last_active_at",
     },
     "rings": {"label", "status"},
-    "gateways": {"name"},
+    "gateways": {"name", "config", "config_rev"},
     "conversation_members": {"last_read_id", "muted_until"},
     "contact_cards": {"card"},
 }
@@ -251,7 +251,7 @@ UNREADABLE = {
     },
     "ring_claims": {"code_hash", "hub_private_key", "proof_hash", "confirmation"},
     "gateways": {"claim_hash", "claim_key_hash", "public_key"},
-    "gateway_certificates": {"certificate", "public_key_hash", "answered_at"},
+    "gateway_certificates": {"certificate", "public_key_hash"},
     "ring_taps": {
         "raw",
         "session_hash",

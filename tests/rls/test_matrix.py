@@ -161,6 +161,7 @@ async def relations(
     shared = {
         "profiles": "user_id = $2",
         "ring_taps": "partner_user_id = $1",
+        "rejected_taps": "gateway_id IN (SELECT id FROM gateways WHERE user_id = $1)",
         "friendships": "friend_id = $1",
         "touches": """meeting_id IN (SELECT meeting_id FROM touches WHERE user_id = $1)""",
         "conversations": """id IN (

@@ -14,9 +14,6 @@ Verdict = RejectCode | Literal["committed", "deferred", "untrusted"]
 """`deferred`: not this time; the gateway keeps the tap, lets others go first and sends it again.
 `untrusted`: nor this gateway's other taps; it is not answered."""
 
-TouchState = Literal["half", "mutual", "exchanged"]
-TouchEvent = Literal["partnered", "confirmed", "exchanged"]
-
 
 class Arrival(msgspec.Struct, frozen=True):
     """A tap event that decodes, from the gateway whose topic it came on."""
@@ -89,16 +86,3 @@ class Answered(msgspec.Struct, frozen=True):
     boot: int
     seq: int
     verdict: Verdict
-
-
-class Half(msgspec.Struct, frozen=True, kw_only=True):
-    """One ring's record of a touch, its peer's rotating identifier resolved."""
-
-    tap_id: UUID
-    ring_id: UUID
-    seq: int
-    peer_ring_id: UUID
-    peer_seq: int
-    tapped_ms: int | None
-    uncertainty_ms: int
-    received_ms: int

@@ -11,15 +11,17 @@ import pytest
 
 import migrations
 from core.actor import SYSTEM
+from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin
 from hub.domains.events import service
 from hub.domains.events.schemas import OutboxEvent
+from hub.domains.rings.events import RingTapped
 from hub.realtime.cluster.messages import Revoke
 from hub.wiring import events
 from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError
-from hub.wiring.slices import CONSUMERS
-from tests.fixtures.world import create_user, create_world
+from hub.wiring.slices import CONSUMERS, sealing_consumers
+from tests.fixtures.world import FIELD_KEYS, create_user, create_world
 
 OWNER, SUBJECT = uuid4(), uuid4()
 
@@ -46,7 +48,8 @@ def test_every_type_in_the_catalogue_has_a_route_and_a_payload() -> None:
 
 def test_every_consumer_in_the_table_exists_and_is_used() -> None:
     used = {name for route in ROUTES.values() for name in route.consumers}
-    assert used == {consumer.name for consumer in CONSUMERS}
+    consumers = (*CONSUMERS, *sealing_consumers(lambda: FieldCipher(KeyRing.parse(FIELD_KEYS))))
+    assert used == {consumer.name for consumer in consumers}
 
 
 def test_every_channel_in_the_table_has_a_namespace_with_history() -> None:
@@ -92,6 +95,21 @@ def test_times_are_written_as_rest_writes_them() -> None:
     delivery = events.deliver(event(type="ring.tapped", payload=payload), {})
     written = msgspec.json.decode(delivery.data)["data"]
     assert written == tapped | {"tapped_at": "2026-01-02T03:04:05.678000Z"}
+
+
+@pytest.mark.parametrize(("kind", "pairs"), [("ring_to_ring", True), ("button", False)])
+def test_only_records_of_touches_are_given_to_the_pairing(kind: str, *, pairs: bool) -> None:
+    tapped = dict.fromkeys(RingTapped.__struct_fields__) | {
+        "tap_id": uuid4(),
+        "ring_id": uuid4(),
+        "kind": kind,
+        "source": "ble",
+        "verified": True,
+    }
+    payload = msgspec.Raw(msgspec.json.encode(tapped))
+    delivery = events.deliver(event(type="ring.tapped", payload=payload), {})
+    assert ("touches.pair" in delivery.consumers) is pairs
+    assert "profiles.mark_active" in delivery.consumers
 
 
 def test_only_conversations_need_their_members() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
-from hub.domains.taps import rules
-from hub.domains.taps.schemas import Half
+from hub.domains.touches import rules
+from hub.domains.touches.schemas import Half
 
 NOW_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000

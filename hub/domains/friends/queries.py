@@ -1,0 +1,54 @@
+"""SQL of friends and blocks; rows are fenced by owner."""
+
+from core.db import command, query
+from hub.domains.friends.schemas import Block, Friend
+
+list_friends = query(
+    Friend,
+    """
+    SELECT f.friend_id, p.display_name, p.username, f.source, f.created_at
+    FROM friendships AS f
+    JOIN profiles AS p ON p.user_id = f.friend_id
+    WHERE f.user_id = app.user_id()
+        AND (
+            $1::timestamptz IS NULL
+            OR (f.created_at, f.friend_id) < ($1::timestamptz, $2::uuid)
+        )
+    ORDER BY f.created_at DESC, f.friend_id DESC
+    LIMIT $3
+    """,
+)
+
+unfriend = query(bool, "SELECT app.unfriend($1)")
+
+list_blocks = query(
+    Block,
+    """
+    SELECT blocked_id AS user_id, created_at
+    FROM blocks
+    WHERE user_id = app.user_id()
+        AND ($1::timestamptz IS NULL OR (created_at, blocked_id) < ($1::timestamptz, $2::uuid))
+    ORDER BY created_at DESC, blocked_id DESC
+    LIMIT $3
+    """,
+)
+
+# Under the lock of one's profile, which an exchange takes too: it is before or after.
+block = command(
+    """
+    WITH own AS MATERIALIZED (
+        SELECT user_id
+        FROM profiles
+        WHERE user_id = app.user_id()
+        FOR NO KEY UPDATE
+    )
+    INSERT INTO blocks (blocked_id)
+    SELECT $1::uuid
+    FROM own
+    ON CONFLICT DO NOTHING
+    """
+)
+
+unblock = command("DELETE FROM blocks WHERE blocked_id = $1 AND user_id = app.user_id()")
+
+is_blocked = query(bool, "SELECT app.is_blocked($1, $2)", login="system")

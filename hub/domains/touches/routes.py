@@ -1,0 +1,130 @@
+"""REST: touches of one's rings and phone, and the cards that they brought."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
+
+from core.db import Tx
+from core.errors import DomainError
+from hub.domains.cards.schemas import Card
+from hub.domains.rings import service as rings
+from hub.domains.touches import service
+from hub.domains.touches.schemas import ReadRing, Touch, TouchAnswer
+from hub.http.deps import actor, as_system, read_sun_master_key, reading, resources
+from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.page import Cursor, Limit, Page
+from hub.http.problems import documented
+
+_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
+
+
+@get("/touches", tags=["touches"], responses=documented("request.cursor_invalid"))
+async def list_touches(
+    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
+) -> Page[Touch]:
+    """List one's touches, the newest first."""
+    async with reading(request) as tx:
+        return await service.list_touches(tx, limit=limit, cursor=cursor)
+
+
+@get("/touches/{touch_id:uuid}", tags=["touches"], responses=documented("touch.not_found"))
+async def get_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
+    """Return one of one's touches; who the other is stands there once both have agreed."""
+    async with reading(request) as tx:
+        return await service.get_touch(tx, touch_id)
+
+
+@get(
+    "/touches/{touch_id:uuid}/card",
+    tags=["touches"],
+    responses=documented("touch.not_found", "touch.not_exchanged"),
+)
+async def get_card(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Card:
+    """Return the card that the other handed over."""
+    async with reading(request) as tx:
+        return await service.get_card(tx, touch_id, resources(request).cipher)
+
+
+@post(
+    "/touches/{touch_id:uuid}/confirm",
+    tags=["touches"],
+    status_code=200,
+    responses=documented("touch.not_found", "touch.closed"),
+)
+async def confirm(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
+    """Say that one was there and shares one's card; it goes over when the other agrees too."""
+    return await _answer(request, touch_id, "confirmed")
+
+
+@post(
+    "/touches/{touch_id:uuid}/decline",
+    tags=["touches"],
+    status_code=200,
+    responses=documented("touch.not_found", "touch.closed"),
+)
+async def decline(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
+    """Share nothing; the other is not told."""
+    return await _answer(request, touch_id, "declined")
+
+
+@post(
+    "/touches",
+    tags=["touches"],
+    responses=documented("tap.refused", "tap.already_used", *_KEYED),
+)
+async def read_ring(
+    request: Request[Any, Any, Any],
+    data: JSONBody[ReadRing],
+    idempotency_key: OptionalKey = None,
+) -> Response[Touch]:
+    """Tell that one's phone has read a ring: a touch of its owner and oneself.
+
+    The same link in the same sign-in session is the same touch for a minute.
+    """
+
+    async def effect(_tx: Tx) -> Answer[Touch]:
+        touch_id = await _record(request, data.sun_url)
+        async with reading(request) as tx:
+            touch = await service.get_touch(tx, touch_id)
+        return Answer(touch, location=f"/v1/touches/{touch.id}")
+
+    return await once(request, idempotency_key, effect)
+
+
+async def _record(request: Request[Any, Any, Any], url: str) -> UUID:
+    house, who = resources(request), actor(request)
+    query = urlsplit(url).query
+    tap = rings.verify_sun(read_sun_master_key(house.settings), query)
+    async with as_system(request) as tx:
+        tapped = await rings.record_sun_tap(
+            tx, tap, index_key=house.index_key, session=f"touch {who.session_id}", query=query
+        )
+        return await service.read_ring(
+            tx, user_id=_user(request), tap_id=tapped.tap_id, cipher=house.cipher
+        )
+
+
+async def _answer(request: Request[Any, Any, Any], touch_id: UUID, said: TouchAnswer) -> Touch:
+    async with as_system(request) as tx:
+        await service.answer(
+            tx,
+            user_id=_user(request),
+            touch_id=touch_id,
+            said=said,
+            cipher=resources(request).cipher,
+        )
+    async with reading(request) as tx:
+        return await service.get_touch(tx, touch_id)
+
+
+def _user(request: Request[Any, Any, Any]) -> UUID:
+    user_id = actor(request).user_id
+    if user_id is None:
+        raise DomainError("auth.required")
+    return user_id
+
+
+TOUCH_ROUTES: Final = [list_touches, get_touch, get_card, confirm, decline, read_ring]
