@@ -16,10 +16,14 @@ from redis.backoff import NoBackoff
 
 from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
+from core.authority import Authority
 from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.limits import Limiter
 from hub.http.tokens import TokenKeys, load_keys
+from hub.providers.authority import open_authority
+from hub.providers.gateway_rpc import GatewayRpc
+from hub.providers.mqtt_sender import MqttSender
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -41,6 +45,8 @@ class Resources(msgspec.Struct, kw_only=True):
     token_keys: TokenKeys
     cipher: crypto.FieldCipher
     index_key: bytes
+    authority: Authority | None
+    gateway_rpc: GatewayRpc
     is_draining: bool = False
 
 
@@ -53,6 +59,7 @@ def require_settings(settings: config.Settings) -> None:
     read_field_keys(settings)
     read_index_key(settings)
     read_sun_master_key(settings)
+    open_authority(settings.pki)
 
 
 @asynccontextmanager
@@ -81,6 +88,8 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         stack.push_async_callback(redis.aclose)
         limiter = Limiter(redis_url, settings.redis.key_prefix)
         stack.push_async_callback(limiter.close)
+        sender = MqttSender(settings.mqtt)
+        stack.push_async_callback(sender.close)
         yield Resources(
             settings=settings,
             api=await pool(database.url, database.pool_max, database.connect_timeout_seconds),
@@ -94,6 +103,8 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             token_keys=load_keys(settings.auth),
             cipher=crypto.FieldCipher(read_field_keys(settings)),
             index_key=read_index_key(settings),
+            gateway_rpc=GatewayRpc(sender),
+            authority=open_authority(settings.pki),
         )
 
 

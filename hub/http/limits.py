@@ -42,6 +42,9 @@ POLICIES: Final = {
     for policy in (
         Policy("default", 600, 60, "user"),
         Policy("auth", 10, 60, "ip"),
+        Policy("gateway_claim", 10, 60, "ip"),
+        Policy("gateway_calls", 30, 60, "user"),
+        Policy("claim", 30, 60, "user"),
         Policy("search", 60, 60, "user"),
         Policy("ai", 100, 60, "user"),
         Policy("enrichment", 50, 86_400, "user"),

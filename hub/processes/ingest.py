@@ -11,15 +11,26 @@ from typing import Final
 import msgspec
 from prometheus_client import Counter, Histogram
 
+from core import authority as ca
 from core import clock, config, edge, log, metrics
 from core.actor import SYSTEM
+from core.authority import Authority
 from core.config import Settings
 from core.crypto import FieldCipher, KeyRing, blind_index
 from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
 from core.pause import pause_seconds
+from hub.domains.certificates import service as certificates
+from hub.domains.certificates.mqtt import read_request, write_reply
+from hub.domains.certificates.schemas import Renewed
 from hub.domains.gateways import service as gateways
-from hub.domains.gateways.mqtt import read_health, read_info, read_presence, write_wish
+from hub.domains.gateways.mqtt import (
+    read_health,
+    read_info,
+    read_presence,
+    read_ring_state,
+    write_wish,
+)
 from hub.domains.gateways.schemas import Answer, Message
 from hub.domains.reads import service as reads
 from hub.domains.reads.mqtt import read_read, write_read_acks
@@ -27,10 +38,12 @@ from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
 from hub.http.deps import read_index_key, read_sun_master_key
 from hub.processes.lifecycle import run_until_stopped
+from hub.providers.authority import open_authority
 from hub.providers.mqtt import Delivery, MqttLink
 
 # One batch in the database while the next one gathers.
 _BATCHES_IN_FLIGHT: Final = 2
+_COUNT_SECONDS: Final = 15.0
 
 _log = log.get("ingest")
 _taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
@@ -56,9 +69,11 @@ def filters(settings: Settings) -> list[str]:
     return [
         share + edge.TAPS_FILTER,
         share + edge.READS_FILTER,
+        share + edge.CSR_FILTER,
         edge.STATE_FILTER,
         edge.INFO_FILTER,
         edge.HEALTH_FILTER,
+        edge.RING_STATE_FILTER,
     ]
 
 
@@ -73,10 +88,12 @@ def _share_group(keys: config.Keys) -> str:
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What taps and reads are judged with."""
+    """What taps, reads and certificate requests are judged with."""
 
     rings: taps.RingKeys
     tags: reads.TagKeys
+    authority: Authority | None = None
+    pki: config.Pki = config.Pki()
 
 
 async def ingest_batch(pool: Pool, keys: Keys, messages: Sequence[Message]) -> list[Answer]:
@@ -88,6 +105,7 @@ async def ingest_batch(pool: Pool, keys: Keys, messages: Sequence[Message]) -> l
         verdicts = []
     answers = await _record_reads(pool, keys.tags, _on(messages, "/sun"))
     answers += await _note_gateways(pool, messages)
+    answers += await _renew_certificates(pool, keys, _on(messages, "/csr"))
     for verdict in verdicts:
         _taps.labels(verdict.verdict).inc()
     return write_acks(verdicts) + answers
@@ -109,13 +127,34 @@ async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer
     presences = [item for item in map(read_presence, _on(messages, "/state")) if item]
     infos = [item for item in map(read_info, _on(messages, "/info")) if item]
     reports = [item for item in map(read_health, _on(messages, "/health")) if item]
-    if not (presences or infos or reports):
+    seen = [item for item in map(read_ring_state, _on(messages, "/state")) if item]
+    if not (presences or infos or reports or seen):
         return []
     async with begin(pool, SYSTEM) as tx:
         await gateways.note_presence(tx, presences)
         wishes = await gateways.note_info(tx, infos)
         await gateways.note_health(tx, reports)
+        await gateways.note_rings(tx, seen)
     return [answer for answer in map(write_wish, wishes) if answer]
+
+
+async def _renew_certificates(pool: Pool, keys: Keys, messages: Sequence[Message]) -> list[Answer]:
+    """Commit what gateways ask for their identity, each for itself; return the answers."""
+    trusted = ca.trusted_pem(keys.authority) if keys.authority else ""
+    # One per gateway and batch: nobody's requests hold up the others' taps.
+    requests = {item.gateway_id: item for item in map(read_request, messages) if item}
+    answers: list[Answer] = []
+    for request in requests.values():
+        try:
+            async with begin(pool, SYSTEM) as tx:
+                renewed = await certificates.renew(tx, keys.authority, keys.pki, request)
+        except DomainError:
+            raise
+        except Exception:  # noqa: BLE001  # logged; the taps of the batch are committed and wait
+            _log.exception("renewal_failed", gateway_id=str(request.gateway_id))
+            renewed = Renewed("unavailable")
+        answers.append(write_reply(request, renewed, trusted))
+    return answers
 
 
 def _on(messages: Sequence[Message], ending: str) -> list[Message]:
@@ -134,6 +173,8 @@ async def _main(settings: Settings) -> None:
     keys = Keys(
         rings=taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds),
         tags=reads.TagKeys(read_sun_master_key(settings), read_index_key(settings)),
+        authority=open_authority(settings.pki),
+        pki=settings.pki,
     )
     link = MqttLink(
         settings.mqtt,
@@ -144,6 +185,7 @@ async def _main(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_report_ready(link))
+            group.create_task(_count_gateways(pool))
             group.create_task(_carry(link, pool, keys, settings.ingest))
     finally:
         await link.close()
@@ -179,6 +221,19 @@ async def _ingest_for_ever(pool: Pool, keys: Keys, batch: Sequence[Delivery]) ->
             # Unanswered, the taps come again; a loop of crashes would stop everybody's.
             _log.exception("batch_dropped")
             return []
+
+
+async def _count_gateways(pool: Pool) -> None:
+    """Keep the figures of all gateways; each ingest process tells the same."""
+    while True:
+        try:
+            async with begin(pool, SYSTEM, read_only=True) as tx:
+                await gateways.count(tx)
+        except DomainError as error:
+            _log.debug("gateways_uncounted", code=error.code)
+        except Exception:  # noqa: BLE001  # figures are never a reason to stop
+            _log.exception("gateways_uncounted")
+        await asyncio.sleep(_COUNT_SECONDS)
 
 
 async def _report_ready(link: MqttLink) -> None:

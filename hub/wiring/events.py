@@ -14,11 +14,28 @@ import msgspec
 
 from hub.domains.accounts.events import SessionRevoked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
+from hub.domains.claims.events import ClaimAsked
 from hub.domains.events.schemas import OutboxEvent
 from hub.domains.friends.events import FriendshipCreated
-from hub.domains.gateways.events import GatewayOffline, GatewayOnline
+from hub.domains.gateways.events import (
+    GatewayAlerted,
+    GatewayConfigured,
+    GatewayOffline,
+    GatewayOnline,
+    GatewayRecovered,
+    GatewayReported,
+)
 from hub.domains.messaging.events import ConversationOpened, MessageSent
-from hub.domains.rings.events import RingClaimed, RingLost, RingRenamed, RingTapped
+from hub.domains.rings.events import (
+    RingChanged,
+    RingClaimed,
+    RingFound,
+    RingLost,
+    RingReleased,
+    RingRenamed,
+    RingRevoked,
+    RingTapped,
+)
 from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
@@ -37,7 +54,11 @@ class Route(msgspec.Struct, frozen=True):
 ROUTES: Final[Mapping[str, Route]] = {
     "ring.claimed": Route(("taps:{owner}",)),
     "ring.renamed": Route(("taps:{owner}",)),
+    "ring.claim_asked": Route((), ("claims.ask_gateway",)),
     "ring.lost": Route(("taps:{owner}",)),
+    "ring.found": Route(("taps:{owner}",)),
+    "ring.released": Route(("taps:{owner}",)),
+    "ring.revoked": Route(("taps:{owner}",)),
     "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active", "touches.pair")),
     "touch.asked": Route(("taps:{owner}",)),
     "touch.mutual": Route(("taps:{owner}",)),
@@ -45,6 +66,11 @@ ROUTES: Final[Mapping[str, Route]] = {
     "friendship.created": Route(("taps:{owner}",)),
     "gateway.online": Route(("taps:{owner}",)),
     "gateway.offline": Route(("taps:{owner}",)),
+    "gateway.configured": Route(("taps:{owner}",), ("gateways.publish_config",)),
+    "gateway.reported": Route(("taps:{owner}",)),
+    "gateway.alerted": Route(("taps:{owner}",)),
+    "gateway.recovered": Route(("taps:{owner}",)),
+    "ring.changed": Route(("taps:{owner}",)),
     "gateway.claimed": Route(("taps:{owner}",), ("certificates.write_revocations",)),
     "gateway.revoked": Route(("taps:{owner}",), ("certificates.write_revocations",)),
     "conversation.opened": Route(("messages:{member}",)),
@@ -57,10 +83,19 @@ ROUTES: Final[Mapping[str, Route]] = {
 Payload = (
     RingClaimed
     | RingRenamed
+    | ClaimAsked
     | RingLost
+    | RingFound
+    | RingReleased
+    | RingRevoked
     | RingTapped
     | GatewayOnline
     | GatewayOffline
+    | GatewayConfigured
+    | GatewayReported
+    | GatewayAlerted
+    | GatewayRecovered
+    | RingChanged
     | GatewayClaimed
     | GatewayRevoked
     | TouchAsked

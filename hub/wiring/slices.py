@@ -9,7 +9,10 @@ import msgspec
 from core.crypto import FieldCipher
 from core.db import Tx
 from hub.domains.certificates import tasks as certificates
+from hub.domains.claims import service as claims_service
+from hub.domains.claims import tasks as claims
 from hub.domains.events.schemas import Consumer, Errand
+from hub.domains.gateways import tasks as gateways
 from hub.domains.housekeeping import service as housekeeping
 from hub.domains.profiles import tasks as profiles
 from hub.domains.touches import tasks as touches
@@ -30,11 +33,15 @@ class PeriodicTask(msgspec.Struct, frozen=True):
 _HOUR: Final = 3600
 
 CONSUMERS: Final = (
+    Consumer("claims.ask_gateway", claims.ask_gateway),
     Consumer("profiles.mark_active", profiles.mark_active),
+    Consumer("gateways.publish_config", gateways.publish_config),
     Consumer("certificates.write_revocations", certificates.write_revocations),
 )
 
 PERIODIC_TASKS: Final = (
+    PeriodicTask("claims.purge", _HOUR, claims_service.purge),
+    PeriodicTask("gateways.refresh_alerts", 30, gateways.refresh_alerts),
     PeriodicTask("housekeeping.create_partitions", 6 * _HOUR, housekeeping.create_partitions),
     PeriodicTask("housekeeping.purge_idempotency", _HOUR, housekeeping.purge_idempotency_keys),
     PeriodicTask("housekeeping.purge_consumer_tasks", _HOUR, housekeeping.purge_consumer_tasks),

@@ -18,7 +18,6 @@ CREATE TABLE gateway_certificates (
   certificate bytea NOT NULL, -- DER; sent again when an answer was lost
   not_before timestamptz NOT NULL,
   not_after timestamptz NOT NULL,
-  answered_at timestamptz NOT NULL DEFAULT now(), -- when it was last handed out
   superseded_at timestamptz,
   revoked_at timestamptz,
   revoked_reason text CHECK (revoked_reason IN ('revoked', 'replaced')),
