@@ -101,7 +101,7 @@ def read_message(message: bytes, *, parameter: str = "m") -> UnverifiedRead:
 
 def read_memory(memory: bytes, *, parameter: str = "m") -> UnverifiedRead:
     """Read the user memory of a Type 2 tag (page 4 on), or raise NdefError."""
-    return read_message(_find_message(memory), parameter=parameter)
+    return read_message(find_message(memory), parameter=parameter)
 
 
 def read_uri(uri: str, *, parameter: str = "m") -> UnverifiedRead:
@@ -172,7 +172,7 @@ def mirrored(image: StaticImage, *, uid: bytes, counter: int) -> bytes:
     return image.memory[:at] + shown.encode() + image.memory[at + len(shown) :]
 
 
-def _find_message(memory: bytes) -> bytes:
+def find_message(memory: bytes) -> bytes:
     """Return the value of the first NDEF TLV (NFC Forum Type 2 Tag, 2.3)."""
     at = 0
     while at < len(memory) and memory[at] != _TERMINATOR:
@@ -180,10 +180,11 @@ def _find_message(memory: bytes) -> bytes:
         at += 1
         if kind == _NULL:
             continue
-        size = int.from_bytes(memory[at : at + 1], "big")
+        # What is cut off counts as far too long.
+        size = memory[at] if at < len(memory) else len(memory)
         at += 1
         if size == _LONG_LENGTH:
-            size = int.from_bytes(memory[at : at + 2], "big")
+            size = int.from_bytes(memory[at : at + 2].ljust(2, b"\xff"), "big")
             at += 2
         if at + size > len(memory):
             raise NdefError("malformed", "a block reaches beyond the memory")
