@@ -10,6 +10,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from core import authority as ca
+from core import clock
 from core.db.bootstrap import as_login, at_database
 from core.ids import new_id, new_token
 from hub.embedded.private import write_private
@@ -24,6 +26,7 @@ LOGINS: Final = {
 }
 _FIELD_KEY_BYTES: Final = 32
 _SUN_KEY_BYTES: Final = 16
+_AUTHORITY_YEARS: Final = 20
 
 Sections = dict[str, dict[str, Any]]
 
@@ -52,8 +55,11 @@ def secrets(home: Path) -> Sections:
         )
     sections = tomllib.loads(path.read_text())
     if "realtime" not in sections:
-        # Homes of earlier releases have none.
+        # Homes of earlier releases have neither this nor what follows.
         sections["realtime"] = {"api_keys": new_token(24)}
+        write_private(path, as_toml(sections))
+    if "pki" not in sections:
+        sections["pki"] = _authority()
         write_private(path, as_toml(sections))
     return sections
 
@@ -82,6 +88,11 @@ def as_toml(sections: Sections) -> str:
         lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _authority() -> dict[str, str]:
+    made = ca.create("Ping Hub of this home", now=clock.now(), years=_AUTHORITY_YEARS)
+    return {"ca_key": made.key, "ca_certificate": made.certificate}
 
 
 def _signing_key() -> str:

@@ -9,29 +9,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from hub.embedded.private import write_private
+from core.errors import ConfigError
 
 UNPACKED: Final = Path(sys.prefix) / "share" / "mosquitto"
 _FURTHER_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/mosquitto/sbin")
 # Debian's, Alpine's and those of a build from source.
 _PLUGIN_FOLDERS: Final = ("usr/lib/*", "usr/lib", "usr/local/lib", "opt/mosquitto/lib")
-PACKET_MAX_BYTES: Final = 65_536
-_ACL: Final = """\
-user hub
-topic readwrite ping/v1/#
-
-pattern write ping/v1/gw/%u/#
-pattern read ping/v1/cmd/gw/%u/#
-"""
 
 
 def find() -> Path | None:
-    """Return a mosquitto of version 2 that runs, None when there is none."""
+    """Return a mosquitto of version 2 that runs and has its plugin, None when there is none."""
     for folder in (*os.environ.get("PATH", "").split(os.pathsep), *_FURTHER_FOLDERS):
-        if folder and runs(program := Path(folder) / "mosquitto"):
+        if folder and _is_whole(program := Path(folder) / "mosquitto"):
             return program
     unpacked = UNPACKED / "usr" / "sbin" / "mosquitto"
-    return unpacked if runs(unpacked) else None
+    return unpacked if _is_whole(unpacked) else None
+
+
+def _is_whole(program: Path) -> bool:
+    return runs(program) and _plugin(program) is not None
 
 
 def runs(program: Path) -> bool:
@@ -52,25 +48,18 @@ def runs(program: Path) -> bool:
     return "mosquitto version 2." in done.stdout
 
 
-def plugin(program: Path) -> Path | None:
-    """Return the dynamic-security plugin that belongs to a mosquitto, None when it has none."""
+def plugin(program: Path) -> Path:
+    """Return the dynamic-security plugin that belongs to a mosquitto found by `find`."""
+    found = _plugin(program)
+    if found is None:
+        raise ConfigError(f"{program} has no dynamic-security plugin")
+    return found
+
+
+def _plugin(program: Path) -> Path | None:
     root = UNPACKED if program.is_relative_to(UNPACKED) else Path("/")
-    for pattern in _PLUGIN_FOLDERS:
-        if found := sorted(root.glob(f"{pattern}/mosquitto_dynamic_security.so")):
-            return found[0]
-    return None
-
-
-def command(program: Path, folder: Path, port: int) -> list[str]:
-    """Write the configuration into `folder` and return the command line of the broker."""
-    write_configuration(folder, port)
-    return [str(program), "-c", str(folder / "mosquitto.conf")]
-
-
-def write_configuration(folder: Path, port: int, *, bind: str = "127.0.0.1") -> None:
-    """Write mosquitto.conf and the fences; the logins come from `mqtt.add_login`."""
-    write_private(folder / "acl", _ACL)
-    write_private(folder / "mosquitto.conf", _configuration(folder, port, bind))
+    found = (root.glob(f"{folder}/mosquitto_dynamic_security.so") for folder in _PLUGIN_FOLDERS)
+    return next((path for paths in found for path in sorted(paths)), None)
 
 
 def environment(program: Path) -> dict[str, str] | None:
@@ -100,7 +89,7 @@ def unpack() -> str:
             except OSError as error:
                 problem = str(error)
                 continue
-            if runs(UNPACKED / "usr" / "sbin" / "mosquitto"):
+            if _is_whole(UNPACKED / "usr" / "sbin" / "mosquitto"):
                 return ""
             problem = "the unpacked program does not run"
     return problem
@@ -171,29 +160,3 @@ def _run(command: list[str], folder: Path) -> str:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise OSError(f"{' '.join(command[:2])}: {lines[-1]}")
     return done.stdout
-
-
-def _configuration(folder: Path, port: int, bind: str) -> str:
-    lines = [
-        f"listener {port} {bind}",
-        "allow_anonymous false",
-        f"password_file {folder / 'passwords'}",
-        f"acl_file {folder / 'acl'}",
-        # Ours have some hundred bytes; without it a login may make everybody carry 256 MB.
-        f"max_packet_size {PACKET_MAX_BYTES}",
-        # Without it each small message waits up to 40 ms for the answer to the one before.
-        "set_tcp_nodelay true",
-        # Retained presence outlives a restart. Taps do not rely on this: gateways keep them.
-        "persistence true",
-        f"persistence_location {folder}/",
-        "autosave_interval 5",
-        "log_dest stderr",
-        "log_type error",
-        "log_type warning",
-        "log_type notice",
-        "connection_messages false",
-    ]
-    if os.geteuid() == 0:
-        # Started by root it would become a user who may not read its own password file.
-        lines.append("user root")
-    return "\n".join((*lines, ""))

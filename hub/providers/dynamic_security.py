@@ -217,7 +217,7 @@ async def execute(sender: MqttSender, commands: Sequence[Command]) -> list[Respo
 
 def admission(gateway: str) -> list[Command]:
     """Return what gives a gateway its rights, whatever was there before."""
-    role = RoleName(_ROLE_PREFIX + gateway)
+    role = RoleName(role_name(gateway))
     acls = gateway_acls(gateway)
     return [
         CreateRole(role.rolename, acls),
@@ -230,7 +230,12 @@ def admission(gateway: str) -> list[Command]:
 def expulsion(gateway: str) -> list[Command]:
     """Return what leaves a gateway no rights and no connection."""
     # Only of a client that it knows, the plugin ends the connections.
-    return [CreateClient(gateway), DeleteClient(gateway), DeleteRole(_ROLE_PREFIX + gateway)]
+    return [CreateClient(gateway), DeleteClient(gateway), DeleteRole(role_name(gateway))]
+
+
+def role_name(gateway: str) -> str:
+    """Return the name of a gateway's role."""
+    return _ROLE_PREFIX + gateway
 
 
 def gateway_acls(gateway: str) -> list[Acl]:
@@ -253,8 +258,8 @@ def compare(wanted: set[str], clients: Iterable[Client], roles: Iterable[Role]) 
     right = {
         gateway
         for gateway in wanted
-        if holders.get(gateway) == {_ROLE_PREFIX + gateway}
-        and fences.get(_ROLE_PREFIX + gateway) == set(gateway_acls(gateway))
+        if holders.get(gateway) == {role_name(gateway)}
+        and fences.get(role_name(gateway)) == set(gateway_acls(gateway))
     }
     named = {
         role.removeprefix(_ROLE_PREFIX)

@@ -1,25 +1,33 @@
 """compose.yaml without an engine: its parts fit together, its settings load, its commands exist."""
 
+import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import ReasonFlags
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from core import config
+from core import authority, clock, config
 from hub.embedded import child, containers, mosquitto, mqtt, redis
 from hub.embedded.child import free_port
 from hub.processes.db import passwords
+from hub.providers import revocation_file
 from tests.fixtures.ports import missing
+from tests.fixtures.waiting import wait_until
 from tests.hub.test_cli import pinghub
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+MOSQUITTO = PROJECT / "docs" / "deploy" / "mosquitto"
 HAPROXY = PROJECT / "docs" / "deploy" / "haproxy.cfg"
 OURS = sorted(name for name, service in SERVICES.items() if service.get("image") == "pinghub")
 
@@ -39,9 +47,12 @@ def test_what_is_waited_for_exists_and_can_become_true():
                 assert SERVICES[other]["restart"] == "no", f"{name} waits for the end of {other}"
 
 
-def test_only_the_proxy_is_reachable_and_only_from_this_machine():
+def test_only_the_proxy_and_the_door_of_gateways_are_reachable_and_only_from_this_machine():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"proxy": ["127.0.0.1:8000:8000"]}
+    assert published == {
+        "proxy": ["127.0.0.1:8000:8000"],
+        "mosquitto": ["127.0.0.1:8883:8883"],
+    }
 
 
 def test_who_comes_through_the_proxy_counts_as_local_for_development_sign_in():
@@ -86,14 +97,12 @@ def test_the_settings_of_the_containers_load_and_name_each_other(tmp_path: Path)
     assert settings.development.rings_address == "rings:7001"
 
 
-def test_redis_and_mosquitto_start_with_what_is_written_for_them(tmp_path: Path):
+def test_redis_starts_with_what_is_written_for_it(tmp_path: Path):
     containers.write(tmp_path)
-    # The files as they are, but for the ports, which others may use on this machine.
-    redis_port, mqtt_port = free_port(), free_port()
+    # The file as it is, but for the port, which others may use on this machine.
+    redis_port = free_port()
     _replace(tmp_path / "redis" / "redis.conf", "port 6379", f"port {redis_port}")
-    _replace(tmp_path / "mqtt" / "mosquitto.conf", "listener 1883", f"listener {mqtt_port}")
     password = (tmp_path / "redis" / "password").read_text()
-    program = mosquitto.find() or missing("mosquitto")
     folder = tmp_path / "redis"
     url = f"redis://:{password}@127.0.0.1:{redis_port}"
     server = child.start_service(
@@ -104,16 +113,78 @@ def test_redis_and_mosquitto_start_with_what_is_written_for_them(tmp_path: Path)
         ready=lambda: _pongs(url),
     )
     child.Child(*server).stop()
+
+
+def test_mosquitto_starts_with_the_shipped_configuration_and_reads_what_is_revoked(tmp_path: Path):
+    containers.write(tmp_path)
+    program = mosquitto.find() or missing("mosquitto")
     folder = tmp_path / "mqtt"
-    hub_password = mqtt.add_login(tmp_path, mqtt.HUB_LOGIN)
-    broker = child.start_service(
-        "mosquitto",
-        [str(program), "-c", str(folder / "mosquitto.conf")],
-        folder=folder,
-        port=mqtt_port,
-        ready=lambda: mqtt.admits(f"mqtt://hub:{hub_password}@127.0.0.1:{mqtt_port}"),
+    ports = {name: free_port() for name in ("1883", "8883", "8884")}
+    # As docs/deploy/mosquitto/Dockerfile puts the files in their places.
+    image = (MOSQUITTO / "Dockerfile").read_text()
+    for place in ("/var/lib/mosquitto", "/etc/mosquitto/pinghub"):
+        assert f"ln -s /state/mqtt {place}" in image
+    conf = tmp_path / "conf.d"
+    conf.mkdir()
+    (conf / "containers.conf").write_text((MOSQUITTO / "containers.conf").read_text())
+    configuration = tmp_path / "mosquitto.conf"
+    configuration.write_text((MOSQUITTO / "mosquitto.conf").read_text())
+    for place in ("/var/lib/mosquitto", "/etc/mosquitto/pinghub"):
+        _replace(configuration, place, str(folder))
+    plugin = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
+    _replace(configuration, plugin, str(mosquitto.plugin(program)))
+    _replace(configuration, "/etc/mosquitto/conf.d", str(conf))
+    if os.geteuid() == 0:
+        # It is the container's user there.
+        _replace(configuration, "allow_anonymous false", "allow_anonymous false\nuser root")
+    for port, free in ports.items():
+        file = conf / "containers.conf" if port == "1883" else configuration
+        _replace(file, f"listener {port}", f"listener {free} localhost")
+    settings = config.load(
+        {"PINGHUB_HOME": str(tmp_path), "PINGHUB_CONFIG": str(tmp_path / "none")}
     )
-    child.Child(*broker).stop()
+    crl_path = Path(settings.pki.crl_path)
+    url = settings.mqtt.url.replace("mosquitto:1883", f"127.0.0.1:{ports['1883']}")
+    broker = child.Child(
+        *child.start_service(
+            "mosquitto",
+            [
+                "/bin/sh",
+                str((MOSQUITTO / "run-mosquitto").absolute()),
+                str(configuration),
+                str(crl_path),
+            ],
+            folder=folder,
+            port=ports["1883"],
+            ready=lambda: mqtt.admits(url),
+            environment={
+                **os.environ,
+                **(mosquitto.environment(program) or {}),
+                "PATH": f"{program.parent}:{os.environ['PATH']}",
+            },
+        )
+    )
+    try:
+        gateways = authority.load(settings.pki.ca_key, settings.pki.ca_certificate)
+        now = clock.now()
+        key = ec.generate_private_key(ec.SECP256R1())
+        mine = authority.issue_client(gateways, key.public_key(), name="a", now=now, days=1)
+        (folder / "a.pem").write_text(authority.pem(mine))
+        (folder / "a.key").write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+        context.load_cert_chain(folder / "a.pem", folder / "a.key")
+        door = f"mqtts://127.0.0.1:{ports['8883']}"
+        assert mqtt.admits(door, context)
+        revoked = authority.Revoked(mine.serial_number, now, ReasonFlags.unspecified)
+        revocation_file.replace(
+            crl_path, authority.revocation_list(gateways, [revoked], number=1, now=now), 1
+        )
+        wait_until(lambda: not mqtt.admits(door, context), "the broker to refuse", 5)
+        assert mqtt.admits(url)
+    finally:
+        broker.stop()
 
 
 def _pongs(url: str) -> bool:

@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from core.errors import ConfigError
 from core.ids import new_id
-from hub.embedded import amqtt, mosquitto, mqtt
+from hub.embedded import amqtt, mosquitto_files, mqtt
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.ports import missing
 
@@ -113,7 +113,7 @@ def test_a_message_of_no_sane_size_reaches_nobody(start_mqtt: Start):
     mine = str(new_id())
     with connected(server.url) as hub, connected(server.gateway_url(mine)) as gateway:
         hub.subscribe("ping/v1/#")
-        gateway.publish_unasked(f"ping/v1/gw/{mine}/large", bytes(mosquitto.PACKET_MAX_BYTES))
+        gateway.publish_unasked(f"ping/v1/gw/{mine}/large", bytes(mosquitto_files.PACKET_MAX_BYTES))
         # The broker hangs up; what follows comes on a new connection.
         gateway.publish(f"ping/v1/gw/{mine}/state")
         assert hub.next_topic() == f"ping/v1/gw/{mine}/state"
