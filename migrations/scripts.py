@@ -24,6 +24,22 @@ OBJECTS: Final = (
 )
 MONTHS_AHEAD: Final = 2
 _MARK: Final = "objects "
+_DROP_TRIGGERS: Final = """
+DO $$
+DECLARE
+  t record;
+BEGIN
+  FOR t IN
+    SELECT tgname, tgrelid::regclass AS relation
+    FROM pg_trigger
+    JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE NOT tgisinternal AND tgparentid = 0 AND relnamespace = 'public'::regnamespace
+  LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
+  END LOOP;
+END
+$$;
+"""
 
 
 def upgrade(name: str) -> None:
@@ -32,7 +48,11 @@ def upgrade(name: str) -> None:
 
 
 def downgrade(name: str) -> None:
-    """Run `sql/<name>.down.sql`."""
+    """Run `sql/<name>.down.sql`, without the triggers, which name columns of the newer schema.
+
+    Those of the older one come back with its own objects, at the next upgrade.
+    """
+    run_script(op.get_bind(), _DROP_TRIGGERS)
     run_script(op.get_bind(), (FOLDER / "sql" / f"{name}.down.sql").read_text())
 
 

@@ -1,7 +1,5 @@
--- Of the objects that belong to this schema: the older one knows neither.
-DROP TRIGGER IF EXISTS emit_ring_changed ON rings;
-DROP TRIGGER IF EXISTS emit_gateway_alerted ON gateways;
-DROP TRIGGER IF EXISTS emit_gateway_recovered ON gateways;
+DROP FUNCTION IF EXISTS app.count_sun_read(bytea, int);
+DROP POLICY IF EXISTS over_own_gateway ON rejected_taps;
 DROP INDEX rejected_taps_gateway_id_id_idx;
 ALTER TABLE rings
   DROP COLUMN link,

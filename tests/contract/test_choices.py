@@ -12,13 +12,15 @@ import pytest
 import pytest_asyncio
 
 from core.actor import Role
-from core.edge import RejectCode, TapKind, TimeSource
+from core.edge import RejectCode, RingLinkState, TapKind, TimeSource
 from hub import domains
 from hub.domains.certificates.schemas import RevokedReason
-from hub.domains.gateways.schemas import GatewayStatus
+from hub.domains.friends.schemas import FriendSource
+from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.profiles.schemas import Visibility
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
+from hub.domains.touches.schemas import TouchAnswer, TouchState
 from tests.fixtures.postgres import Database
 
 COLUMNS: dict[str, Any] = {
@@ -27,11 +29,16 @@ COLUMNS: dict[str, Any] = {
     "rings.kind": RingKind,
     "rings.status": RingStatus,
     "gateways.status": GatewayStatus,
+    "gateways.alerts": GatewayAlert,
+    "rings.link": RingLinkState,
     "gateway_certificates.revoked_reason": RevokedReason,
     "ring_taps.kind": TapKind,
     "ring_taps.source": TapSource,
     "ring_taps.time_source": TimeSource,
     "ring_taps.state": TapState,
+    "touches.state": TouchState,
+    "touches.answer": TouchAnswer,
+    "friendships.source": FriendSource,
     "rejected_taps.reason": RejectCode,
     "conversations.kind": ConversationKind,
     "messages.kind": MessageKind,
@@ -51,9 +58,12 @@ NOT_SHOWN = {
 NOT_STORED = {
     ("SignedIn", "token_type"),
     ("SunTapped", "status"),
+    ("Done", "status"),
     ("Answered", "verdict"),
     ("TapEvent", "v"),
     ("GatewayInfo", "v"),
+    ("PrivacySettings", "share_on_tap"),
+    ("ChangePrivacy", "share_on_tap"),
 }
 
 
@@ -73,7 +83,7 @@ async def checks(database: Database) -> AsyncIterator[dict[str, set[str]]]:
     yield {
         row["column"]: set(re.findall(r"'([^']*)'::text", row["rule"]))
         for row in rows
-        if "= ANY (ARRAY[" in row["rule"]
+        if "= ANY (ARRAY[" in row["rule"] or "<@ ARRAY[" in row["rule"]
     }
 
 

@@ -37,6 +37,11 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("INSERT INTO gateways (user_id, name) VALUES ($1, 'home')", ada)
     for status in ("online", "online", "offline"):
         await system.execute("UPDATE gateways SET status = $1, last_seen_at = now()", status)
+    await system.execute("UPDATE gateways SET config_rev = config_rev + 1")
+    await system.execute("""UPDATE gateways SET reported = '{"rev": 1}'""")
+    await system.execute("UPDATE gateways SET alerts = '{offline}'")
+    await system.execute("UPDATE gateways SET alerts = '{}'")
+    await system.execute("UPDATE rings SET battery_pct = 80, link = 'connected'")
     await system.execute("UPDATE gateways SET claimed_at = now()")
     await system.execute("UPDATE gateways SET revoked_at = now()")
     async with system.transaction():
@@ -50,6 +55,18 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
             conversation,
             grace,
         )
+    await system.execute("SELECT app.befriend($1, $2, 'ring_tap')", ada, grace)
+    await system.execute(
+        """INSERT INTO touches (user_id, side, is_asked, expires_at)
+        VALUES ($1, 1, true, now())""",
+        ada,
+    )
+    await system.execute("UPDATE touches SET state = 'mutual'")
+    await system.execute(
+        "UPDATE touches SET state = 'exchanged', partner_user_id = $1, conversation_id = $2",
+        grace,
+        conversation,
+    )
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
     return ada, grace
@@ -78,10 +95,20 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.lost",
         "gateway.online",
         "gateway.offline",
+        "gateway.configured",
+        "gateway.reported",
+        "gateway.alerted",
+        "gateway.recovered",
+        "ring.changed",
         "gateway.claimed",
         "gateway.revoked",
         "conversation.opened",
         "message.sent",
+        "friendship.created",
+        "friendship.created",
+        "touch.asked",
+        "touch.mutual",
+        "touch.exchanged",
         "session.revoked",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
@@ -92,6 +119,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         msgspec.convert({"type": row["type"], **fields}, kind)
     owners = {row["type"]: row["user_id"] for row in rows}
     assert owners.pop("message.sent") == grace
+    assert owners.pop("friendship.created") == grace  # the second of the two
     assert set(owners.values()) == {ada}
 
 

@@ -6,8 +6,16 @@ from uuid import UUID
 import msgspec
 
 from core import edge
-from core.edge import Desired
-from hub.domains.gateways.schemas import Answer, GatewayPresence, Health, Info, Message, Wish
+from core.edge import Desired, RingState
+from hub.domains.gateways.schemas import (
+    Answer,
+    GatewayPresence,
+    Health,
+    Info,
+    Message,
+    RingSeen,
+    Wish,
+)
 
 _P = TypeVar("_P", bound=edge.Payload)
 
@@ -31,7 +39,22 @@ def read_info(message: Message) -> Info | None:
 def read_health(message: Message) -> Health | None:
     """Return what a health message says, or None when it says nothing we understand."""
     found = _read(message, edge.HealthReport)
-    return None if found is None else Health(*found)
+    return None if found is None else Health(*found, message.received_ms)
+
+
+def read_ring_state(message: Message) -> RingSeen | None:
+    """Return what a gateway sees of a ring, or None when it says nothing we understand."""
+    found = _read(message, RingState)
+    if found is None:
+        return None
+    gateway_id, state = found
+    try:
+        device_id = bytes.fromhex(message.topic.split("/")[5])
+    except (ValueError, IndexError):
+        return None
+    if edge.ring_state_topic(gateway_id, device_id) != message.topic:
+        return None
+    return RingSeen(gateway_id, device_id, state)
 
 
 def write_wish(wish: Wish) -> Answer | None:

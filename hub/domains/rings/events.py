@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.edge import TapKind, TimeSource
+from core.edge import RingLinkState, TapKind, TimeSource
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource
 
 
@@ -34,6 +34,43 @@ class RingLost(Struct, frozen=True, kw_only=True, tag="ring.lost"):
     label: str | None
     kind: RingKind
     status: RingStatus
+
+
+class RingFound(Struct, frozen=True, kw_only=True, tag="ring.found"):
+    """A lost ring is there again; its taps count from now on."""
+
+    ring_id: UUID
+    label: str | None
+    kind: RingKind
+    status: RingStatus
+
+
+class RingReleased(Struct, frozen=True, kw_only=True, tag="ring.released"):
+    """The owner parted with a ring; its history stays theirs."""
+
+    ring_id: UUID
+    label: str | None
+    kind: RingKind
+    status: RingStatus
+
+
+class RingRevoked(Struct, frozen=True, kw_only=True, tag="ring.revoked"):
+    """The owner cast a ring out, for good."""
+
+    ring_id: UUID
+    label: str | None
+    kind: RingKind
+    status: RingStatus
+
+
+class RingChanged(Struct, frozen=True, kw_only=True, tag="ring.changed"):
+    """A gateway of the owner told something new of a ring."""
+
+    ring_id: UUID
+    battery_pct: int | None
+    firmware_version: str | None
+    link: RingLinkState | None
+    last_seen_at: datetime | None
 
 
 class RingTapped(Struct, frozen=True, kw_only=True, tag="ring.tapped"):
