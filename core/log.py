@@ -6,8 +6,9 @@ Names are facts in past tense (`tap_accepted`); values are ids and figures, neve
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 
@@ -35,7 +36,7 @@ def configure(level: str = "INFO", style: Literal["json", "console"] = "json") -
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Undisturbing())),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
@@ -44,6 +45,18 @@ def configure(level: str = "INFO", style: Literal["json", "console"] = "json") -
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a module."""
     return structlog.get_logger(module=name)
+
+
+class _Undisturbing:
+    """Standard error whose failure is nobody's: a full disk must stop the log, not the work."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def redact(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,21 @@ def test_fields_that_promise_a_secret_are_redacted(
     name = f"{before}{word.upper() if upper else word}{after}"
     fields = log.redact(None, "info", {name: "c4n4ry", "ring_id": "x", "event": "tapped"})
     assert fields == {name: "[redacted]", "ring_id": "x", "event": "tapped"}
+
+
+def test_a_disk_that_takes_no_log_stops_nobody(tmp_path: Path) -> None:
+    body = """
+import resource
+say = log.get("core.test").info
+say("before")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+say("not_written")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+say("after")
+"""
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        program = PROGRAM.format(level="INFO", body=body)
+        subprocess.run([sys.executable, "-c", program], stderr=file, check=True)
+    written = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert (written[0], written[-1]) == ("before", "after")
