@@ -6,7 +6,7 @@ are checked, which certificates pass by. Commands: plugins/dynamic-security/READ
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -183,13 +183,20 @@ async def expel(sender: MqttSender, gateways: Iterable[str]) -> None:
         await execute(sender, [step for gateway in some for step in expulsion(gateway)])
 
 
-async def reconcile(sender: MqttSender, wanted: Collection[UUID]) -> Difference:
+async def reconcile(
+    sender: MqttSender, read_wanted: Callable[[], Awaitable[set[UUID]]]
+) -> Difference:
     """Make the broker's gateways those that are wanted; return what was amiss."""
     clients = [client async for page in _pages(sender, ListClients) for client in page.clients]
     roles = [role async for page in _pages(sender, ListRoles) for role in page.roles]
-    difference = compare({str(gateway) for gateway in wanted}, clients, roles)
+    # Asked after the broker: whom it has admitted meanwhile is wanted too.
+    difference = compare(_names(await read_wanted()), clients, roles)
     await expel(sender, difference.to_expel)
     await admit(sender, difference.to_admit)
+    if difference.to_admit:
+        # And again: one of them may have been expelled before it was admitted here.
+        still_wanted = _names(await read_wanted())
+        await expel(sender, [name for name in difference.to_admit if name not in still_wanted])
     return difference
 
 
@@ -274,6 +281,10 @@ def _in_messages(gateways: Iterable[str]) -> Iterable[Sequence[str]]:
     waiting = list(gateways)
     for start in range(0, len(waiting), _GATEWAYS_PER_MESSAGE):
         yield waiting[start : start + _GATEWAYS_PER_MESSAGE]
+
+
+def _names(gateways: Iterable[UUID]) -> set[str]:
+    return {str(gateway) for gateway in gateways}
 
 
 def _is_gateway(name: str) -> bool:

@@ -71,8 +71,12 @@ ROUTES: Final[Mapping[str, Route]] = {
     "gateway.alerted": Route(("taps:{owner}",)),
     "gateway.recovered": Route(("taps:{owner}",)),
     "ring.changed": Route(("taps:{owner}",)),
-    "gateway.claimed": Route(("taps:{owner}",), ("certificates.write_revocations",)),
-    "gateway.revoked": Route(("taps:{owner}",), ("certificates.write_revocations",)),
+    "gateway.claimed": Route(
+        ("taps:{owner}",), ("gateways.admit", "certificates.write_revocations")
+    ),
+    "gateway.revoked": Route(
+        ("taps:{owner}",), ("gateways.expel", "certificates.write_revocations")
+    ),
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)

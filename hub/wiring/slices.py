@@ -8,6 +8,7 @@ import msgspec
 
 from core.crypto import FieldCipher
 from core.db import Tx
+from hub.domains.admissions import tasks as admissions
 from hub.domains.certificates import tasks as certificates
 from hub.domains.claims import service as claims_service
 from hub.domains.claims import tasks as claims
@@ -36,6 +37,8 @@ CONSUMERS: Final = (
     Consumer("claims.ask_gateway", claims.ask_gateway),
     Consumer("profiles.mark_active", profiles.mark_active),
     Consumer("gateways.publish_config", gateways.publish_config),
+    Consumer("gateways.admit", admissions.follow),
+    Consumer("gateways.expel", admissions.follow),
     Consumer("certificates.write_revocations", certificates.write_revocations),
 )
 
@@ -46,6 +49,7 @@ PERIODIC_TASKS: Final = (
     PeriodicTask("housekeeping.purge_idempotency", _HOUR, housekeeping.purge_idempotency_keys),
     PeriodicTask("housekeeping.purge_consumer_tasks", _HOUR, housekeeping.purge_consumer_tasks),
     PeriodicTask("housekeeping.purge_rejected_taps", _HOUR, housekeeping.purge_rejected_taps),
+    PeriodicTask("admissions.reconcile", 60, admissions.reconcile),
     PeriodicTask("certificates.refresh", _HOUR, certificates.refresh),
     PeriodicTask("touches.expire", 60, touches.expire),
 )

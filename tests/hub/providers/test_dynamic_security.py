@@ -50,6 +50,16 @@ def speaks(peer: Peer, gateway_id: UUID) -> str:
     return peer.publish(f"ping/v1/gw/{gateway_id}/state")
 
 
+def reads(*answers: set[UUID]):
+    """The database as it is asked once and again; the last answer stays."""
+    left = list(answers)
+
+    async def read() -> set[UUID]:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return read
+
+
 def as_gateway(broker: TlsMosquitto, identity: Identity):
     return connected(broker.gateway_port, broker.authority.context(identity))
 
@@ -116,8 +126,9 @@ async def test_the_broker_comes_to_have_exactly_our_gateways(tls_mosquitto, send
     await dynamic_security.admit(sender, [str(item[0]) for item in (kept, damaged, gone)])
     await dynamic_security.execute(sender, [ModifyClient(str(damaged[0]), [])])
     await dynamic_security.execute(sender, [CreateClient("operator")])
+    ours = reads({kept[0], missing[0], damaged[0]})
     with as_gateway(tls_mosquitto, kept[1]) as undisturbed:
-        difference = await dynamic_security.reconcile(sender, {kept[0], missing[0], damaged[0]})
+        difference = await dynamic_security.reconcile(sender, ours)
         assert speaks(undisturbed, kept[0]) in TAKEN
     assert set(difference.to_admit) == {str(missing[0]), str(damaged[0])}
     assert difference.to_expel == (str(gone[0]),)
@@ -126,22 +137,41 @@ async def test_the_broker_comes_to_have_exactly_our_gateways(tls_mosquitto, send
             assert speaks(peer, mine) in TAKEN
     with as_gateway(tls_mosquitto, gone[1]) as peer:
         assert speaks(peer, gone[0]) == REFUSED
-    again = await dynamic_security.reconcile(sender, {kept[0], missing[0], damaged[0]})
+    again = await dynamic_security.reconcile(sender, ours)
     assert again == Difference((), ())
     [answer] = tls_mosquitto.command({"command": "listClients"})
     assert {"hub", "operator"} <= set(answer["data"]["clients"])
 
 
+async def test_one_that_is_revoked_while_it_is_admitted_does_not_stay(tls_mosquitto, sender):
+    mine, identity = gateway(tls_mosquitto)
+    await dynamic_security.reconcile(sender, reads({mine}, set()))
+    with as_gateway(tls_mosquitto, identity) as peer:
+        assert speaks(peer, mine) == REFUSED
+
+
+async def test_one_that_is_claimed_while_the_broker_is_asked_is_left_alone(tls_mosquitto, sender):
+    mine, identity = gateway(tls_mosquitto)
+
+    async def read() -> set[UUID]:
+        await dynamic_security.admit(sender, [str(mine)])
+        return {mine}
+
+    assert (await dynamic_security.reconcile(sender, read)).to_expel == ()
+    with as_gateway(tls_mosquitto, identity) as peer:
+        assert speaks(peer, mine) in TAKEN
+
+
 async def test_more_gateways_than_a_page_or_a_message_holds_are_kept(tls_mosquitto, sender):
     wanted = {new_id() for _ in range(130)}
-    assert len((await dynamic_security.reconcile(sender, wanted)).to_admit) == 130
-    assert await dynamic_security.reconcile(sender, wanted) == Difference((), ())
-    assert len((await dynamic_security.reconcile(sender, set())).to_expel) == 130
+    assert len((await dynamic_security.reconcile(sender, reads(wanted))).to_admit) == 130
+    assert await dynamic_security.reconcile(sender, reads(wanted)) == Difference((), ())
+    assert len((await dynamic_security.reconcile(sender, reads(set()))).to_expel) == 130
 
 
 async def test_a_broker_that_lost_its_memory_is_told_again(tls_mosquitto, sender):
     mine, identity = gateway(tls_mosquitto)
-    await dynamic_security.reconcile(sender, {mine})
+    await dynamic_security.reconcile(sender, reads({mine}))
     tls_mosquitto.stop()
     tls_mosquitto.forget()
     tls_mosquitto.restart()
@@ -149,7 +179,7 @@ async def test_a_broker_that_lost_its_memory_is_told_again(tls_mosquitto, sender
         assert speaks(peer, mine) == REFUSED
     anew = MqttSender(tls_mosquitto.settings())
     try:
-        difference = await dynamic_security.reconcile(anew, {mine})
+        difference = await dynamic_security.reconcile(anew, reads({mine}))
     finally:
         await anew.close()
     assert difference.to_admit == (str(mine),)
