@@ -38,6 +38,13 @@ IDENTIFY: Final = 5
 CONFIRM_KEY: Final = 6
 # 3 SET_CONFIG: taken, not spoken yet; a ring answers `unsupported`.
 
+# Application errors (0x80 to 0x9F) of a write to TOUCH.
+TOUCH_TOO_WEAK: Final = 0x80
+TOUCH_TOO_LATE: Final = 0x81
+"""No touch is under way: the ring felt nothing, or too long ago."""
+TOUCH_TAKEN: Final = 0x82
+"""The other ring has said who it is already."""
+
 CtrlResult = Literal["ok", "unsupported", "malformed", "press_first", "refused"]
 """`press_first`: nobody has pressed the ring just now. `refused`: it waits for another tag."""
 _RESULTS: Final[tuple[CtrlResult, ...]] = get_args(CtrlResult)

@@ -13,4 +13,5 @@ pytest_plugins = [
     "tests.fixtures.served",
     "tests.fixtures.hub_process",
     "tests.fixtures.stack",
+    "tests.fixtures.touching",
 ]

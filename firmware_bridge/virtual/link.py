@@ -22,6 +22,10 @@ class RadioLink(LocalLink):
         """Set how loud the device with this address is heard."""
         self._rssi[str(address)] = dbm
 
+    def forget_rssi(self, address: hci.Address) -> None:
+        """Let the device with this address be heard like any other."""
+        self._rssi.pop(str(address), None)
+
     def rssi(self, address: hci.Address, _receiver: Controller) -> int:
         """Return the strength at which a controller hears an address."""
         return self._rssi.get(str(address), RSSI_DEFAULT_DBM)

@@ -23,9 +23,11 @@ from bumble.transport.common import Transport
 from core.edge import TapKind
 from firmware_bridge import claim, eid, gatt, tap, touch
 from firmware_bridge.virtual import key_slots
+from firmware_bridge.virtual.bonds import Bonds
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.link import RadioLink
 from firmware_bridge.virtual.memory import Memory
+from firmware_bridge.virtual.touch_point import TouchPoint, TouchRefusedError
 
 ADVERTISING_INTERVAL_MS: Final = 100.0
 TOUCH_RSSI_DBM: Final = -30
@@ -75,6 +77,7 @@ class VirtualRing:
         self._replay: asyncio.Task[None] | None = None
         self._replies: set[asyncio.Task[None]] = set()
         self._time_offset_ms: int | None = None
+        self.touch_point = TouchPoint(monotonic=monotonic)
         self.controller: RadioController | None = None
 
     async def start(self) -> None:
@@ -91,6 +94,8 @@ class VirtualRing:
         else:
             host = Host(self._radio.source, self._radio.sink)
         self.device = Device(name=self.name, address=self.address, host=host)
+        self.bonds = Bonds(self._memory_path.with_suffix(".bonds"))
+        self.device.keystore = self.bonds
         self._add_services()
         await self.device.power_on()
         await self.device.start_advertising(
@@ -162,17 +167,28 @@ class VirtualRing:
         return self._id_key if keys is None else keys.id_key
 
     async def touch(
-        self, other: "VirtualRing", unix_ms: int
+        self, other: "VirtualRing", unix_ms: int, *, rssi_dbm: int = TOUCH_RSSI_DBM
     ) -> tuple[tap.TapRecord, tap.TapRecord]:
-        """Touch another ring: each tells who it is, then signs what it was told.
+        """Touch another ring: each writes who it is over the air, then signs what it was told.
 
-        Raises NoIdentityError or MemoryFullError, and then neither has recorded anything.
+        Raises NoIdentityError or MemoryFullError, and then neither has recorded anything;
+        TouchRefusedError, and then only a ring that was told has.
         """
+        link = self._radio
+        if not isinstance(link, RadioLink):
+            raise TouchRefusedError("only rings on one link can touch")
         first, second = sorted((self, other), key=lambda ring: ring.ring_id)
         # The seq that a ring tells must be that of its next record: nothing may come between.
         async with first._writing, second._writing:  # noqa: SLF001  # of its own class
             said, answered = self._says(unix_ms), other._says(unix_ms)  # noqa: SLF001  # same
-            return await self._touched(answered), await other._touched(said)  # noqa: SLF001  # same
+            mine, theirs = self.touch_point, other.touch_point
+            async with mine.felt(link, rssi_dbm), theirs.felt(link, rssi_dbm):
+                await mine.reach(theirs)
+                await mine.say(said)
+                # It has been told and signs that, whether or not its own word arrives.
+                record = await other._touched()  # noqa: SLF001  # same
+                await theirs.say(answered)
+                return await self._touched(), record
 
     def _says(self, unix_ms: int) -> bytes:
         if self.id_key is None:
@@ -206,10 +222,12 @@ class VirtualRing:
         await self._notify(raw)
         return record
 
-    async def _touched(self, said: bytes) -> tap.TapRecord:
-        told = touch.decode(said)
+    async def _touched(self) -> tap.TapRecord:
+        told = self.touch_point.told
+        if told is None:
+            raise TouchRefusedError("the other ring has said nothing")
         return await self._record(
-            "ring_to_ring", peer_eid=told.eid, peer_ctr=told.seq, rssi=TOUCH_RSSI_DBM
+            "ring_to_ring", peer_eid=told.eid, peer_ctr=told.seq, rssi=self.touch_point.rssi
         )
 
     async def _notify(self, raw: bytes) -> None:
@@ -377,7 +395,11 @@ class VirtualRing:
         self.device.add_services(
             [
                 Service(
-                    gatt.SERVICE, [self._tap, self._ack, self._status, self._ctrl, ident, proof]
+                    gatt.SERVICE,
+                    [
+                        *(self._tap, self._ack, self._status, self._ctrl, ident, proof),
+                        self.touch_point.characteristic(),
+                    ],
                 ),
                 Service(
                     UUID.from_16_bits(0x180A),

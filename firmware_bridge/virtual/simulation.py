@@ -25,6 +25,7 @@ from firmware_bridge.virtual.hci_server import HciServer
 from firmware_bridge.virtual.link import LossyLink
 from firmware_bridge.virtual.memory import MemoryFullError
 from firmware_bridge.virtual.ring import NoIdentityError, VirtualRing
+from firmware_bridge.virtual.touch_point import TouchRefusedError
 
 _GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:{:02X}:F5"
 _LINE_BYTES_MAX: Final = 65_536
@@ -215,7 +216,7 @@ class Simulation:
             record, _ = await ring.touch(other, clock.unix_ms())
         except MemoryFullError:
             return Answer(ok=False, error="a ring's memory is full")
-        except NoIdentityError as error:
+        except (NoIdentityError, TouchRefusedError) as error:
             return Answer(ok=False, error=str(error))
         return Answer(ok=True, boot=record.boot, seq=record.seq)
 

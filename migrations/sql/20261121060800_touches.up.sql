@@ -35,7 +35,7 @@ CREATE TABLE touches (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
   meeting_id uuid NOT NULL DEFAULT uuidv7(),
-  side smallint NOT NULL CHECK (side IN (1, 2)), -- 1: whose record came first, or whose ring it is
+  side smallint NOT NULL CHECK (side BETWEEN 1 AND 2), -- 1: whose record came first, or whose ring it is
   ring_id uuid, -- this side's own ring; NULL: a phone
   tap_id uuid UNIQUE REFERENCES ring_taps ON DELETE SET NULL, -- this side's own record
   state text NOT NULL DEFAULT 'half'

@@ -234,7 +234,9 @@ async def _advance(tx: Tx, meeting_id: UUID, event: TouchEvent, cipher: FieldCip
     settings = await profiles.lock_privacy(tx, {side.user_id for side in sides})
     one, other = sorted(sides, key=lambda side: side.side)
     is_same_owner = one.user_id == other.user_id
-    states = [await _make_mutual(tx, side, event, settings, is_same_owner) for side in sides]
+    states: list[TouchState] = [
+        await _make_mutual(tx, side, event, settings, is_same_owner) for side in sides
+    ]
     if "exchanged" in states:
         await queries.mark_taps.run(tx, meeting_id, "exchanged")
         return

@@ -159,6 +159,18 @@ async def test_what_every_trigger_writes_can_be_delivered(admin: Any, system_poo
         conversation,
         grace,
     )
+    await admin.execute("SELECT app.befriend($1, $2, 'ring_tap')", world.user_id, grace)
+    await admin.execute(
+        """INSERT INTO touches (user_id, side, is_asked, expires_at)
+        VALUES ($1, 1, true, now())""",
+        world.user_id,
+    )
+    await admin.execute("UPDATE touches SET state = 'mutual'")
+    await admin.execute(
+        "UPDATE touches SET state = 'exchanged', partner_user_id = $1, conversation_id = $2",
+        grace,
+        conversation,
+    )
     async with begin(system_pool, SYSTEM) as tx:
         written = await service.take_outbox(tx, shards=16, shards_max=16, limit=100)
         members = await service.members_of(tx, events.conversations_in(written))
