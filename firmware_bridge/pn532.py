@@ -29,6 +29,9 @@ FEW_RETRIES: Final = bytes.fromhex("3205FF0110")
 """RFConfiguration: look for a tag 17 times, then answer that there is none."""
 POLL: Final = bytes.fromhex("4A0100")
 """InListPassiveTarget: one tag of ISO 14443 type A, at 106 kbit/s."""
+PRESENCE: Final = bytes.fromhex("0006")
+"""Diagnose: is the selected tag of ISO 14443-4 still there?"""
+PRESENT: Final = b"\x00"
 DATA_BYTES_MAX: Final = 263
 
 _FROM_HOST, _FROM_CHIP = 0xD4, 0xD5

@@ -26,6 +26,7 @@ from gateway.delivery import WINDOW, Delivery
 from gateway.notes import Notes
 from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
+from gateway.reads import Reads
 from gateway.recent_log import RecentLog
 from gateway.refusals import CERTIFICATE_PROBLEMS
 from gateway.remote_config import RemoteConfig
@@ -34,6 +35,7 @@ from gateway.renewing import Renewing
 from gateway.ring_clocks import RingClocks
 from gateway.rpc import Rpc
 from gateway.rpc_methods import methods_of
+from gateway.sender import Sender
 from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
@@ -126,8 +128,20 @@ class Gateway:
         )
         self._clocks = RingClocks()
         self._wake = asyncio.Event()
-        self._may_have_more = True
-        self._generation = self.spool.generation
+        self._taps = Sender(
+            self.spool,
+            self.uplink,
+            self.delivery,
+            lambda row: edge.tap_topic(self._settings.id, row.ring),
+        )
+        self._reads = Reads(
+            settings.gateway.readers,
+            self.spool,
+            self.uplink,
+            jitter,
+            gateway=self._settings.id,
+            wake=self._wake.set,
+        )
         self._is_full = False
         self._acknowledged_count = 0
         self._notes = Notes(self.spool, self.uplink)
@@ -144,6 +158,7 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.radio.run())
             tasks.create_task(self._pump())
+            tasks.create_task(self._reads.readers.run())
             tasks.create_task(self._report())
             tasks.create_task(supervisor.keep_alive())
             if self._renewing is not None:
@@ -202,7 +217,7 @@ class Gateway:
         counters.TAPS.labels(outcome).inc()
         self._note_room(outcome == "full")
         if outcome == "stored":
-            self._may_have_more = True
+            self._taps.stored()
             self._wake.set()
         return outcome in ("stored", "duplicate")
 
@@ -222,58 +237,21 @@ class Gateway:
             pause: float | None = None
             if self.uplink.is_up:
                 try:
-                    await self._refill()
+                    await self._taps.refill()
+                    await self._reads.sender.refill()
                 except SpoolUnavailableError:
                     pause = SPOOL_RETRY_SECONDS
-                self._send_due()
-                if not self.delivery.outstanding:
+                self._taps.send_due()
+                self._reads.sender.send_due()
+                due = [it.next_due for it in (self.delivery, self._reads.delivery) if it.next_due]
+                if not due:
                     await self._notes.send()
-                if pause is None and self.delivery.next_due is not None:
-                    pause = max(0.0, self.delivery.next_due - clock.monotonic_seconds())
+                elif pause is None:
+                    pause = max(0.0, min(due) - clock.monotonic_seconds())
             # Not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
-
-    async def _refill(self) -> None:
-        if self._generation != self.spool.generation:
-            # The file was replaced: row ids began anew, and with them the window.
-            self._generation = self.spool.generation
-            self.delivery.restart()
-            self._may_have_more = True
-        room = self.delivery.room
-        if room <= 0 or not self._may_have_more:
-            return
-        self._may_have_more = False
-        try:
-            rows = await self.spool.after(self.delivery.cursor, room)
-        except SpoolUnavailableError:
-            self._may_have_more = True
-            raise
-        self._may_have_more = self._may_have_more or len(rows) == room
-        self.delivery.offer(rows, clock.monotonic_seconds())
-
-    def _send_due(self) -> None:
-        now = clock.monotonic_seconds()
-        reading = machine_clock.read()
-        sent: list[int] = []
-        for row in self.delivery.due(now):
-            topic = edge.tap_topic(self._settings.id, row.ring)
-            # By the clock of now, whose error the hub sees; the tap's own may have been another.
-            since = machine_clock.correction(row.received_ms, row.clock, reading)
-            payload = edge.stamp(
-                row.payload,
-                reading.unix_ms,
-                moved_ms=since.moved_ms,
-                widened_ms=since.widened_ms,
-            )
-            mid = self.uplink.publish(topic, payload)
-            if mid is None:
-                break
-            self.delivery.sent(row, mid, now)
-            sent.append(row.id)
-        if sent:
-            self.spool.mark_sent(sent)
 
     def _uplink_connected(self) -> None:
         self._wake.set()
@@ -292,21 +270,29 @@ class Gateway:
 
     def _uplink_lost(self) -> None:
         self._uplink_refused()
-        self.delivery.link_lost(clock.monotonic_seconds())
+        for delivery in (self.delivery, self._reads.delivery):
+            delivery.link_lost(clock.monotonic_seconds())
         self._notes.link_lost()
 
     def _published(self, mid: int, reason: int) -> None:
         self._start(self._notes.answered(mid))
-        alarm = self.delivery.alarm
-        self.delivery.puback(mid, reason, clock.monotonic_seconds())
-        if self.delivery.alarm and self.delivery.alarm != alarm:
-            _log.warning("taps_held", reason=self.delivery.alarm)
+        alarm = self._alarm
+        for delivery in (self.delivery, self._reads.delivery):
+            delivery.puback(mid, reason, clock.monotonic_seconds())
+        if self._alarm and self._alarm != alarm:
+            _log.warning("taps_held", reason=self._alarm)
         self._wake.set()
 
     def _hub_spoke(self, message: edge.AckMessage) -> None:
+    @property
+    def _alarm(self) -> str:
+        return self.delivery.alarm or self._reads.delivery.alarm
+
         for ack in message.acks:
             self._start(self._acknowledged(ack))
 
+        for read_id, code in message.reads:
+            self._start(self._reads.settle(read_id, code))
     async def _acknowledged(self, ack: edge.Ack) -> None:
         try:
             if ack.sack:
@@ -358,6 +344,7 @@ class Gateway:
             version=version("pinghub"),
             adapters=backends_of(self._settings),
             capabilities=self._rpc.methods,
+            readers=self._reads.readers.names,
             reported=self._remote.reported,
         )
         topic = edge.info_topic(self._settings.id)
@@ -378,6 +365,7 @@ class Gateway:
             (values.latitude, values.longitude) if is_placed else (own.latitude, own.longitude)
         )
 
+        self._reads.place = self._place
     def _called(self, method: str, payload: bytes, correlation: bytes) -> None:
         self._start(self._answer(method, payload, correlation))
 
@@ -407,6 +395,7 @@ class Gateway:
                 for scan in self.radio.scans
             ),
             waiting=self.radio.places.waiting_count,
+            readers=self._reads.readers.health(),
             rings=tuple(
                 health.RingHealth(
                     ring=item.ring.hex() if item.ring else "",
@@ -417,10 +406,10 @@ class Gateway:
                 for item in connections
             ),
             spool=await self.spool.stats(),
-            window=self.delivery.outstanding,
-            resends=self.delivery.resends,
-            held=self.delivery.held,
-            delivery_alarm=self.delivery.alarm,
+            window=self.delivery.outstanding + self._reads.delivery.outstanding,
+            resends=self.delivery.resends + self._reads.delivery.resends,
+            held=self.delivery.held + self._reads.delivery.held,
+            delivery_alarm=self._alarm,
             malformed=sum(item.malformed for item in connections),
             acknowledged=self._acknowledged_count,
             identity="certificate" if self._renewing else "login",

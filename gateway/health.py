@@ -40,6 +40,20 @@ class AdapterHealth(Payload, frozen=True, kw_only=True, omit_defaults=False):
     problem: str = ""
 
 
+class ReaderHealth(Payload, frozen=True, kw_only=True, omit_defaults=False):
+    """One NFC reader."""
+
+    reader: str
+    up: bool
+    opens: int = 0
+    reads: int = 0
+    unread: int = 0
+    """Tags that gave no address."""
+    problems: dict[str, int]
+    """What was wrong with these."""
+    problem: str = ""
+
+
 class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     """A gateway about itself; figures and ids only."""
 
@@ -54,6 +68,7 @@ class Health(Payload, frozen=True, kw_only=True, omit_defaults=False):
     mqtt_connects: int
     mqtt_problem: str = ""
     adapters: tuple[AdapterHealth, ...] = ()
+    readers: tuple[ReaderHealth, ...] = ()
     waiting: int = 0
     """Rings that wait for a place."""
     rings: tuple[RingHealth, ...] = ()

@@ -1,0 +1,203 @@
+"""PC/SC readers, through pyscard and the machine's pcscd (optional extra `pcsc`).
+
+Tags of type 4 take our APDUs as they are. Of storage cards, which are those of type 2, the reader
+itself takes pseudo-APDUs (PC/SC part 3, 3.2.2), and its ATR says that it is one (3.1.3.2.3).
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any, Final
+
+from firmware_bridge import nfc_tag
+from firmware_bridge.nfc_tag import TagKind
+from gateway.device_thread import DeviceThread
+from gateway.reader import CardLostError, ReaderLostError
+
+# By name: it is built against the machine's PC/SC, so not every place that checks types has it.
+scard: Final[Any] = import_module("smartcard.scard")
+WAIT_MS: Final = 500
+"""How long one look for a change takes: so long an ending gateway waits for its thread."""
+CALL_SECONDS: Final = 5.0
+_STORAGE_CARD: Final = bytes.fromhex("A000000306")
+_READ_BINARY: Final = bytes.fromhex("FFB000")
+_PAGES_BYTES: Final = 16
+_OK: Final = b"\x90\x00"
+_UID_BYTES: Final = range(4, 11)
+# The tag's part, not the reader's: the reader lives on.
+_CARD_ERRORS: Final = frozenset(
+    {
+        scard.SCARD_W_REMOVED_CARD,
+        scard.SCARD_W_RESET_CARD,
+        scard.SCARD_W_UNRESPONSIVE_CARD,
+        scard.SCARD_W_UNPOWERED_CARD,
+        scard.SCARD_W_UNSUPPORTED_CARD,
+        scard.SCARD_E_NO_SMARTCARD,
+        scard.SCARD_E_PROTO_MISMATCH,
+        scard.SCARD_E_SHARING_VIOLATION,
+        scard.SCARD_E_NOT_TRANSACTED,
+        scard.SCARD_F_COMM_ERROR,
+    }
+)
+
+
+class _CardError(Exception):
+    """An error that ends with the tag."""
+
+
+class PcscCard:
+    """A tag on a PC/SC reader."""
+
+    def __init__(self, device: "PcscDevice", place: str, kind: TagKind, handle: int) -> None:
+        """`place` is the reader's name at PC/SC."""
+        self.kind: TagKind = kind
+        self.uid: bytes | None = None
+        self._place = place
+        self._handle = handle
+        self._device = device
+
+    async def exchange(self, command: bytes) -> bytes:
+        """Return the tag's answer."""
+        if self.kind == "type4":
+            return await self._device.transmit(self._handle, command)
+        apdu = _READ_BINARY + command[1:] + bytes((_PAGES_BYTES,))
+        answer = await self._device.transmit(self._handle, apdu)
+        return answer[:-2] if answer[-2:] == _OK else b""
+
+    async def removed(self) -> None:
+        """Wait until the tag is gone."""
+        await self._device.removed(self._place, self._handle)
+
+    async def learn_uid(self) -> None:
+        """Ask the reader for the UID, which not every reader tells."""
+        answer = await self._device.transmit(self._handle, nfc_tag.GET_UID)
+        if answer[-2:] == _OK and len(answer) - 2 in _UID_BYTES:
+            self.uid = answer[:-2]
+
+
+class PcscDevice:
+    """All readers of the machine whose names contain a part."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._thread = DeviceThread("pcsc")
+        self._context: int | None = None
+        self._states: dict[str, int] = {}
+
+    async def open(self) -> None:
+        """Connect to pcscd and look for readers."""
+        await self._call(self._connect)
+
+    def close(self) -> None:
+        """Let everything go, as soon as the driver returns."""
+        self._thread.end(self._disconnect)
+
+    async def next_card(self) -> PcscCard:
+        """Wait until a tag is held up to any of the readers."""
+        while True:
+            try:
+                found = await self._call(self._find_card)
+                if found is None:
+                    continue
+                card = PcscCard(self, *found)
+                await card.learn_uid()
+            except (_CardError, CardLostError):
+                continue  # gone before it was looked at
+            return card
+
+    async def removed(self, place: str, handle: int) -> None:
+        """Wait until the tag is gone from a reader, and let it go."""
+        # It stays connected meanwhile: powered down, some readers would find it anew.
+        while await self._call(self._is_present, place):
+            pass
+        await self._call(self._let_go, handle)
+
+    async def transmit(self, handle: int, apdu: bytes) -> bytes:
+        """Send an APDU, return the answer with its status."""
+        try:
+            return await self._call(self._transmit, handle, apdu)
+        except _CardError as error:
+            raise CardLostError(str(error)) from None
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401  # the function's
+        try:
+            return await self._thread.call(function, *arguments, seconds=CALL_SECONDS)
+        except TimeoutError:
+            raise ReaderLostError("PC/SC does not answer") from None
+
+    # The methods below run in the thread.
+
+    def _connect(self) -> None:
+        result, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        _check(result)
+        self._context = context
+        names: list[str]
+        result, names = scard.SCardListReaders(context, [])
+        if result == scard.SCARD_E_NO_READERS_AVAILABLE:
+            names = []
+        else:
+            _check(result)
+        chosen = [name for name in names if self._part.lower() in name.lower()]
+        if not chosen:
+            raise ReaderLostError("no such reader is plugged in" if names else "no reader")
+        self._states = {name: int(scard.SCARD_STATE_UNAWARE) for name in chosen}
+
+    def _find_card(self) -> tuple[str, TagKind, int] | None:
+        for name, state, atr in self._changes(self._states):
+            self._states[name] = state
+            if state & scard.SCARD_STATE_PRESENT and not state & scard.SCARD_STATE_MUTE:
+                result, handle, _ = scard.SCardConnect(
+                    self._context,
+                    name,
+                    scard.SCARD_SHARE_SHARED,
+                    scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+                )
+                _check(result)
+                kind: TagKind = "type2" if _STORAGE_CARD in bytes(atr) else "type4"
+                return name, kind, handle
+        return None
+
+    def _is_present(self, name: str) -> bool:
+        for _, state, _ in self._changes({name: self._states[name]}):
+            self._states[name] = state
+        return bool(self._states[name] & scard.SCARD_STATE_PRESENT)
+
+    def _changes(self, states: dict[str, int]) -> list[tuple[str, int, list[int]]]:
+        result, found = scard.SCardGetStatusChange(self._context, WAIT_MS, list(states.items()))
+        if result == scard.SCARD_E_TIMEOUT:
+            return []
+        _check(result)
+        gone = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
+        if any(state & gone for _, state, _ in found):
+            raise ReaderLostError("it was unplugged")
+        return [item for item in found if item[1] & scard.SCARD_STATE_CHANGED]
+
+    def _transmit(self, handle: int, apdu: bytes) -> bytes:
+        result, answer = scard.SCardTransmit(handle, scard.SCARD_PCI_T1, list(apdu))
+        _check(result)
+        return bytes(answer)
+
+    def _let_go(self, handle: int) -> None:
+        scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+
+    def _disconnect(self) -> None:
+        if self._context is not None:
+            scard.SCardReleaseContext(self._context)
+
+
+@asynccontextmanager
+async def open_reader(part: str) -> AsyncGenerator[PcscDevice]:
+    """Open the readers whose names contain `part`, or raise ReaderLostError."""
+    device = PcscDevice(part)
+    try:
+        await device.open()
+        yield device
+    finally:
+        device.close()
+
+
+def _check(result: int) -> None:
+    if result == scard.SCARD_S_SUCCESS:
+        return
+    message = scard.SCardGetErrorMessage(result)
+    raise _CardError(message) if result in _CARD_ERRORS else ReaderLostError(message)
