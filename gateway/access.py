@@ -40,7 +40,7 @@ def access_of(settings: Settings) -> Access:
         claimed = identity.load(folder)
         if claimed is not None:
             identity.validity(folder / identity.CERTIFICATE)
-            identity.tls_context(folder / identity.CA)
+            identity.present(identity.tls_context(), folder)
     except (identity.IdentityError, OSError) as error:
         raise ConfigError(
             f"the gateway's identity is damaged: {error}: claim it anew with --force"

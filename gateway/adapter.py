@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from core.errors import ConfigError
 
 BUMBLE_PREFIX: Final = "bumble:"
 BLUEZ_PREFIX: Final = "bluez:"
+_NO_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9.]+")
 _HCI: Final = re.compile(r"hci\d{1,3}")
 
 
@@ -69,8 +71,11 @@ def check_backend(backend: str, name: str = "gateway.ble_backend") -> None:
 
 
 @asynccontextmanager
-async def open_adapter(backend: str) -> AsyncGenerator[Adapter]:
-    """Hold an adapter open, or raise AdapterLostError."""
+async def open_adapter(backend: str, bonds: Path | None = None) -> AsyncGenerator[Adapter]:
+    """Hold an adapter open, or raise AdapterLostError.
+
+    `bonds`: the folder where a raw adapter keeps its bonds; BlueZ keeps them itself.
+    """
     if not backend.startswith(BUMBLE_PREFIX):
         # bleak opens the machine's adapter with each scanner; its loss shows as a failing scan.
         never: Any = asyncio.Event().wait
@@ -80,7 +85,9 @@ async def open_adapter(backend: str) -> AsyncGenerator[Adapter]:
     from firmware_bridge.virtual import bleak_backend  # noqa: PLC0415  # loaded when it is used
 
     try:
-        opened = await bleak_backend.open_adapter(backend)
+        name = _NO_FILE_NAME.sub("-", backend.removeprefix(BUMBLE_PREFIX))
+        path = bonds / f"bonds-{name}.json" if bonds else None
+        opened = await bleak_backend.open_adapter(backend, bonds=path)
     except BleakError as error:
         raise AdapterLostError(str(error)) from None
     try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from bleak import BleakScanner
@@ -39,8 +40,9 @@ class Scan:
         heard: Callable[[str, BLEDevice, AdvertisementData], None],
         is_linked: Callable[[str], bool],
         may_give_up: Callable[[str], bool],
+        bonds: Path | None = None,
     ) -> None:
-        """`backend` names the adapter in all calls."""
+        """`backend` names the adapter in all calls; `bonds`: where a raw one keeps its bonds."""
         self.backend = backend
         self.is_scanning = False
         self.problem = ""
@@ -53,6 +55,7 @@ class Scan:
         self._ring_heard = heard
         self._is_linked = is_linked
         self._may_give_up = may_give_up
+        self._bonds = bonds
         self._watchdog = Watchdog(clock.monotonic_seconds())
         self._restart = asyncio.Event()
 
@@ -71,7 +74,7 @@ class Scan:
         while True:
             began = clock.monotonic_seconds()
             try:
-                async with open_adapter(self.backend) as adapter:
+                async with open_adapter(self.backend, self._bonds) as adapter:
                     self.openings += 1
                     self._opened(self.backend, adapter)
                     try:

@@ -17,6 +17,9 @@ from gateway.adapter import Adapter, remove_device
 
 DISCONNECT_SECONDS: Final = 1.0
 _ATT_HEADER_BYTES: Final = 3
+# ATT errors (Bluetooth Core, vol. 3, part F, 3.4.1.1): insufficient authentication, authorization,
+# key size, encryption.
+_UNENCRYPTED: Final = (0x05, 0x08, 0x0C, 0x0F)
 
 _log = log.get("gateway.ble")
 
@@ -65,6 +68,7 @@ class RingConnection:
         self._sink = sink
         self._door = door
         self._was_removed = False
+        self._forgets_bond = False
         self._client: BleakClient | None = None
         self._talk: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,6 +116,9 @@ class RingConnection:
             case link.Disconnect(reason):
                 _log.info("ring_link_lost", ring=self._ring_hex, reason=reason)
                 self._start(self._clear_away())
+            case link.ForgetBond():
+                _log.warning("ring_bond_forgotten", ring=self._ring_hex, address=self.address)
+                self._forgets_bond = True
             case _:
                 self._todo.put_nowait(action)
 
@@ -138,8 +145,10 @@ class RingConnection:
             try:
                 result = await self._perform(client, action)
             except (BleakError, OSError, TimeoutError, EOFError, gatt.GattError) as error:
-                self.feed(link.OperationFailed(str(error) or type(error).__name__))
-                return
+                if not _needs_encryption(error):
+                    self.feed(link.OperationFailed(str(error) or type(error).__name__))
+                    return
+                result = link.EncryptionRequired()
             if result is not None:
                 self.feed(result)
 
@@ -172,6 +181,8 @@ class RingConnection:
         match action:
             case link.Discover():
                 return await self._discover(client)
+            case link.Pair():
+                return await self._pair(client)
             case link.Subscribe():
                 await client.start_notify(gatt.CTRL, self._on_ctrl)
                 await client.start_notify(gatt.TAP, self._on_tap)
@@ -187,8 +198,18 @@ class RingConnection:
                 data = gatt.encode_ack(gatt.Ack(boot=boot, seq=seq))
                 await client.write_gatt_char(gatt.ACK, data, True)
                 return link.AckWritten()
-            case link.Connect() | link.Disconnect():
+            case link.Connect() | link.Disconnect() | link.ForgetBond():
                 raise RuntimeError("not an action of a standing connection")
+
+    async def _pair(self, client: BleakClient) -> link.Event | None:
+        # Just Works (LE Secure Connections): a ring has neither display nor keys.
+        try:
+            await client.pair()
+        except (BleakError, NotImplementedError) as error:
+            _log.warning("ring_pairing_failed", ring=self._ring_hex, reason=str(error))
+            # A link that broke meanwhile says nothing of the bond.
+            return link.PairingFailed() if client.is_connected else None
+        return link.Paired()
 
     async def _discover(self, client: BleakClient) -> link.Event:
         acknowledge = client.services.get_characteristic(gatt.ACK)
@@ -258,10 +279,18 @@ class RingConnection:
             talk.cancel()
             await asyncio.gather(talk, return_exceptions=True)
         if client is not None:
-            with suppress(BleakError, OSError, TimeoutError, EOFError):
-                async with asyncio.timeout(DISCONNECT_SECONDS):
-                    await client.disconnect()
+            await self._leave(client)
         self._door.leave(self.address)
+
+    async def _leave(self, client: BleakClient) -> None:
+        endings = [client.disconnect]
+        if self._forgets_bond:
+            endings.insert(0, client.unpair)
+        self._forgets_bond = False
+        for ending in endings:
+            with suppress(BleakError, OSError, TimeoutError, EOFError, NotImplementedError):
+                async with asyncio.timeout(DISCONNECT_SECONDS):
+                    await ending()
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -276,6 +305,13 @@ class RingConnection:
     @property
     def _ring_hex(self) -> str:
         return self.ring.hex() if self.ring else ""
+
+
+def _needs_encryption(error: Exception) -> bool:
+    if isinstance(error, BleakGATTProtocolError):
+        return error.code in _UNENCRYPTED
+    # BlueZ says it in words of its own.
+    return any(word in str(error) for word in ("NotAuthorized", "Not paired"))
 
 
 def _is_full(error: Exception) -> bool:

@@ -16,30 +16,40 @@ class Credentials:
     """Certificate and key of the next handshake; `show` is called before each, in paho's thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Trust the CA in the identity's folder; raises CredentialsError."""
         self._folder = folder
         self.on_trial = False
         """Whether the next connection is to show the successor."""
         self.shown_on_trial = False
         """What the latest connection has shown."""
         self.validity: Validity | None = None
-        try:
-            self.context = identity.tls_context(folder / identity.CA)
-        except OSError as error:
-            raise CredentialsError(f"{folder / identity.CA}: {error}") from None
+        self._context = identity.tls_context()
+
+    def fresh_context(self) -> ssl.SSLContext:
+        """Return a context that `show` fills; a CA that was trusted before is not any more."""
+        self._context = identity.tls_context()
+        self._context.sslsocket_class = _ClosingSocket
+        return self._context
 
     def show(self) -> None:
         """Load what is to be shown from the disk, or raise CredentialsError."""
         self.shown_on_trial = self.on_trial
         place = self._folder / "renewing" if self.on_trial else self._folder
-        certificate = place / identity.CERTIFICATE
         try:
-            # Added to those before: a hub that changes its CA sends both for a while.
-            self.context.load_verify_locations(place / identity.CA)
-            identity.present(self.context, certificate, place / identity.KEY)
-            self.validity = identity.validity(certificate)
+            identity.present(self._context, place)
+            self.validity = identity.validity(place / identity.CERTIFICATE)
         except (OSError, identity.IdentityError) as error:
             raise CredentialsError(f"{place}: {error}") from None
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """Closed when its handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class Faults(logging.Handler):

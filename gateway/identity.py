@@ -19,6 +19,7 @@ CERTIFICATE: Final = "certificate.pem"
 CA: Final = "ca.pem"
 NAMES: Final = "identity.json"
 REQUEST: Final = "request.der"
+_ANSWER: Final = "answer.pem"
 _ACCEPTED: Final = "accepted"
 _FILES: Final = (KEY, CERTIFICATE, CA, NAMES)
 
@@ -53,7 +54,7 @@ def load(folder: Path) -> Identity | None:
         _move_up(folder)
         found = msgspec.json.decode((folder / NAMES).read_bytes(), type=Identity)
         missing = [name for name in _FILES if not (folder / name).exists()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise IdentityError(f"{folder / NAMES}: {error}") from None
@@ -111,10 +112,10 @@ def keep_certificate(
     durable.replace(place / CA, ca)
     if names is not None:
         durable.replace(place / NAMES, msgspec.json.encode(names))
-    answer = place / "answer.pem"
+    answer = place / _ANSWER
     durable.replace(answer, certificate)
     try:
-        present(tls_context(place / CA), answer, place / KEY)
+        present(tls_context(), place, _ANSWER)
         validity(answer)
     except (OSError, ValueError) as error:
         answer.unlink()
@@ -142,18 +143,18 @@ def discard(folder: Path, stage: Stage) -> None:
         place.rmdir()
 
 
-def tls_context(ca: Path) -> ssl.SSLContext:
-    """Return TLS 1.3 that trusts this CA alone and checks the hub's name; raises OSError."""
+def tls_context() -> ssl.SSLContext:
+    """Return TLS 1.3 that checks the hub's name and trusts nobody until `present` is called."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(ca)
     return context
 
 
-def present(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Show this certificate in handshakes from now on; OSError when the key is not its own."""
+def present(context: ssl.SSLContext, place: Path, certificate: str = CERTIFICATE) -> None:
+    """Trust the CA in a folder and show its certificate; OSError when the key is not its own."""
+    context.load_verify_locations(place / CA)
     # Without `password` OpenSSL would ask the terminal for one.
-    context.load_cert_chain(certificate, key, password=b"")
+    context.load_cert_chain(place / certificate, place / KEY, password=b"")
 
 
 def _move_up(folder: Path) -> None:

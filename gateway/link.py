@@ -1,6 +1,9 @@
 """The link to one ring, sans-I/O: what happened goes in, what to do comes out.
 
-UNKNOWN -> SEEN -> CONNECTING -> DISCOVERING -> SUBSCRIBED -> REPLAYING -> LIVE -> LOST -> BACKOFF.
+UNKNOWN -> SEEN -> CONNECTING -> DISCOVERING -> SUBSCRIBED -> REPLAYING -> LIVE -> LOST -> BACKOFF;
+where a ring demands encryption, DISCOVERING -> PAIRING -> DISCOVERING. When neither the bond nor a
+new one is accepted, the bond is forgotten once; then only patience helps, and a person.
+
 The acknowledgement law lives here: a ring forgets a record only after this record, and every older
 one that it keeps, is on the gateway's disk.
 """
@@ -17,6 +20,10 @@ from gateway.marks import Marks
 
 CONNECT_SECONDS: Final = 10.0
 OPERATION_SECONDS: Final = 10.0
+PAIRING_SECONDS: Final = 30.0
+"""What the Security Manager Protocol allows a pairing (Bluetooth Core, vol. 3, part H, 3.4)."""
+EARLY_LOSSES_MAX: Final = 3
+"""A ring that leaves so often before it has said a word may have lost its bond."""
 REPLAY_SECONDS: Final = 30.0
 """Longest silence between two records of a replay."""
 STATUS_SECONDS: Final = 30.0
@@ -37,6 +44,7 @@ class LinkState(enum.StrEnum):
     SEEN = "seen"
     CONNECTING = "connecting"
     DISCOVERING = "discovering"
+    PAIRING = "pairing"
     SUBSCRIBED = "subscribed"
     REPLAYING = "replaying"
     LIVE = "live"
@@ -66,6 +74,18 @@ class Discovered(msgspec.Struct, frozen=True, tag=True):
     """The peer has the GATT layout of a ring."""
 
     mtu: int
+
+
+class EncryptionRequired(msgspec.Struct, frozen=True, tag=True):
+    """The ring lets only paired centrals do that."""
+
+
+class Paired(msgspec.Struct, frozen=True, tag=True):
+    """The connection is encrypted, by a bond of before or by a new one."""
+
+
+class PairingFailed(msgspec.Struct, frozen=True, tag=True):
+    """The ring has refused, or one side does not know the bond any more."""
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag=True):
@@ -131,6 +151,9 @@ Event = (
     | Connected
     | ConnectFailed
     | Discovered
+    | EncryptionRequired
+    | Paired
+    | PairingFailed
     | Subscribed
     | StatusRead
     | Received
@@ -151,6 +174,14 @@ class Connect(msgspec.Struct, frozen=True, tag=True):
 
 class Discover(msgspec.Struct, frozen=True, tag=True):
     """Check the GATT layout and learn the ring's id."""
+
+
+class Pair(msgspec.Struct, frozen=True, tag=True):
+    """Encrypt the connection: by the bond with this ring, or by a new one."""
+
+
+class ForgetBond(msgspec.Struct, frozen=True, tag=True):
+    """Forget the bond with this ring; the connection ends."""
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag=True):
@@ -178,10 +209,21 @@ class Disconnect(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Action = Connect | Discover | Subscribe | ReadStatus | StartReplay | WriteAck | Disconnect
+Action = (
+    Connect
+    | Discover
+    | Pair
+    | ForgetBond
+    | Subscribe
+    | ReadStatus
+    | StartReplay
+    | WriteAck
+    | Disconnect
+)
 
 _LINKED: Final = (
     LinkState.DISCOVERING,
+    LinkState.PAIRING,
     LinkState.SUBSCRIBED,
     LinkState.REPLAYING,
     LinkState.LIVE,
@@ -201,6 +243,8 @@ class RingLink:
         self.heard_at = 0.0
         self._failures = 0
         self._retries = 0
+        self._early_losses = 0
+        self._has_forgotten_bond = False
         self._begin_connection()
 
     def feed(self, event: Event, now: float) -> list[Action]:
@@ -241,6 +285,7 @@ class RingLink:
         self._replaying = False
         self._acking = False
         self._retry_is_set = False
+        self._has_paired = False
 
     def _seen(self, now: float) -> list[Action]:
         self.heard_at = now
@@ -255,6 +300,8 @@ class RingLink:
         match event:
             case ConnectStarted() | Connected() | Discovered() | Subscribed():
                 return self._advance(event, now)
+            case EncryptionRequired() | Paired() | PairingFailed():
+                return self._secure(event, now)
             case OperationFailed(reason) if self.is_linked:
                 return self._lose(reason, now)
             case _:
@@ -284,6 +331,33 @@ class RingLink:
                 return self._read_status(now)
             case _:
                 return []
+
+    def _secure(
+        self, event: EncryptionRequired | Paired | PairingFailed, now: float
+    ) -> list[Action]:
+        match event, self.state:
+            case EncryptionRequired(), LinkState.DISCOVERING if not self._has_paired:
+                self.state = LinkState.PAIRING
+                self.deadline = now + PAIRING_SECONDS
+                return [Pair()]
+            case Paired(), LinkState.PAIRING:
+                self._has_paired = True
+                self.state = LinkState.DISCOVERING
+                self.deadline = now + OPERATION_SECONDS
+                return [Discover()]
+            case (EncryptionRequired() | PairingFailed(), _) if self.is_linked:
+                return self._distrust("auth_failed", now)
+            case _:
+                return []
+
+    def _distrust(self, reason: str, now: float) -> list[Action]:
+        """Leave a ring that refuses the bond; once, forget the bond."""
+        if self._has_forgotten_bond:
+            self._failures = _SLOWEST  # its owner has to let it pair again
+            return self._lose(reason, now)
+        self._has_forgotten_bond = True
+        self._early_losses = 0
+        return [ForgetBond(), *self._lose(reason, now)]
 
     def _exchange(self, event: Event, now: float) -> list[Action]:
         match event:
@@ -331,6 +405,8 @@ class RingLink:
                 self.state = LinkState.LIVE
                 self.deadline = now + STATUS_SECONDS
             self._failures = 0
+            self._early_losses = 0
+            self._has_forgotten_bond = False
             self._retry_is_set = False
         elif not self._marks.is_waiting and not self._retry_is_set:
             # Lost on the way here, or refused by the disk: the ring still has it.
@@ -378,6 +454,11 @@ class RingLink:
         if self.state is LinkState.LOST:
             self._back_off(now)
             return []
+        if self.state in (LinkState.DISCOVERING, LinkState.PAIRING):
+            # Some stacks tell a bond that the ring has lost by nothing but this.
+            self._early_losses += 1
+            if self._early_losses >= EARLY_LOSSES_MAX and not self._has_forgotten_bond:
+                return self._distrust("disconnected", now)
         if self.is_linked or self.state is LinkState.CONNECTING:
             return self._lose("disconnected", now)
         return []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from bleak.backends.device import BLEDevice
@@ -24,7 +25,13 @@ class Radio:
     """Keeps links to the rings that the adapters hear."""
 
     def __init__(
-        self, backends: Sequence[str], sink: Sink, random: Callable[[], float], *, slots: int
+        self,
+        backends: Sequence[str],
+        sink: Sink,
+        random: Callable[[], float],
+        *,
+        slots: int,
+        bonds: Path | None = None,
     ) -> None:
         """`backends` as in the setting `gateway.adapters`; `slots` per adapter."""
         self.connections: dict[str, RingConnection] = {}
@@ -38,6 +45,7 @@ class Radio:
                 heard=self._heard,
                 is_linked=self._is_linked,
                 may_give_up=self._may_give_up,
+                bonds=bonds,
             )
             for backend in backends
         ]

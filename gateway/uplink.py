@@ -67,7 +67,7 @@ class Uplink:
         random: Callable[[], float],
         listener: Listener,
     ) -> None:
-        """Prepare; `start` connects. Raises CredentialsError."""
+        """Prepare; `start` connects."""
         self._access = access
         self._address = access.address
         self._gateway = access.gateway
@@ -87,7 +87,9 @@ class Uplink:
         self._credentials = Credentials(folder) if folder else None
         self._faults = Faults()
         self._is_answered = False
-        self._client = self._make_client(window)
+        self._resubscribing: asyncio.TimerHandle | None = None
+        self._window = window
+        self._client = self._make_client()
 
     @property
     def shown_on_trial(self) -> bool:
@@ -110,6 +112,7 @@ class Uplink:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
         self.show(on_trial=on_trial)
+        self._client = self._make_client()
         self._connect()
 
     def _connect(self) -> None:
@@ -170,7 +173,7 @@ class Uplink:
         # In a thread: paho's own may be inside a connect that is timing out.
         await asyncio.to_thread(self._client.loop_stop)
 
-    def _make_client(self, window: int) -> paho.Client:
+    def _make_client(self) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._access.client_id,
@@ -178,13 +181,13 @@ class Uplink:
             protocol=MQTTProtocolVersion.MQTTv5 if self._is_5 else MQTTProtocolVersion.MQTTv311,
         )
         if self._credentials is not None:
-            client.tls_set_context(self._credentials.context)
+            client.tls_set_context(self._credentials.fresh_context())
         else:
             client.username_pw_set(self._address.username, self._address.password or None)
             if self._address.tls:
                 client.tls_set_context(ssl.create_default_context())
         client.enable_logger(self._faults.logger)
-        client.max_inflight_messages_set(window)
+        client.max_inflight_messages_set(self._window)
         will = None
         if self._is_5:
             will = Properties(PacketTypes.WILLMESSAGE)
@@ -227,18 +230,11 @@ class Uplink:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._is_answered = True
         if reason.is_failure:
+            self._is_answered = True
             self._hop(self._rejected, str(reason), reason.value in _LOGIN_REFUSED)
             return
-        topics = [
-            edge.ack_topic(self._gateway),
-            edge.config_topic(self._gateway),
-            edge.rpc_topic(self._gateway, "+"),
-            edge.crt_topic(self._gateway),
-        ]
-        client.subscribe([(topic, 1) for topic in topics])
-        self._hop(self._up)
+        self._subscribe(client)
 
     def _on_connect_fail(self, client: paho.Client, _userdata: object) -> None:
         self._spread_reconnect(client)
@@ -275,8 +271,14 @@ class Uplink:
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._hop(self._refused, f"subscribe: {reasons[0]}")
+        self._is_answered = True
+        refused = next((reason for reason in reasons if reason.is_failure), None)
+        if refused is None:
+            self._hop(self._up)
+            return
+        # Without its commands a gateway would never hear the hub's word: it is not connected.
+        self._hop(self._rejected, f"subscribe: {refused}", refused.value in _LOGIN_REFUSED)
+        self._hop(self._subscribe_later)
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
@@ -290,9 +292,31 @@ class Uplink:
         delay: Any = 0.05 + self._random() * ceiling  # typed int, used as a float
         client.reconnect_delay_set(delay, delay)
 
+    def _subscribe(self, client: paho.Client) -> None:
+        topics = [
+            edge.ack_topic(self._gateway),
+            edge.config_topic(self._gateway),
+            edge.rpc_topic(self._gateway, "+"),
+            edge.crt_topic(self._gateway),
+        ]
+        client.subscribe([(topic, 1) for topic in topics])
+
     # The methods below run on the event loop.
 
+    def _subscribe_later(self) -> None:
+        if self._resubscribing is not None:
+            self._resubscribing.cancel()
+        delay = BACKOFF_BASE_SECONDS + self._random() * BACKOFF_MAX_SECONDS
+        loop = asyncio.get_running_loop()
+        self._resubscribing = loop.call_later(delay, self._subscribe_again)
+
+    def _subscribe_again(self) -> None:
+        if not self.is_up and self._loop is not None:
+            self._subscribe(self._client)
+
     def _up(self) -> None:
+        if self.is_up:
+            return
         self.is_up = True
         self.problem = ""
         self.connects += 1

@@ -19,6 +19,7 @@ callback runs once per connection, whoever ended it, also when the transport is 
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, cast
 
 from bleak.backends.client import BaseBleakClient
@@ -29,6 +30,7 @@ from bumble.host import Host
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
+from firmware_bridge.virtual.bonds import Bonds
 from firmware_bridge.virtual.central_client import Client
 from firmware_bridge.virtual.central_radio import (
     COMMAND_SECONDS,
@@ -97,8 +99,12 @@ class Adapter:
         self._lost.set()
 
 
-async def open_adapter(spec: str, *, timeout_seconds: float = _POWER_ON_SECONDS) -> Adapter:
+async def open_adapter(
+    spec: str, *, bonds: Path | None = None, timeout_seconds: float = _POWER_ON_SECONDS
+) -> Adapter:
     """Open `bumble:<transport>` and power the host on, or raise AdapterUnavailableError.
+
+    `bonds`: the file that keeps its bonds and its address; without it a restart pairs anew.
 
     Transports are Bumble's: `tcp-client:127.0.0.1:9544`, `usb:0`, `serial:/dev/ttyACM0,1000000`.
     """
@@ -109,18 +115,20 @@ async def open_adapter(spec: str, *, timeout_seconds: float = _POWER_ON_SECONDS)
         raise AdapterUnavailableError(f"{spec} cannot be opened: {error}") from None
     try:
         async with asyncio.timeout(timeout_seconds):
-            return Adapter(await power_on(Host(transport.source, transport.sink)), transport)
+            host = Host(transport.source, transport.sink)
+            return Adapter(await power_on(host, bonds=bonds), transport)
     except (OSError, core.BaseBumbleError, hci.HCI_Error, TimeoutError) as error:
         await transport.close()
         raise AdapterUnavailableError(f"{spec} does not answer: {error}") from None
 
 
-async def power_on(host: Host, *, address: str = "", name: str = "gateway") -> Device:
-    """Return a central on the host; a random static address unless one is given."""
-    device = Device(
-        name=name,
-        address=hci.Address(address) if address else hci.Address.generate_static_address(),
-        host=host,
-    )
+async def power_on(host: Host, *, bonds: Path | None = None, name: str = "gateway") -> Device:
+    """Return a central on the host, with the address its bonds are made for, else a new one."""
+    kept = Bonds(bonds) if bonds is not None else None
+    address = hci.Address(kept.address) if kept else hci.Address.generate_static_address()
+    device = Device(name=name, address=address, host=host)
+    device.keystore = kept
+    # What a peer remembers it by; Bumble would tell the controller's public address.
+    device.config.identity_address_type = hci.Address.RANDOM_DEVICE_ADDRESS
     await device.power_on()
     return device

@@ -73,7 +73,7 @@ class Client(BaseBleakClient):
                 self._peer = Peer(connection)
                 await self._peer.request_mtu(ATT_MTU)
                 if pair:
-                    await connection.pair()
+                    await _secure(self.radio, connection)
                 await self._peer.discover_all()
                 self.services = self._collect_services(self._peer)
         except BaseException:
@@ -99,7 +99,7 @@ class Client(BaseBleakClient):
     async def pair(self, *_args: object, **_kwargs: object) -> None:
         connection = self._require_connection()
         async with bleak_errors(lambda: self.is_connected):
-            await connection.pair()
+            await _secure(self.radio, connection)
 
     async def unpair(self) -> None:
         if keystore := self.radio.device.keystore:
@@ -218,6 +218,15 @@ class Client(BaseBleakClient):
                         )
                     )
         return collection
+
+
+async def _secure(radio: Radio, connection: Connection) -> None:
+    """Encrypt by the bond with the peer where there is one, else make one."""
+    keystore = radio.device.keystore
+    if keystore is not None and await keystore.get(str(connection.peer_address)) is not None:
+        await connection.encrypt()
+    else:
+        await connection.pair()
 
 
 def _proxy_of(characteristic: BleakGATTCharacteristic) -> "CharacteristicProxy[bytes]":

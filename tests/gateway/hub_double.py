@@ -1,6 +1,8 @@
 """A hub for gateway tests: real MQTT, a set instead of a database, and the power to keep silent."""
 
+import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -8,7 +10,14 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from core import edge
-from core.edge import Ack, AckMessage, GatewayState, TapEvent
+from core.edge import (
+    Ack,
+    AckMessage,
+    CertificateReply,
+    CertificateRequest,
+    GatewayState,
+    TapEvent,
+)
 from firmware_bridge import tap
 from tests.fixtures.rings import ring_key
 from tests.fixtures.waiting import wait_until
@@ -19,7 +28,9 @@ Key = tuple[bytes, int, int]
 class HubDouble:
     """Ingest without PostgreSQL: dedupes on (ring, boot, seq), acknowledges what it recorded."""
 
-    def __init__(self, url: str, *, acknowledging: bool = True) -> None:
+    def __init__(
+        self, url: str, *, acknowledging: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         address = urlsplit(url)
         self.acknowledging = acknowledging
         self.server: Any = None
@@ -30,11 +41,18 @@ class HubDouble:
         self.arrivals: list[Key] = []
         self.gateways: set[str] = set()
         self.states: list[GatewayState] = []
+        self.requests: list[CertificateRequest] = []
+        self.certify: Callable[[CertificateRequest], CertificateReply | None] = lambda _: None
+        """What to answer to a request for a certificate."""
         self._subscribed = threading.Event()
         self._client = Client(
             CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, client_id="hub-double"
         )
-        self._client.username_pw_set(unquote(address.username or ""), address.password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        self._client.username_pw_set(
+            unquote(address.username or ""), unquote(address.password or "")
+        )
         self._client.reconnect_delay_set(0.1, 0.2)  # pyright: ignore[reportArgumentType]
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
@@ -66,11 +84,15 @@ class HubDouble:
                 self._answer(gateway, ring, boot, seq)
 
     def _on_connect(self, client: Client, *_: object) -> None:
-        client.subscribe([(edge.TAPS_FILTER, 1), (edge.STATE_FILTER, 1)])
+        topics = [edge.TAPS_FILTER, edge.STATE_FILTER, edge.csr_topic("+")]
+        client.subscribe([(topic, 1) for topic in topics])
 
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:
         if message.topic.endswith("/state"):
             self.states.append(edge.decode(message.payload, GatewayState))
+            return
+        if message.topic.endswith("/csr"):
+            self._certify(edge.gateway_of(message.topic), message.payload)
             return
         event = edge.decode(message.payload, TapEvent)
         key = (event.ring, event.boot, event.seq)
@@ -82,6 +104,12 @@ class HubDouble:
             self.rows.setdefault(key, event)
         if self.acknowledging:
             self._answer(gateway, *key)
+
+    def _certify(self, gateway: str, payload: bytes) -> None:
+        request = edge.decode(payload, CertificateRequest)
+        self.requests.append(request)
+        if reply := self.certify(request):
+            self.publish(edge.crt_topic(gateway), edge.encode(reply))
 
     def _answer(self, gateway: str, ring: bytes, boot: int, seq: int) -> None:
         if reason := self.refuse.get(seq):

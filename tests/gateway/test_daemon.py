@@ -205,7 +205,7 @@ def radio(monkeypatch, air: Air) -> Air:
     """A link on which gateways of this process find their adapter."""
 
     @asynccontextmanager
-    async def open_adapter(_backend: str) -> AsyncGenerator[Adapter]:
+    async def open_adapter(_backend: str, _bonds: object) -> AsyncGenerator[Adapter]:
         central = await air.central()
         yield Adapter(central.scanner, central.client, asyncio.Event().wait)
         central.controller.power_off()

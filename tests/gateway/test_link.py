@@ -372,3 +372,59 @@ TestLinkMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+def pairing_link() -> RingLink:
+    ring = RingLink(lambda: 0.5)
+    for event in (link.Seen(), link.ConnectStarted(), link.Connected()):
+        ring.feed(event, 0)
+    assert ring.feed(link.EncryptionRequired(), 1) == [link.Pair()]
+    assert ring.state is LinkState.PAIRING
+    return ring
+
+
+def refused(ring: RingLink, now: float) -> list[link.Action]:
+    ring.feed(link.Disconnected(), now)
+    ring.feed(link.Tick(), now + 90)
+    for event in (link.Seen(), link.ConnectStarted(), link.Connected()):
+        ring.feed(event, now + 100)
+    assert ring.feed(link.EncryptionRequired(), now + 100) == [link.Pair()]
+    return ring.feed(link.PairingFailed(), now + 100)
+
+
+def test_a_ring_that_demands_encryption_is_paired_and_then_discovered_again():
+    ring = pairing_link()
+    assert ring.feed(link.Paired(), 2) == [link.Discover()]
+    assert ring.state is LinkState.DISCOVERING
+    assert ring.feed(link.Discovered(mtu=247), 2) == [link.Subscribe()]
+
+
+def test_pairing_ends_at_its_time_out():
+    ring = pairing_link()
+    assert ring.feed(link.Tick(), 30.9) == []
+    assert ring.feed(link.Tick(), 31) == [link.Disconnect("timeout")]
+
+
+def test_a_bond_that_the_ring_has_lost_is_forgotten_once_and_then_only_waited():
+    ring = pairing_link()
+    assert ring.feed(link.PairingFailed(), 2) == [link.ForgetBond(), link.Disconnect("auth_failed")]
+    for now in (200, 400, 600):
+        assert refused(ring, now) == [link.Disconnect("auth_failed")]
+    ring.feed(link.Disconnected(), 700)
+    assert ring.deadline == 730
+
+
+def test_encryption_that_the_ring_does_not_honour_is_a_failed_pairing():
+    ring = pairing_link()
+    ring.feed(link.Paired(), 2)
+    assert ring.feed(link.EncryptionRequired(), 3)[-1] == link.Disconnect("auth_failed")
+
+
+def test_a_ring_that_leaves_three_times_before_a_word_may_have_lost_its_bond():
+    ring = RingLink(lambda: 0.0)
+    for number in (1, 2, 3):
+        for event in (link.Tick(), link.Seen(), link.ConnectStarted(), link.Connected()):
+            ring.feed(event, number * 100)
+        actions = ring.feed(link.Disconnected(), number * 100)
+        assert (link.ForgetBond() in actions) == (number == 3)
+        ring.feed(link.Disconnected(), number * 100)

@@ -41,7 +41,7 @@ class Hall:
         self.prepare: Callable[[Central], None] = lambda _central: None
 
     @asynccontextmanager
-    async def open_adapter(self, backend: str) -> AsyncIterator[Adapter]:
+    async def open_adapter(self, backend: str, _bonds: object) -> AsyncIterator[Adapter]:
         central = self.centrals[backend] = await self.air.central()
         lost = self.lost[backend] = asyncio.Event()
         self.prepare(central)
