@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from core import ids, log
-from core.actor import Actor, Role
+from core.actor import SYSTEM, Actor, Role
 from core.db import Tx, begin
 from core.errors import DomainError
 from core.ids import UserId
@@ -19,6 +19,8 @@ from hub.domains.accounts import service as accounts
 from hub.domains.messaging import service as messaging
 from hub.domains.messaging.schemas import NewMessage
 from hub.domains.rings import service as rings
+from hub.domains.touches import service as touches
+from hub.domains.touches.schemas import TouchAnswer
 from hub.http import idempotency, limits
 from hub.http.deps import Resources
 from hub.http.idempotency import Answer
@@ -59,6 +61,12 @@ class SendMessage(NewMessage, frozen=True, kw_only=True):
 
     conversation_id: UUID
     idempotency_key: Key
+
+
+class AnswerTouch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of touches.confirm and touches.decline."""
+
+    touch_id: UUID
 
 
 class Call(Struct, frozen=True):
@@ -103,6 +111,32 @@ async def _list_rings(call: Call, params: Listing) -> object:
     return await rings.list_rings(call.tx, limit=params.limit, cursor=params.cursor)
 
 
+async def _list_touches(call: Call, params: Listing) -> object:
+    return await touches.list_touches(call.tx, limit=params.limit, cursor=params.cursor)
+
+
+async def _confirm_touch(call: Call, params: AnswerTouch) -> object:
+    return await _answer_touch(call, params, "confirmed")
+
+
+async def _decline_touch(call: Call, params: AnswerTouch) -> object:
+    return await _answer_touch(call, params, "declined")
+
+
+async def _answer_touch(call: Call, params: AnswerTouch, said: TouchAnswer) -> object:
+    user_id = call.tx.actor.user_id
+    if user_id is None:
+        raise DomainError("auth.required")
+    system = msgspec.structs.replace(
+        SYSTEM, request_id=call.tx.actor.request_id, endpoint=call.tx.actor.endpoint
+    )
+    async with begin(call.house.system, system) as tx:
+        await touches.answer(
+            tx, user_id=user_id, touch_id=params.touch_id, said=said, cipher=call.house.cipher
+        )
+    return await touches.get_touch(call.tx, params.touch_id)
+
+
 async def _get_me(call: Call, params: Nothing) -> object:
     del params
     return await accounts.get_me(call.tx, call.house.cipher)
@@ -113,6 +147,9 @@ PROCEDURES: Final[Mapping[str, Procedure]] = {
     "messages.list": Procedure(ListMessages, _list_messages),
     "conversations.list": Procedure(Listing, _list_conversations),
     "rings.list": Procedure(Listing, _list_rings),
+    "touches.list": Procedure(Listing, _list_touches),
+    "touches.confirm": Procedure(AnswerTouch, _confirm_touch, writes=True),
+    "touches.decline": Procedure(AnswerTouch, _decline_touch, writes=True),
     "me.get": Procedure(Nothing, _get_me),
 }
 

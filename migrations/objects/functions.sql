@@ -73,13 +73,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   )
 $$;
 
--- One's own, public ones, and those of people one is in a conversation with.
+-- One's own, public ones, and those of friends and people one is in a conversation with.
 CREATE OR REPLACE FUNCTION app.can_see_profile(owner uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   SELECT owner = app.user_id()
     OR EXISTS (
       SELECT FROM public.profiles AS p
       WHERE p.user_id = owner AND p.visibility = 'public' AND app.user_id() IS NOT NULL
+    )
+    OR EXISTS (
+      SELECT FROM public.friendships AS f
+      WHERE f.user_id = app.user_id() AND f.friend_id = owner
     )
     OR EXISTS (
       SELECT FROM public.conversation_members AS mine
@@ -287,30 +291,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   WHERE s.token_hash = find_session.token_hash
 $$;
 
--- Makes an unclaimed ring the actor's; the code works once.
-CREATE OR REPLACE FUNCTION app.claim_ring(claim_code_hash bytea, label text) RETURNS uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
-DECLARE
-  claimed uuid;
-BEGIN
-  UPDATE public.rings AS r
-  SET
-    user_id = app.user_id(),
-    label = claim_ring.label,
-    status = 'active',
-    claimed_at = now(),
-    claim_code_hash = NULL
-  WHERE r.claim_code_hash = claim_ring.claim_code_hash
-    AND r.status = 'unclaimed'
-    AND app.user_id() IS NOT NULL
-  RETURNING r.id INTO claimed;
-  IF claimed IS NULL THEN
-    RAISE EXCEPTION 'ping:ring.claim_refused';
-  END IF;
-  RETURN claimed;
-END
-$$;
-
 -- Finds or opens the actor's direct conversation with a partner.
 CREATE OR REPLACE FUNCTION app.open_direct_conversation(partner uuid)
 RETURNS TABLE (id uuid, created boolean)
@@ -342,7 +322,8 @@ $$;
 
 -- Records a batch of verified taps; `position` is the index in the array, from 0.
 -- Each carries its ring, the ring says whose it is. A resent tap is a duplicate, whatever became
--- of its ring since; the same counters with other bytes are stale.
+-- of its ring since; the same counters with other bytes are stale. What a ring's earlier owner
+-- tapped is nobody's. `key_changed`: the keys are to be read anew, and the tap judged again.
 CREATE OR REPLACE FUNCTION app.record_taps(taps jsonb)
 RETURNS TABLE ("position" int, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -368,13 +349,16 @@ BEGIN
       jsonb_to_recordset(taps) AS (
         device_id text, gateway_id uuid, kind text, source text, boot bigint, seq bigint, raw text,
         peer_eid text, peer_ctr bigint, lat double precision, lon double precision, rssi smallint,
-        tapped_at timestamptz, uncertainty_ms int, time_source text
+        tapped_at timestamptz, uncertainty_ms int, time_source text, key_version int
       )
     ) WITH ORDINALITY AS t (
       device_id, gateway_id, kind, source, boot, seq, raw, peer_eid, peer_ctr, lat, lon, rssi,
-      tapped_at, uncertainty_ms, time_source, ordinal
+      tapped_at, uncertainty_ms, time_source, key_version, ordinal
     )
     JOIN public.rings AS r ON r.device_id = decode(t.device_id, 'hex') AND r.status = 'active'
+      -- Verified with keys that are still the ring's, and not from before its owner's claim.
+      AND coalesce(t.key_version, r.key_version) = r.key_version
+      AND (t.boot, t.seq) > (coalesce(r.claimed_boot, -1), coalesce(r.claimed_seq, -1))
     -- A gateway that was deleted since must not fail the batch.
     LEFT JOIN public.gateways AS g ON g.id = t.gateway_id
     ORDER BY t.ordinal -- the first of equal ones wins, and events are in the order of arrival
@@ -413,6 +397,9 @@ BEGIN
       ) = 1 THEN 'recorded'
       WHEN e.raw = decode(t.value ->> 'raw', 'hex') THEN 'duplicate'
       WHEN r.status <> 'active' THEN 'ring_revoked'
+      WHEN ((t.value ->> 'boot')::bigint, (t.value ->> 'seq')::bigint)
+        <= (r.claimed_boot, r.claimed_seq) THEN 'unknown_ring'
+      WHEN (t.value ->> 'key_version')::int <> r.key_version THEN 'key_changed'
       ELSE 'counter_stale'
     END
   FROM jsonb_array_elements(taps) WITH ORDINALITY AS t (value, ordinal)

@@ -17,6 +17,7 @@ from hub.realtime.application import ClientError
 from hub.realtime.tokens.claims import ConnectClaims
 from hub.wiring import rpc
 from tests.fixtures.app import Running, User, count_rows, idempotency_key
+from tests.fixtures.touching import Meetings, Wearer
 
 Call = Callable[..., Awaitable[Any]]
 # Fixed: the names of tests must be the same in every process that runs them.
@@ -92,6 +93,7 @@ async def test_lists_are_those_of_rest(
     for method, path in [
         ("conversations.list", "/v1/conversations"),
         ("rings.list", "/v1/rings"),
+        ("touches.list", "/v1/touches"),
         ("me.get", "/v1/me"),
     ]:
         assert await call(ada, method) == (await ada.client.get(path)).json()
@@ -189,3 +191,18 @@ def test_what_is_no_refusal_is_an_internal_error_without_its_text() -> None:
         assert rpc.client_error(ValueError("a row's secret")).error is codes.INTERNAL
     assert [entry["error_type"] for entry in written] == ["ValueError"]
     assert "secret" not in repr(written)
+
+
+async def test_a_touch_is_answered_over_the_socket_as_over_rest(
+    call: Call, meetings: Meetings, worn: tuple[Wearer, Wearer]
+) -> None:
+    one, other = worn
+    await meetings.share(other.user, "always")
+    for answer, then in (("confirm", "exchanged"), ("decline", "declined")):
+        await meetings.meet(*meetings.touch(one, other))
+        touch_id = (await meetings.touches(one.user))[0]["id"]
+        said = await call(one.user, f"touches.{answer}", touch_id=touch_id)
+        assert said["state"] == then
+        assert said == (await one.user.client.get(f"/v1/touches/{touch_id}")).json()
+    foreign = await call(other.user, "touches.confirm", touch_id=touch_id)
+    assert foreign == codes.Error(404, "touch.not_found")
