@@ -61,6 +61,10 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
     def realtime_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         return _answer(files["realtime.html"], if_none_match)
 
+    @get("/console/edge", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
+    def edge_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
+        return _answer(files["edge.html"], if_none_match)
+
     @get("/console/{name:str}", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
     def console_file(name: FromPath[str], if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         if name not in files:
@@ -77,7 +81,7 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
             )
         return _answer(_read(path), if_none_match)
 
-    return [front_door, console_page, realtime_page, console_file, console_sdk]
+    return [front_door, console_page, edge_page, realtime_page, console_file, console_sdk]
 
 
 def find_sdk(console: config.Console) -> Path | None:

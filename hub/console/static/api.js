@@ -109,6 +109,10 @@ export class Session {
     return this.#request("PATCH", path, { body });
   }
 
+  remove(path) {
+    return this.#request("DELETE", path);
+  }
+
   async #request(method, path, options = {}) {
     const token = this.#access;
     try {

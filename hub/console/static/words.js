@@ -7,9 +7,28 @@ const TAP_KINDS = {
   tamper: "Tamper alarm",
 };
 const SOURCES = { ble: "Bluetooth", sun: "NFC link", reader: "NFC reader", phone: "Phone" };
-const RING_STATES = { active: "Active", lost: "Lost", revoked: "Revoked", unclaimed: "Unclaimed" };
+const RING_STATES = { active: "Active", lost: "Lost", revoked: "Revoked", unclaimed: "Unclaimed", released: "Released" };
 const RING_KINDS = { nfc: "NFC", ble: "Bluetooth", dual: "Bluetooth and NFC" };
 
+const RING_LINKS = { connected: "Connected", seen: "In reach", lost: "Out of reach" };
+const ALERTS = {
+  offline: "Away for more than two minutes",
+  spool_growing: "Its spool grows",
+  spool_old: "A tap waits for more than ten minutes",
+  spool_failing: "Its disk takes nothing",
+  taps_dropped: "Taps were dropped: the spool was full",
+  taps_quarantined: "Taps were put aside: damaged or refused",
+  taps_held: "The broker throws taps away",
+  taps_rejected: "The hub refused taps",
+  clock_wrong: "Its clock is wrong",
+  certificate_expiring: "Its certificate ends soon",
+  certificate_problem: "Its certificate is not renewed",
+  adapter_down: "A Bluetooth adapter fails",
+  reader_down: "An NFC reader fails",
+};
+
+export const ringLink = (link) => RING_LINKS[link] ?? link;
+export const alertWords = (alert) => ALERTS[alert] ?? alert;
 export const tapKind = (kind) => TAP_KINDS[kind] ?? kind;
 export const tapSource = (source) => SOURCES[source] ?? source;
 export const ringState = (status) => RING_STATES[status] ?? status;

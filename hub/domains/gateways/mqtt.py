@@ -7,6 +7,7 @@ import msgspec
 
 from core import edge
 from core.edge import Desired, RingState
+from firmware_bridge import tap
 from hub.domains.gateways.schemas import (
     Answer,
     GatewayPresence,
@@ -52,6 +53,9 @@ def read_ring_state(message: Message) -> RingSeen | None:
         device_id = bytes.fromhex(message.topic.split("/")[5])
     except (ValueError, IndexError):
         return None
+    if len(device_id) != tap.RING_ID_BYTES:
+        return None
+    # One spelling only: another one would be another ring's topic to the broker.
     if edge.ring_state_topic(gateway_id, device_id) != message.topic:
         return None
     return RingSeen(gateway_id, device_id, state)

@@ -10,7 +10,7 @@ from core import config
 from core.errors import DomainError
 from hub.console import console_routes
 
-PAGES = ("/console", "/console/realtime")
+PAGES = ("/console", "/console/edge", "/console/realtime")
 
 
 @pytest.fixture
