@@ -24,6 +24,10 @@ from hub.embedded import redis as embedded_redis
 from hub.processes import queries
 from hub.processes.db import is_current
 from hub.processes.system import answers
+from hub.providers import dynamic_security
+from hub.providers.dynamic_security import CommandError
+from hub.providers.mqtt_sender import MqttSender
+from hub.providers.mqtt_tls import tls_context
 
 FREE_BYTES_MIN: Final = 512 * 1024 * 1024
 _TIMEOUT_SECONDS: Final = 3.0
@@ -140,22 +144,36 @@ def redis_server(settings: Settings) -> Finding:
 
 
 def mqtt_broker(settings: Settings) -> Finding:
-    """The MQTT broker accepts the hub's login."""
+    """The MQTT broker accepts the hub's login, and its dynamic security obeys."""
     if not settings.mqtt.url:
         return _program("MQTT broker", _broker_program)
     detail = f"MQTT {settings.mqtt.version}"
     detail += ", shared subscriptions" if settings.mqtt.shared_subscription else ""
     try:
-        if mqtt.admits(settings.mqtt.url):
-            return Finding("MQTT broker", "ok", detail)
+        tls = tls_context(settings.mqtt) if settings.mqtt.url.startswith("mqtts:") else None
+        is_open = mqtt.admits(settings.mqtt.url, tls)
     except ConfigError as error:
-        return Finding("MQTT broker", "failed", str(error), "correct MQTT_URL")
-    return Finding(
-        "MQTT broker",
-        "failed",
-        "no answer, or the login is wrong",
-        f"{_START}, or correct MQTT_URL",
-    )
+        return Finding("MQTT broker", "failed", str(error), "correct [mqtt]")
+    if not is_open:
+        return Finding(
+            "MQTT broker",
+            "failed",
+            "no answer, or the login or the broker's certificate is wrong",
+            f"{_START}, or correct MQTT_URL",
+        )
+    if not settings.mqtt.dynamic_security:
+        return Finding("MQTT broker", "ok", f"{detail}; {_without_dynamic_security(settings)}")
+    try:
+        asyncio.run(_ask_dynamic_security(settings))
+    except (DomainError, CommandError):
+        return Finding(
+            "MQTT broker",
+            "failed",
+            f"{detail}; its dynamic security does not answer the hub",
+            "load the plugin and give the hub's login its role (docs/deploy/mosquitto),"
+            " or set mqtt.dynamic_security = false",
+        )
+    return Finding("MQTT broker", "ok", f"{detail}, admits and expels gateways")
 
 
 def js_sdk(_settings: Settings) -> Finding:
@@ -208,6 +226,20 @@ def _broker_program() -> Path:
     if amqtt.installed():
         return amqtt.ENVIRONMENT
     raise ConfigError("run `make install`, or set MQTT_URL")
+
+
+def _without_dynamic_security(settings: Settings) -> str:
+    if settings.mqtt.version != "5" and not settings.pki.gateway_mqtt_url:
+        return "no certificates: gateways have logins only, as with amqtt"
+    return "rights of gateways are the broker's own configuration"
+
+
+async def _ask_dynamic_security(settings: Settings) -> None:
+    sender = MqttSender(settings.mqtt)
+    try:
+        await dynamic_security.execute(sender, [dynamic_security.ListRoles(1, 0)])
+    finally:
+        await sender.close()
 
 
 async def _server(url: str) -> queries.Server:

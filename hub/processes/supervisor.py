@@ -34,6 +34,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     name: str
     start: Callable[[], child.Child]
     ready: Callable[[child.Child], bool] = lambda _process: True
+    tend: Callable[[child.Child], None] = lambda _process: None
+    """Called at each look while the child is ready."""
     log_path: Path
     stop_stage: int = 0
     """Children of a lower stage are gone before those of a higher one are asked to end."""
@@ -116,6 +118,8 @@ class Supervisor:
                 self._on_change(name, "crashed")
             elif member.unit.state == "ready" and before != "ready":
                 self._on_change(name, "ready")
+            elif before == "ready" and running and member.process is not None:
+                member.spec.tend(member.process)
 
     def wait_ready(self, names: Iterable[str] | None = None) -> None:
         """Tick until the children are ready; StartError with its last words if one fails."""

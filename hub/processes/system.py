@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from core import config
+from core import authority, config
 from core.errors import ConfigError
 from hub.embedded import child, generated, mqtt, postgres, redis
+from hub.embedded.mosquitto_files import Door
 from hub.embedded.private import owned_folder
 from hub.processes import leftovers
 from hub.processes.supervisor import Change, Spawned, Spec, Supervisor, last_words, pinghub
@@ -52,6 +53,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     postgres: int = 15432
     redis: int = 16379
     mqtt: int = 11883
+    mqtt_tls: int = 8883
 
 
 class System:
@@ -111,6 +113,13 @@ class System:
         """Stop everything in order."""
         self.supervisor.stop(hurry)
 
+    @property
+    def door(self) -> Door:
+        """Where gateways come in by certificate."""
+        pki = self._secrets["pki"]
+        gateways = authority.load(pki["ca_key"], pki["ca_certificate"])
+        return Door(self.ports.mqtt_tls, gateways)
+
     def _service_spec(self, name: ServiceName) -> Spec:
         def start() -> child.Child:
             match name:
@@ -119,7 +128,7 @@ class System:
                 case "redis":
                     service = redis.start(self.home, self.ports.redis)
                 case "mqtt":
-                    service = mqtt.start(self.home, self.ports.mqtt)
+                    service = mqtt.start(self.home, self.ports.mqtt, door=self.door)
             self._services[name] = service
             return service
 
@@ -129,6 +138,7 @@ class System:
         return Spec(
             name=name,
             start=start,
+            tend=_tend,
             log_path=self.home / name / "server.log",
             stop_stage=stage,
             stop_seconds=stop_seconds,
@@ -193,6 +203,7 @@ class System:
             "keys": secrets["keys"],
             "realtime": secrets["realtime"],
             "gateway": {"id": secrets["gateway"]["id"], "ble_backend": f"bumble:tcp-client:{hci}"},
+            "pki": dict(secrets["pki"]),
             "development": {"rings_address": control},
         }
         superuser_url = self.own.database.superuser_url
@@ -208,6 +219,11 @@ class System:
                 "url": broker.url,
                 "version": broker.version,
                 "shared_subscription": broker.shared_subscription,
+                "dynamic_security": broker.dynamic_security,
+            }
+            sections["pki"] |= {
+                "crl_path": str(broker.revocations_path),
+                "gateway_mqtt_url": broker.certificates_url,
             }
             sections["gateway"]["mqtt_url"] = broker.gateway_url(secrets["gateway"]["id"])
             sections["gateway"]["mqtt_version"] = broker.version
@@ -215,6 +231,11 @@ class System:
             sections["gateway"]["mqtt_url"] = self.own.mqtt.url
             sections["gateway"]["mqtt_version"] = self.own.mqtt.version
         generated.write_settings(self.home, sections)
+
+
+def _tend(service: child.Child) -> None:
+    if isinstance(service, mqtt.Mqtt):
+        service.tend()
 
 
 def own_settings(home: Path, environ: Mapping[str, str] = os.environ) -> config.Settings:

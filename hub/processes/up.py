@@ -35,6 +35,7 @@ def up(
     postgres_port: int = Ports().postgres,
     redis_port: int = Ports().redis,
     mqtt_port: int = Ports().mqtt,
+    mqtt_tls_port: int = Ports().mqtt_tls,
     tap_every: float = 4.0,
 ) -> None:
     """Start everything on this machine; Ctrl-C stops it, data stays.
@@ -49,6 +50,8 @@ def up(
         Do not ask.
     postgres_port, redis_port, mqtt_port
         Where the embedded services listen.
+    mqtt_tls_port
+        Where the embedded MQTT broker waits for gateways with certificates.
     tap_every
         Seconds between two taps of the virtual rings; 0 means none by themselves.
     """
@@ -60,7 +63,13 @@ def up(
         if count := leftovers.stop(home):
             _say(f"stopped {count} processes that an earlier start has left behind")
         hub_port = own_settings(home).server.port
-        ports = Ports(hub=hub_port, postgres=postgres_port, redis=redis_port, mqtt=mqtt_port)
+        ports = Ports(
+            hub=hub_port,
+            postgres=postgres_port,
+            redis=redis_port,
+            mqtt=mqtt_port,
+            mqtt_tls=mqtt_tls_port,
+        )
         child.require_free(ports.hub, "the hub (server.port)")
         _rotate_logs(home)
         system = System(

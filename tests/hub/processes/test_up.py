@@ -28,7 +28,7 @@ class Up:
         self.home = home
         names = ("PINGHUB_", *config.ALIASES)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
-        ports = ("--postgres-port", "--redis-port", "--mqtt-port")
+        ports = ("--postgres-port", "--redis-port", "--mqtt-port", "--mqtt-tls-port")
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [
