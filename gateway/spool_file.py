@@ -1,13 +1,15 @@
 """The spool's file: its schema, how it is opened, and what happens when it is damaged."""
 
+import mmap
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from core import clock, log
 from core.errors import ConfigError
-from gateway import spool_notes
+from gateway import spool_carving, spool_notes
 
 # The read of a tag is a row like a tap: `reader` says where it was read, `ring` is the read's own
 # id, boot and seq are 0, raw is the address.
@@ -57,7 +59,9 @@ _ADDED: Final = {
     "clock_offset_ms": "ALTER TABLE taps ADD COLUMN clock_offset_ms INTEGER NOT NULL DEFAULT 0",
     "reader": "ALTER TABLE taps ADD COLUMN reader TEXT NOT NULL DEFAULT ''",
 }
-_ABSENT: Final = {"machine_boot": "''", "clock_offset_ms": "0", "reader": "''"}
+_ABSENT: Final = ("", 0, "")
+"""What a row of an earlier version's file has in the columns that it lacks."""
+_OLDEST_COLUMNS: Final = 9
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE: Final = 0xFF  # extended result codes carry the primary one in the low byte
 
@@ -81,6 +85,10 @@ def open_or_replace(path: Path, *, max_bytes: int = 0) -> sqlite3.Connection:
     """Open the spool; set a damaged file aside, carry over what it still gives, start anew."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _mapped(_log_of(path)) as write_ahead_log:
+            if spool_carving.is_cut(write_ahead_log):
+                # SQLite would go back in silence to what was there before the damage.
+                raise _damage("the write-ahead log is damaged")
         return _open(path, max_bytes)
     except OSError as error:
         raise ConfigError(f"gateway.spool_path {path}: {error.strerror}") from None
@@ -150,9 +158,13 @@ def _migrate(db: sqlite3.Connection) -> None:
 def _check(db: sqlite3.Connection) -> None:
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise _damage(verdict)
+
+
+def _damage(reason: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(reason)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _set_aside(path: Path) -> Path:
@@ -165,38 +177,55 @@ def _set_aside(path: Path) -> Path:
 
 
 def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
-    """Copy every tap that can still be read, from both ends towards the damage, in order."""
-    rows: dict[int, list[Any]] = {}
-    for direction in ("ASC", "DESC"):
-        rows.update((row_id, columns) for row_id, *columns in _readable(damaged, direction))
+    """Copy every tap that stands whole on a page of the file or its log; return how many."""
+    refused: list[tuple[str, int]] = []
+
+    def found() -> Iterator[list[Any]]:
+        with _mapped(damaged) as file, _mapped(_log_of(damaged)) as write_ahead_log:
+            for row_id, columns in spool_carving.records(file, write_ahead_log):
+                if not _is_tap(columns):
+                    continue
+                if columns[7] == "quarantined":
+                    refused.append((columns[8], row_id))
+                yield [row_id, *columns[1:], *_ABSENT[len(columns) - _OLDEST_COLUMNS :]]
+
     target.execute("BEGIN IMMEDIATE")
     target.executemany(
-        f"INSERT OR IGNORE INTO taps ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
-        [rows[row_id] for row_id in sorted(rows)],
+        f"INSERT OR IGNORE INTO taps (id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant of this module
+        found(),
     )
+    # Of one row there may be an older page, from before it was refused.
+    target.executemany("UPDATE taps SET state = 'quarantined', reason = ? WHERE id = ?", refused)
     target.execute("UPDATE counters SET value = value + 1 WHERE name = 'corruptions'")
+    (salvaged,) = target.execute("SELECT count(*) FROM taps").fetchone()
     target.execute("COMMIT")
-    return len(rows)
+    return salvaged
 
 
-def _readable(damaged: Path, direction: str) -> Iterator[tuple[Any, ...]]:
-    # A copy is read, never changed: it stays as evidence.
-    try:
-        source = sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True, timeout=0.5)
-    except sqlite3.Error:
+def _is_tap(columns: list[Any]) -> bool:
+    kinds = (type(None), bytes, int, int, bytes, bytes, int, str)
+    return (
+        _OLDEST_COLUMNS <= len(columns) <= _OLDEST_COLUMNS + len(_ABSENT)
+        and all(isinstance(column, kind) for column, kind in zip(columns, kinds, strict=False))
+        and columns[7] in ("pending", "sent", "quarantined")
+        and (columns[7] == "quarantined") == (columns[8] is not None)
+    )
+
+
+@contextmanager
+def _mapped(path: Path) -> Generator[bytes | mmap.mmap]:
+    if not path.exists() or not path.stat().st_size:
+        yield b""
         return
-    try:
-        present = {name for _, name, *_ in source.execute("PRAGMA table_info(taps)")}
-        columns = ", ".join(
-            name if name in present else _ABSENT[name] for name in _COLUMNS.split(", ")
-        )
-        yield from source.execute(
-            f"SELECT id, {columns} FROM taps NOT INDEXED ORDER BY id {direction}"  # noqa: S608  # all parts are constants of this module
-        )
-    except sqlite3.Error as error:
-        _log.warning("spool_salvage_stopped", reason=str(error), direction=direction)
-    finally:
-        source.close()
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        yield mapped
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _explain(path: Path, error: sqlite3.Error) -> str:
