@@ -63,6 +63,7 @@ app.command(
 app.command("gateway.cli:app", name="gateway", group=_EDGE, help="The edge daemon.")
 app.command("firmware_bridge.cli:app", name="ring", group=_EDGE, help="Virtual rings, ring bytes.")
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
+app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
 
 
 @app.command(

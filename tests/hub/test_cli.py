@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     *("up", "watch", "doctor", "serve", "ingest", "relay", "worker", "scheduler"),
-    *("db", "seed", "config", "key", "openapi", "gateway", "ring"),
+    *("db", "seed", "config", "key", "openapi", "gateway", "ring", "pki"),
 )
 
 
@@ -44,10 +44,14 @@ def test_every_command_explains_itself(command: str):
         ("serve", "pinghub serve --workers 4"),
         ("key", "pinghub key)"),
         ("realtime", "pinghub realtime --config"),
+        ("pki init", "pinghub pki init ./pki"),
+        ("pki server", "pinghub pki server ./pki mqtt.example.com"),
+        ("pki show", "pinghub pki show --json"),
+        ("pki crl", "pinghub pki crl /etc"),
     ],
 )
-def test_commands_of_the_realtime_layer_show_examples_of_their_own(command: str, example: str):
-    assert example in " ".join(pinghub(command, "--help").stdout.split())
+def test_commands_show_examples_of_their_own(command: str, example: str):
+    assert example in " ".join(pinghub(*command.split(), "--help").stdout.split())
 
 
 def test_an_unknown_command_is_refused_without_a_traceback():
