@@ -2,9 +2,12 @@
 
 import sys
 
-from core import config, log
-from core.errors import ConfigError
-from gateway import daemon
+# structlog takes rich where it is installed, for tracebacks that a daemon does not print: 4 MiB.
+sys.modules["rich"] = None  # pyright: ignore[reportArgumentType]  # how an import is refused
+
+from core import config, log  # noqa: E402  # after the line above
+from core.errors import ConfigError  # noqa: E402  # same
+from gateway import daemon  # noqa: E402  # same
 
 
 def main() -> int:

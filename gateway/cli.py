@@ -112,6 +112,16 @@ def diagnose(*, as_json: Json = False) -> None:
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
+def _identity(health: Health) -> str:
+    if health.certificate_expires_ms is None:
+        return "login of gateway.mqtt_url"
+    days = (health.certificate_expires_ms - clock.unix_ms()) // DAY_MS
+    left = f"certificate, {days} days left" if days >= 0 else "certificate, ENDED"
+    renewal = f", renewal: {health.renewal}" if health.renewal not in ("", "fresh") else ""
+    problem = f", PROBLEM: {health.certificate_problem}" if health.certificate_problem else ""
+    return left + renewal + problem
+
+
 def _show(health: Health) -> None:
     spool = health.spool
     age = f", oldest {(clock.unix_ms() - spool.oldest_ms) // 1000} s" if spool.oldest_ms else ""
@@ -121,6 +131,7 @@ def _show(health: Health) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"gateway  {health.gateway}, pid {health.pid}, up {health.uptime_s} s")
     console.print(f"mqtt     {uplink}, connected {health.mqtt_connects} times")
+    console.print(f"identity {_identity(health)}")
     console.print(
         f"spool    {spool.pending} pending, {spool.sent} sent{age},"
         f" {spool.quarantined} quarantined, {spool.dropped} dropped{failing}"

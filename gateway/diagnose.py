@@ -3,44 +3,31 @@
 import asyncio
 import shutil
 import sqlite3
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from bleak import BleakScanner
 from bleak.exc import BleakError
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.reasoncodes import ReasonCode
 
-from core import config, edge, mqtt_address
+from core import edge
 from core.config import Settings
 from core.errors import ConfigError
-from core.ids import new_id
 from firmware_bridge import gatt
-from gateway import health, spool_file
+from gateway import diagnose_hub, health, refusals, spool_file
+from gateway.access import Access, access_of
 from gateway.adapter import AdapterLostError, backends_of, check_backends, open_adapter
+from gateway.finding import Finding
 from gateway.paths import spool_path, status_path
 
 SCAN_SECONDS: Final = 3.0
-MQTT_SECONDS: Final = 5.0
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `remedy` says what to do when it is not well."""
-
-    check: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 def diagnose(settings: Settings) -> Iterator[Finding]:
     """Yield findings as they are made; a running gateway is asked, not disturbed."""
-    yield _settings(settings)
+    finding, access = _settings(settings)
+    yield finding
     path = spool_path(settings)
     yield _disk(path)
     running = health.read_status(status_path(settings))
@@ -48,22 +35,21 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
         yield from _of_running(running)
         return
     yield _spool(path)
-    if settings.gateway.mqtt_url and settings.gateway.id:
-        yield _broker(settings)
+    if access is not None:
+        yield diagnose_hub.certificate(access.identity_path)
+        yield diagnose_hub.broker(access, settings)
     for backend in backends_of(settings.gateway):
         yield asyncio.run(_bluetooth(backend))
 
 
-def _settings(settings: Settings) -> Finding:
+def _settings(settings: Settings) -> tuple[Finding, Access | None]:
     try:
-        gateway = config.require(settings.gateway.id, "gateway.id")
-        mqtt_address.parse(
-            config.require(settings.gateway.mqtt_url, "gateway.mqtt_url"), "gateway.mqtt_url"
-        )
+        access = access_of(settings)
         check_backends(settings.gateway)
     except ConfigError as error:
-        return Finding("settings", ok=False, detail=str(error), remedy="see pinghub.toml")
-    return Finding("settings", ok=True, detail=f"gateway {gateway}")
+        remedy = "see pinghub.toml, or claim this gateway"
+        return Finding("settings", ok=False, detail=str(error), remedy=remedy), None
+    return Finding("settings", ok=True, detail=f"gateway {access.gateway}"), access
 
 
 def _disk(path: Path) -> Finding:
@@ -88,52 +74,6 @@ def _spool(path: Path) -> Finding:
             remedy="start the gateway: it sets a damaged file aside and begins anew",
         )
     return Finding("spool", ok=True, detail=f"{waiting} taps wait in {path}")
-
-
-def _broker(settings: Settings) -> Finding:
-    try:
-        address = mqtt_address.parse(
-            settings.gateway.mqtt_url, "gateway.mqtt_url", default_username=settings.gateway.id
-        )
-    except ConfigError as error:
-        return Finding("mqtt", ok=False, detail=str(error), remedy="correct gateway.mqtt_url")
-    is_5 = settings.gateway.mqtt_version == "5"
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        # A name of its own: the gateway's would end a running gateway's session.
-        client_id=f"diagnose-{new_id()}",
-        protocol=MQTTProtocolVersion.MQTTv5 if is_5 else MQTTProtocolVersion.MQTTv311,
-    )
-    client.username_pw_set(address.username, address.password or None)
-    if address.tls:
-        client.tls_set()
-    answered = threading.Event()
-    answers: list[ReasonCode] = []
-
-    def on_connect(*arguments: object) -> None:
-        answers.extend(item for item in arguments if isinstance(item, ReasonCode))
-        answered.set()
-
-    client.on_connect = on_connect
-    place = f"{address.host}:{address.port}"
-    try:
-        client.connect(address.host, address.port, 10)
-        client.loop_start()
-        answered.wait(MQTT_SECONDS)
-        client.disconnect()
-        client.loop_stop()
-    except OSError as error:
-        return Finding("mqtt", ok=False, detail=f"{place}: {error}", remedy="is the broker up?")
-    if not answers:
-        return Finding(
-            "mqtt",
-            ok=False,
-            detail=f"{place} does not answer as MQTT {settings.gateway.mqtt_version}",
-            remedy="set gateway.mqtt_version to what the broker speaks",
-        )
-    if answers[0].is_failure:
-        return Finding("mqtt", ok=False, detail=f"{place}: {answers[0]}", remedy="check the login")
-    return Finding("mqtt", ok=True, detail=f"{place} accepts {address.username}")
 
 
 async def _bluetooth(backend: str) -> Finding:
@@ -172,8 +112,12 @@ def _of_running(running: health.Health) -> Iterator[Finding]:
         "mqtt",
         ok=running.mqtt_up,
         detail=running.mqtt_problem or f"connected {running.mqtt_connects} times",
-        remedy="is the broker up, and is the login right?",
+        remedy=refusals.REMEDIES.get(
+            running.mqtt_problem, "is the broker up, and is the login right?"
+        ),
     )
+    if running.identity == "certificate":
+        yield _of_certificate(running)
     yield Finding(
         "delivery",
         ok=not running.delivery_alarm,
@@ -194,6 +138,14 @@ def _of_running(running: health.Health) -> Iterator[Finding]:
             detail=f"{count} taps are quarantined",
             remedy=_remedy(reason),
         )
+
+
+def _of_certificate(running: health.Health) -> Finding:
+    days = ((running.certificate_expires_ms or 0) - running.t) // diagnose_hub.DAY_MS
+    problem = running.certificate_problem
+    remedy = refusals.REMEDIES.get(problem, "it is tried again; see the hub's log")
+    detail = f"certificate, {days} days left" + (f", {problem}" if problem else "")
+    return Finding("identity", ok=not problem, detail=detail, remedy=remedy)
 
 
 REFUSED_REMEDIES: Final[dict[edge.RejectCode, str]] = {

@@ -24,6 +24,8 @@ REMEDIES: Final[dict[str, str]] = {
     "hub_not_trusted": "another CA signed the broker's certificate: claim the gateway anew",
     "hub_name_mismatch": "the broker's certificate names another host: see pki.gateway_mqtt_url",
     "certificate_refused": "the hub has revoked this gateway, or it is another hub's: claim anew",
+    "revoked": "the hub does not know this gateway any more: claim it anew",
+    "unavailable": "the hub has no certificate authority at the moment; it is asked again",
     "identity_damaged": "claim the gateway anew: `pinghub gateway claim CODE --hub URL --force`",
     "closed_unanswered": "the broker says nothing: is it ending, or the certificate revoked?",
     "unreachable": "is the broker up, and the network?",
