@@ -130,8 +130,6 @@ def test_without_a_database_the_authority_is_shown_all_the_same(
 def test_the_list_is_written_where_the_broker_reads_it(
     database: Database, pinghub: Run, tmp_path: Path
 ) -> None:
-    await claimed(api_pool, system_pool, world, new_key())
-    await claimed(api_pool, system_pool, world, new_key())
     path = tmp_path / "crl.pem"
     done = pinghub("crl", PINGHUB_PKI__CRL_PATH=str(path), **settings_of(database))
     assert done.returncode == 0, done.stderr
