@@ -72,6 +72,20 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "ring.claim_refused": ErrorSpec(
         409, "Claim refused", "The code is wrong or already used; look at the ring's card."
     ),
+    "ring.claim_not_found": ErrorSpec(
+        404, "Claim not found", "Start a claim with POST /v1/ring-claims."
+    ),
+    "ring.claim_closed": ErrorSpec(
+        409, "Claim closed", "It was refused or has expired; start a new one with the ring's code."
+    ),
+    "ring.proof_refused": ErrorSpec(
+        409, "Proof refused", "Press the ring and let it answer this claim's challenge."
+    ),
+    "ring.state_refused": ErrorSpec(
+        409,
+        "Not in this state",
+        "Read the ring: an active one is lost or released, a lost one found; revoked is final.",
+    ),
     "tap.refused": ErrorSpec(403, "Tap refused", "Tap the ring again; a link works once."),
     "tap.already_used": ErrorSpec(
         409, "Tap already used", "Tap the ring again; another session has used this link."

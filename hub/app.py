@@ -11,7 +11,9 @@ from hub.console.routes import console_routes
 from hub.domains.accounts.routes import ACCOUNT_ROUTES
 from hub.domains.cards.routes import CARD_ROUTES
 from hub.domains.certificates.routes import CERTIFICATE_ROUTES
+from hub.domains.claims.routes import CLAIM_ROUTES
 from hub.domains.friends.routes import FRIEND_ROUTES
+from hub.domains.gateways.routes import GATEWAY_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
 from hub.domains.profiles.routes import PROFILE_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
@@ -44,6 +46,8 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
     rest = [
         *ACCOUNT_ROUTES,
         *RING_ROUTES,
+        *CLAIM_ROUTES,
+        *GATEWAY_ROUTES,
         *CERTIFICATE_ROUTES,
         *MESSAGING_ROUTES,
         *PROFILE_ROUTES,

@@ -189,9 +189,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         deadline_seconds=settings.redis.call_deadline_seconds,
         reclaim_seconds=RECLAIM_AFTER_SECONDS,
     )
-    broker.state.outside = Outside(
-        settings, MqttSender(settings.mqtt), lambda: broker.state.pool
-    )
+    broker.state.outside = Outside(settings, MqttSender(settings.mqtt), lambda: broker.state.pool)
 
     def cipher() -> FieldCipher:
         # Of the worker alone: relay and scheduler only call, and need no keys.

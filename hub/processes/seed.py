@@ -14,14 +14,13 @@ from uuid import UUID
 import msgspec
 
 from core import config, log
-from core.actor import SYSTEM, Actor
+from core.actor import SYSTEM
 from core.crypto import FieldCipher, blind_index
 from core.db import Pool, begin
-from core.ids import UserId, new_id
+from core.ids import new_id
 from firmware_bridge.sun_keys import tag_keys
 from hub.domains.accounts import service as accounts
 from hub.domains.rings import service as rings
-from hub.domains.rings.schemas import ClaimRing
 from hub.embedded.private import owned_folder, write_private
 from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
 
@@ -66,7 +65,6 @@ async def seed(settings: config.Settings, home: Path) -> None:
         read_sun_master_key(settings),
     )
     database = settings.database
-    api = await Pool.open(config.require(database.url, "database.url"), max_size=1)
     system = await Pool.open(config.require(database.system_url, "database.system_url"), max_size=1)
     try:
         entries: list[dict[str, str]] = []
@@ -78,9 +76,8 @@ async def seed(settings: config.Settings, home: Path) -> None:
                     await rings.add_gateway(
                         tx, gateway_id=gateway_id, owner_id=user_id, name=GATEWAY_NAME
                     )
-            entries += [await _add_ring(api, system, name, user_id, keys) for name in person.rings]
+            entries += [await _add_ring(system, name, user_id, keys) for name in person.rings]
     finally:
-        await api.close()
         await system.close()
     write_private(owned_folder(home) / "rings.json", json.dumps(entries, indent=2) + "\n")
     _log.info("seeded", users=len(PEOPLE), rings=len(entries))
@@ -98,13 +95,11 @@ async def _add_person(system: Pool, person: Person, keys: Keys) -> UUID:
         )
 
 
-async def _add_ring(
-    api: Pool, system: Pool, name: str, user_id: UUID, keys: Keys
-) -> dict[str, str]:
+async def _add_ring(system: Pool, name: str, user_id: UUID, keys: Keys) -> dict[str, str]:
     digest = hashlib.sha256(f"pinghub demo ring {name}".encode()).digest()
     # NXP's UIDs begin with 04.
     device_id, nfc_uid = digest[:8], b"\x04" + digest[8:14]
-    # Nobody guesses the code without the key, and a run that died before the claim finds it again.
+    # Nobody guesses the code without the key.
     code = blind_index(keys.index, "demo.claim_code", name).hex()[:12]
     async with begin(system, SYSTEM) as tx:
         ring = await rings.add_ring(
@@ -115,14 +110,13 @@ async def _add_ring(
             cipher=keys.cipher,
             index_key=keys.index,
         )
-    if ring.user_id is None:
-        owner = Actor(kind="user", user_id=UserId(user_id))
-        async with begin(api, owner) as tx:
-            await rings.claim_ring(tx, ClaimRing(claim_code=code, label=name), keys.index)
+        if ring.is_new:  # else it may be another one's by now
+            await rings.give_ring(tx, ring.id, user_id, name)
     tag = tag_keys(keys.sun_master, nfc_uid)
     return {
         "device_id": device_id.hex(),
         "tap_key": ring.tap_key.hex(),
+        "id_key": ring.id_key.hex(),
         "name": name,
         "ring_id": str(ring.id),
         "owner_id": str(user_id),

@@ -26,6 +26,34 @@ EXECUTE FUNCTION app.emit_row(
   'ring.lost', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
 );
 
+CREATE TRIGGER emit_ring_found
+AFTER UPDATE OF status ON rings
+FOR EACH ROW WHEN (OLD.status = 'lost' AND NEW.status = 'active')
+EXECUTE FUNCTION app.emit_row(
+  'ring.found', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_released
+AFTER UPDATE OF status ON rings
+FOR EACH ROW WHEN (OLD.status <> 'released' AND NEW.status = 'released')
+EXECUTE FUNCTION app.emit_row(
+  'ring.released', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_revoked
+AFTER UPDATE OF status ON rings
+FOR EACH ROW WHEN (OLD.status <> 'revoked' AND NEW.status = 'revoked')
+EXECUTE FUNCTION app.emit_row(
+  'ring.revoked', 'ring', 'id', 'user_id', 'ring_id=id', 'label', 'kind', 'status'
+);
+
+CREATE TRIGGER emit_ring_claim_asked
+AFTER UPDATE OF asked ON ring_claims
+FOR EACH ROW WHEN (OLD.asked < NEW.asked AND NEW.gateway_id IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'ring.claim_asked', 'ring', 'ring_id', 'user_id', 'claim_id=id', 'ring_id', 'gateway_id'
+);
+
 CREATE TRIGGER emit_ring_tapped
 AFTER INSERT ON ring_taps
 REFERENCING NEW TABLE AS new_rows

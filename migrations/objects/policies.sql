@@ -220,7 +220,7 @@ SET LOCAL ROLE ping_definer;
 GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
 GRANT EXECUTE ON FUNCTION
-app.find_session(bytea), app.claim_ring(bytea, text), app.open_direct_conversation(uuid),
+app.find_session(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.

@@ -15,6 +15,7 @@ from core.actor import Role
 from core.edge import RejectCode, RingLinkState, TapKind, TimeSource
 from hub import domains
 from hub.domains.certificates.schemas import RevokedReason
+from hub.domains.claims.schemas import ClaimStatus
 from hub.domains.friends.schemas import FriendSource
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
@@ -32,6 +33,7 @@ COLUMNS: dict[str, Any] = {
     "gateways.alerts": GatewayAlert,
     "rings.link": RingLinkState,
     "gateway_certificates.revoked_reason": RevokedReason,
+    "ring_claims.status": ClaimStatus,
     "ring_taps.kind": TapKind,
     "ring_taps.source": TapSource,
     "ring_taps.time_source": TimeSource,
@@ -51,7 +53,6 @@ NOT_SHOWN = {
     "conversation_members.role",
     "events.visibility",
     "consumer_tasks.status",
-    "ring_claims.status",
     "audit_log.action",
 }
 # Words of answers and messages that no column holds.
@@ -60,6 +61,8 @@ NOT_STORED = {
     ("SunTapped", "status"),
     ("Done", "status"),
     ("Answered", "verdict"),
+    ("RevokeRing", "confirm"),
+    ("RingClaim", "methods"),
     ("TapEvent", "v"),
     ("GatewayInfo", "v"),
     ("PrivacySettings", "share_on_tap"),

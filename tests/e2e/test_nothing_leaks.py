@@ -110,7 +110,7 @@ async def misuse_rest(
         ("PATCH", "/v1/me", {"headers": keyed, "json": {f"{CANARY}-field": 1}}),
         ("PATCH", "/v1/me", {"headers": keyed, "json": {"timezone": f"{CANARY}-zone"}}),
         ("PATCH", "/v1/me", {"headers": keyed, "content": b'{"bio":"%b\xff"}' % CANARY.encode()}),
-        ("POST", "/v1/rings", {"headers": headers, "json": {"claim_code": f"{CANARY}-code"}}),
+        ("POST", "/v1/ring-claims", {"headers": headers, "json": {"claim_code": f"{CANARY}-code"}}),
         ("POST", f"/api/{CANARY}-method", {"headers": {"X-API-Key": f"{CANARY}-api-key"}}),
         ("POST", "/api/tail", {"json": {"channel": f"{CANARY}-tail"}}),
         ("GET", f"/connection/sse?cf_connect={CANARY}-sse", {}),

@@ -34,6 +34,7 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     taps = [{**tap, "boot": 1, "seq": 1, "raw": "00", "tapped_at": "2026-11-21T06:00:00Z"}]
     await system.execute("SELECT app.record_taps($1)", json.dumps(taps))
     await system.execute("UPDATE rings SET status = 'lost'")
+    await system.execute("UPDATE rings SET status = 'active'")
     await system.execute("INSERT INTO gateways (user_id, name) VALUES ($1, 'home')", ada)
     for status in ("online", "online", "offline"):
         await system.execute("UPDATE gateways SET status = $1, last_seen_at = now()", status)
@@ -49,6 +50,12 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         await system.execute("SELECT set_config('app.request_id', 'r-1', true)")
         conversation = await system.fetchval(
             "INSERT INTO conversations (kind) VALUES ('group') RETURNING id"
+        )
+        await system.execute(
+            """INSERT INTO conversation_members (conversation_id, user_id)
+            SELECT $1, unnest($2::uuid[])""",
+            conversation,
+            [ada, grace],
         )
         await system.execute(
             "INSERT INTO messages (conversation_id, sender_id, body) VALUES ($1, $2, 'hello')",
@@ -67,6 +74,18 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         grace,
         conversation,
     )
+    await system.execute(
+        """INSERT INTO ring_claims (
+          user_id, ring_id, gateway_id, code_hash, label, nonce, hub_public_key, expires_at
+        )
+        SELECT r.user_id, r.id, g.id, '', 'one', $1, $2, now()
+        FROM rings AS r CROSS JOIN gateways AS g""",
+        bytes(8),
+        bytes(32),
+    )
+    await system.execute("UPDATE ring_claims SET asked = asked + 1")
+    await system.execute("UPDATE rings SET status = 'revoked'")
+    await system.execute("UPDATE rings SET status = 'released', device_id = NULL")
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
     return ada, grace
@@ -93,6 +112,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.renamed",
         "ring.tapped",
         "ring.lost",
+        "ring.found",
         "gateway.online",
         "gateway.offline",
         "gateway.configured",
@@ -109,6 +129,9 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "touch.asked",
         "touch.mutual",
         "touch.exchanged",
+        "ring.claim_asked",
+        "ring.revoked",
+        "ring.released",
         "session.revoked",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)

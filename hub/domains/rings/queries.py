@@ -5,15 +5,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from core.db import command, query
-from hub.domains.rings.schemas import Ring, Tap
-
-claim = query(UUID, "SELECT app.claim_ring($1, $2)")
+from hub.domains.rings.schemas import Ring, StoredRing, Tap
 
 find_ring = query(
     Ring,
     """
-    SELECT id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
-        created_at
+    SELECT id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
     FROM rings
     WHERE id = $1 AND user_id = app.user_id()
     """,
@@ -22,8 +20,8 @@ find_ring = query(
 list_rings = query(
     Ring,
     """
-    SELECT id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
-        created_at
+    SELECT id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
     FROM rings
     WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
     ORDER BY id DESC
@@ -37,8 +35,8 @@ rename = query(
     UPDATE rings
     SET label = $2
     WHERE id = $1 AND user_id = app.user_id()
-    RETURNING id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
-        created_at
+    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
     """,
 )
 
@@ -49,8 +47,30 @@ report_lost = query(
     UPDATE rings
     SET status = 'lost'
     WHERE id = $1 AND user_id = app.user_id() AND status = 'active'
-    RETURNING id, label, kind, status, battery_pct, firmware_version, claimed_at, last_seen_at,
-        created_at
+    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
+    """,
+)
+
+report_found = query(
+    Ring,
+    """
+    UPDATE rings
+    SET status = 'active'
+    WHERE id = $1 AND user_id = app.user_id() AND status = 'lost'
+    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
+    """,
+)
+
+revoke = query(
+    Ring,
+    """
+    UPDATE rings
+    SET status = 'revoked'
+    WHERE id = $1 AND user_id = app.user_id() AND status IN ('active', 'lost')
+    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
+        last_seen_at, created_at
     """,
 )
 
@@ -70,25 +90,32 @@ list_taps = query(
 find_device = query(bytes, "SELECT device_id FROM rings WHERE id = $1 AND user_id = app.user_id()")
 
 
-class MadeRing(Struct, frozen=True):
-    """A ring as its maker registers it."""
-
-    id: UUID
-    user_id: UUID | None
-    tap_key: bytes
-
-
 add_ring = command(
     """
-    INSERT INTO rings (id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key)
-    VALUES ($1, 'dual', $2, $3, $4, 1, $5)
+    INSERT INTO rings (id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key, id_key)
+    VALUES ($1, 'dual', $2, $3, $4, 1, $5, $6)
     ON CONFLICT (device_id) DO NOTHING
     """,
     login="system",
 )
 
-find_made_ring = query(
-    MadeRing, "SELECT id, user_id, tap_key FROM rings WHERE device_id = $1", login="system"
+find_stored_ring = query(
+    StoredRing, "SELECT id, tap_key, id_key FROM rings WHERE device_id = $1", login="system"
+)
+
+give_ring = command(
+    """
+    UPDATE rings
+    SET
+        user_id = $2,
+        label = $3,
+        status = 'active',
+        claimed_at = now(),
+        claim_code_hash = NULL,
+        key_version = key_version + 1
+    WHERE id = $1 AND status = 'unclaimed'
+    """,
+    login="system",
 )
 
 add_gateway = command(

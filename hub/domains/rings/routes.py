@@ -11,7 +11,7 @@ from core.db import Tx
 from core.errors import DomainError
 from core.ids import new_token
 from hub.domains.rings import service
-from hub.domains.rings.schemas import ClaimRing, Pressed, RenameRing, Ring, SunTapped, Tap
+from hub.domains.rings.schemas import Pressed, RenameRing, RevokeRing, Ring, SunTapped, Tap
 from hub.http import human_page
 from hub.http.auth import PUBLIC, require_development
 from hub.http.deps import as_system, read_sun_master_key, reading, resources, writing
@@ -29,18 +29,6 @@ _TAP_TEXTS: Final = {
     "tap.already_used": ("This link was used before", "Hold the ring to your phone again."),
 }
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
-
-
-@post("/rings", tags=["rings"], responses=documented("ring.claim_refused", *_KEYED))
-async def claim_ring(
-    request: Request[Any, Any, Any], data: JSONBody[ClaimRing], idempotency_key: OptionalKey = None
-) -> Response[Ring]:
-    """Claim the ring whose card carries the code; a code works once."""
-
-    async def effect(tx: Tx) -> Answer[Ring]:
-        return Answer(await service.claim_ring(tx, data, resources(request).index_key))
-
-    return await once(request, idempotency_key, effect)
 
 
 @get("/rings", tags=["rings"], responses=documented("request.cursor_invalid"))
@@ -65,7 +53,7 @@ async def rename_ring(
     "/rings/{ring_id:uuid}/lost",
     tags=["rings"],
     status_code=200,
-    responses=documented("ring.not_found", *_KEYED),
+    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
 )
 async def report_lost(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
@@ -74,6 +62,44 @@ async def report_lost(
 
     async def effect(tx: Tx) -> Answer[Ring]:
         return Answer(await service.report_lost(tx, ring_id), 200)
+
+    return await once(request, idempotency_key, effect)
+
+
+@post(
+    "/rings/{ring_id:uuid}/found",
+    tags=["rings"],
+    status_code=200,
+    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
+)
+async def report_found(
+    request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
+) -> Response[Ring]:
+    """Say that a lost ring is there again: its taps count from now on."""
+
+    async def effect(tx: Tx) -> Answer[Ring]:
+        return Answer(await service.report_found(tx, ring_id), 200)
+
+    return await once(request, idempotency_key, effect)
+
+
+@post(
+    "/rings/{ring_id:uuid}/revoke",
+    tags=["rings"],
+    status_code=200,
+    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
+)
+async def revoke_ring(
+    request: Request[Any, Any, Any],
+    ring_id: FromPath[UUID],
+    data: JSONBody[RevokeRing],
+    idempotency_key: OptionalKey = None,
+) -> Response[Ring]:
+    """Cast one of one's rings out for good: nobody can ever use it again."""
+    del data  # it says only that the owner means it
+
+    async def effect(tx: Tx) -> Answer[Ring]:
+        return Answer(await service.revoke_ring(tx, ring_id), 200)
 
     return await once(request, idempotency_key, effect)
 
@@ -153,10 +179,11 @@ def _tap_page(outcome: str, status: int) -> Response[Any]:
 
 SUN_ROUTES: Final = [open_sun_link]
 RING_ROUTES: Final = [
-    claim_ring,
     list_rings,
     rename_ring,
     report_lost,
+    report_found,
+    revoke_ring,
     list_taps,
     tap_virtual_ring,
 ]

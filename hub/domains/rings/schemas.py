@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from core.edge import TapKind, TimeSource
+from core.edge import RingLinkState, TapKind, TimeSource
 
 RingKind = Literal["nfc", "ble", "dual"]
 RingStatus = Literal["unclaimed", "active", "lost", "revoked", "released"]
@@ -28,17 +28,16 @@ ClaimCode = Annotated[
 ]
 
 
-class ClaimRing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks to own the ring whose card carries this code."""
-
-    claim_code: ClaimCode
-    label: Label = "My ring"
-
-
 class RenameRing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Gives a ring another label."""
 
     label: Label
+
+
+class RevokeRing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Casts a ring out; nobody can ever use it again, so the owner says so twice."""
+
+    confirm: Literal["revoke"]
 
 
 class Ring(Struct, frozen=True):
@@ -50,6 +49,10 @@ class Ring(Struct, frozen=True):
     status: RingStatus
     battery_pct: int | None
     firmware_version: str | None
+    link: RingLinkState | None
+    """What the owner's gateways see of it; null: nothing yet."""
+    verified: bool
+    """Whether the owner has proved to hold it."""
     claimed_at: datetime | None
     last_seen_at: datetime | None
     created_at: datetime
@@ -88,3 +91,20 @@ class Pressed(Struct, frozen=True):
 
     boot: int
     seq: int
+
+
+class StoredRing(Struct, frozen=True):
+    """A ring's sealed keys."""
+
+    id: UUID
+    tap_key: bytes
+    id_key: bytes
+
+
+class MadeRing(Struct, frozen=True, kw_only=True):
+    """A ring as its maker registers it, with its keys."""
+
+    id: UUID
+    is_new: bool
+    tap_key: bytes
+    id_key: bytes

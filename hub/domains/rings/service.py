@@ -4,22 +4,21 @@ import os
 from typing import Final
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from core import ids, log
 from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
 from core.errors import DomainError
 from firmware_bridge import sun, sun_keys
 from hub.domains.rings import queries, rules
-from hub.domains.rings.queries import MadeRing
-from hub.domains.rings.schemas import ClaimRing, Ring, SunTapped, Tap
+from hub.domains.rings.schemas import MadeRing, Ring, RingStatus, SunTapped, Tap
 from hub.http import page
 
 RINGS_LISTING = "rings"
 TAPS_LISTING = "taps"
 TAP_KEY_COLUMN = "rings.tap_key"
-TAP_KEY_BYTES: Final = 16
+"""What next_tap_key and former_tap_key are sealed for, too: keys move between the three."""
+ID_KEY_COLUMN = "rings.id_key"
+KEY_BYTES: Final = 16
 _SUN_RECORDED: Final = frozenset({"recorded", "replayed"})
 
 _log = log.get("rings")
@@ -35,12 +34,6 @@ def nfc_uid_hash(index_key: bytes, uid: bytes) -> bytes:
     return blind_index(index_key, "ring.nfc_uid", uid.hex())
 
 
-async def claim_ring(tx: Tx, claim: ClaimRing, index_key: bytes) -> Ring:
-    """Make the ring of a claim code the actor's; a code works once."""
-    ring_id = await queries.claim.one(tx, claim_code_hash(index_key, claim.claim_code), claim.label)
-    return await get_ring(tx, ring_id)
-
-
 async def add_ring(
     tx: Tx,
     *,
@@ -50,23 +43,44 @@ async def add_ring(
     cipher: FieldCipher,
     index_key: bytes,
 ) -> MadeRing:
-    """Return the ring with this device id, its tap key opened; new and unclaimed if need be.
+    """Return the ring with this device id, its keys opened; new and unclaimed if need be.
 
     Needs a system transaction.
     """
     ring_id = ids.new_id()
-    tap_key = os.urandom(TAP_KEY_BYTES)
-    await queries.add_ring.run(
+
+    def new_key(column: str) -> bytes:
+        return cipher.seal(os.urandom(KEY_BYTES), column=column, row=ring_id.bytes)
+
+    is_new = await queries.add_ring.run(
         tx,
         ring_id,
         device_id,
         nfc_uid_hash(index_key, nfc_uid),
         claim_code_hash(index_key, claim_code),
-        cipher.seal(tap_key, column=TAP_KEY_COLUMN, row=ring_id.bytes),
+        new_key(TAP_KEY_COLUMN),
+        new_key(ID_KEY_COLUMN),
     )
-    made = await queries.find_made_ring.one(tx, device_id)
-    opened = cipher.open(made.tap_key, column=TAP_KEY_COLUMN, row=made.id.bytes)
-    return replace(made, tap_key=opened)
+    stored = await queries.find_stored_ring.one(tx, device_id)
+
+    def opened(sealed: bytes, column: str) -> bytes:
+        return cipher.open(sealed, column=column, row=stored.id.bytes)
+
+    return MadeRing(
+        id=stored.id,
+        is_new=bool(is_new),
+        tap_key=opened(stored.tap_key, TAP_KEY_COLUMN),
+        id_key=opened(stored.id_key, ID_KEY_COLUMN),
+    )
+
+
+async def give_ring(tx: Tx, ring_id: UUID, owner_id: UUID, label: str) -> None:
+    """Hand an unclaimed ring to a user, as who makes rings for known people does.
+
+    Needs a system transaction. Nothing is proved, so the ring is not verified.
+    """
+    if not await queries.give_ring.run(tx, ring_id, owner_id, label):
+        raise DomainError("ring.claim_refused")
 
 
 async def add_gateway(tx: Tx, *, gateway_id: UUID, owner_id: UUID, name: str) -> None:
@@ -93,7 +107,20 @@ async def rename_ring(tx: Tx, ring_id: UUID, label: str) -> Ring:
 
 async def report_lost(tx: Tx, ring_id: UUID) -> Ring:
     """Mark a ring of the actor as lost; its taps are refused from then on. Again is harmless."""
-    return await queries.report_lost.first(tx, ring_id) or await get_ring(tx, ring_id)
+    ring = await queries.report_lost.first(tx, ring_id) or await get_ring(tx, ring_id)
+    return _in_state(ring, "lost")
+
+
+async def report_found(tx: Tx, ring_id: UUID) -> Ring:
+    """Make a lost ring of the actor active again. Again is harmless."""
+    ring = await queries.report_found.first(tx, ring_id) or await get_ring(tx, ring_id)
+    return _in_state(ring, "active")
+
+
+async def revoke_ring(tx: Tx, ring_id: UUID) -> Ring:
+    """Cast a ring of the actor out for good. Again is harmless."""
+    ring = await queries.revoke.first(tx, ring_id) or await get_ring(tx, ring_id)
+    return _in_state(ring, "revoked")
 
 
 async def list_taps(
@@ -142,6 +169,12 @@ async def record_sun_tap(
     if row.outcome in _SUN_RECORDED and row.tap_id is not None:
         return SunTapped(row.tap_id)
     raise DomainError("tap.already_used" if row.outcome == "already_used" else "tap.refused")
+
+
+def _in_state(ring: Ring, status: RingStatus) -> Ring:
+    if ring.status != status:
+        raise DomainError("ring.state_refused")
+    return ring
 
 
 def _found(ring: Ring | None) -> Ring:

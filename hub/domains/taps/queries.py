@@ -1,12 +1,13 @@
 """SQL of taps on their way in; run as ping_system."""
 
 from core.db import command, query
-from hub.domains.taps.schemas import RingKey, TapOutcome
+from hub.domains.taps.schemas import SealedKeys, TapOutcome
 
 ring_keys = query(
-    RingKey,
+    SealedKeys,
     """
-    SELECT id, device_id, tap_key
+    SELECT id, device_id, key_version AS version, tap_key AS present,
+        next_tap_key AS following, former_tap_key AS former, rotated_boot, rotated_seq
     FROM rings
     WHERE device_id = ANY($1::bytea[])
     """,
@@ -18,6 +19,52 @@ record_taps = query(
     """
     SELECT position, outcome
     FROM app.record_taps($1::jsonb)
+    """,
+    login="system",
+)
+
+# The first tap under the next key: from now on the former one signs only what was tapped before.
+turn_key = command(
+    """
+    UPDATE rings
+    SET
+        former_tap_key = tap_key,
+        tap_key = next_tap_key,
+        id_key = coalesce(next_id_key, id_key),
+        next_tap_key = NULL,
+        next_id_key = NULL,
+        rotated_boot = $3,
+        rotated_seq = $4,
+        key_version = key_version + 1
+    WHERE device_id = $1 AND key_version = $2 AND next_tap_key IS NOT NULL
+    """,
+    login="system",
+)
+
+# A tap under the new key that was overtaken by a later one.
+turned_earlier = command(
+    """
+    UPDATE rings
+    SET rotated_boot = $3, rotated_seq = $4, key_version = key_version + 1
+    WHERE device_id = $1 AND key_version = $2 AND (rotated_boot, rotated_seq) > ($3, $4)
+    """,
+    login="system",
+)
+
+# A ring that still signs with the key from before its claim has missed the confirmation: whoever
+# hears it brings it again, once a minute.
+remind = command(
+    """
+    UPDATE ring_claims AS c
+    SET gateway_id = $2, asked = asked + 1, asked_at = now()
+    FROM rings AS r
+    WHERE r.device_id = $1
+        AND r.next_tap_key IS NOT NULL
+        AND c.ring_id = r.id
+        AND c.user_id = r.user_id
+        AND c.status = 'done'
+        AND c.confirmation IS NOT NULL
+        AND (c.asked_at IS NULL OR c.asked_at < now() - interval '1 minute')
     """,
     login="system",
 )

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from core.edge import RejectCode, TagRead, TapEvent, TimeSource
-from hub.domains.taps.schemas import Arrival, Refusal, TapTime
+from firmware_bridge import tap
+from hub.domains.taps.schemas import Arrival, OpenKeys, Refusal, Signer, TapTime
 
 # Before the first ring was made: a clock that says less was never set.
 _OLDEST_CREDIBLE_MS: Final = 1_704_067_200_000  # 2024-01-01
@@ -32,6 +33,26 @@ def tap_time(event: TapEvent | TagRead, received_ms: int) -> TapTime:
     if ahead_ms > 0:
         return _time(received_ms, stated_ms + max(ahead_ms, apart_ms), event.t_src)
     return _time(event.t, stated_ms + apart_ms, event.t_src)
+
+
+def signer_of(event: TapEvent, keys: OpenKeys) -> Signer | None:
+    """Return which of a ring's keys signed a tap; None: no key that could have signed it then.
+
+    A key that the ring has given up signs only what was tapped before: who learned it later can add
+    nothing to what the ring says from then on.
+    """
+
+    def is_signed(key: bytes) -> bool:
+        return tap.verify(event.raw, ring_id=event.ring, key=key)
+
+    if is_signed(keys.present):
+        return "present"
+    if keys.following is not None and is_signed(keys.following):
+        return "following"
+    is_before = (event.boot, event.seq) < keys.rotated
+    if keys.former is not None and is_before and is_signed(keys.former):
+        return "former"
+    return None
 
 
 def refuse(arrival: Arrival, reason: RejectCode) -> Refusal:

@@ -9,7 +9,9 @@ import msgspec
 from core.edge import RejectCode, TapEvent, TimeSource
 from firmware_bridge.tap import TapRecord
 
-Outcome = Literal["recorded", "duplicate", "unknown_ring", "ring_revoked", "counter_stale"]
+Outcome = Literal[
+    "recorded", "duplicate", "unknown_ring", "ring_revoked", "counter_stale", "key_changed"
+]
 Verdict = RejectCode | Literal["committed", "deferred", "untrusted"]
 """`deferred`: not this time; the gateway keeps the tap, lets others go first and sends it again.
 `untrusted`: nor this gateway's other taps; it is not answered."""
@@ -35,12 +37,32 @@ class Refusal(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-class RingKey(msgspec.Struct, frozen=True):
-    """The sealed key by which a ring signs its taps."""
+class SealedKeys(msgspec.Struct, frozen=True):
+    """The sealed keys by which a ring may sign its taps."""
 
     id: UUID
     device_id: bytes
-    tap_key: bytes | None
+    version: int
+    present: bytes | None
+    following: bytes | None
+    former: bytes | None
+    rotated_boot: int | None
+    rotated_seq: int | None
+
+
+class OpenKeys(msgspec.Struct, frozen=True):
+    """The keys by which a ring may sign its taps; around a claim there are two."""
+
+    version: int
+    present: bytes
+    following: bytes | None = None
+    """What it signs with once it has the confirmation of its claim."""
+    former: bytes | None = None
+    """What it signed with before `rotated`, its first known tap (boot, seq) under `present`."""
+    rotated: tuple[int, int] = (0, 0)
+
+
+Signer = Literal["present", "following", "former"]
 
 
 class TapTime(msgspec.Struct, frozen=True):
@@ -69,6 +91,7 @@ class TapRow(msgspec.Struct, frozen=True):
     tapped_at: datetime | None
     uncertainty_ms: int | None
     time_source: TimeSource
+    key_version: int
 
 
 class TapOutcome(msgspec.Struct, frozen=True):

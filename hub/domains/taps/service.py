@@ -1,7 +1,8 @@
 """Taps into the database: verified one by one, recorded batch by batch, each with a verdict."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -10,67 +11,110 @@ from core.actor import SYSTEM
 from core.crypto import DecryptionError, FieldCipher
 from core.db import Conflict, Pool, Tx, begin
 from core.errors import DomainError
-from firmware_bridge import tap
 from hub.domains.gateways import service as gateways
 from hub.domains.taps import queries
-from hub.domains.taps.rules import refuse, tap_time
-from hub.domains.taps.schemas import Answered, Arrival, Refusal, RingKey, TapRow, Verdict
+from hub.domains.taps.rules import refuse, signer_of, tap_time
+from hub.domains.taps.schemas import (
+    Answered,
+    Arrival,
+    OpenKeys,
+    Refusal,
+    SealedKeys,
+    Signer,
+    TapRow,
+    Verdict,
+)
 
 REFUSED_KEPT_MAX: Final = 1000
 """Refused taps kept per gateway; more of them are answered and counted, not kept."""
-_REREAD_SECONDS: Final = 1.0
+_ROUNDS: Final = 3
+"""How often a batch is judged, each time with keys read anew."""
 _KEY_COLUMN: Final = "rings.tap_key"
 
 _log = log.get("taps")
 
 
 class RingKeys:
-    """The rings' keys, opened and cached for a short time, so that a change is soon seen."""
+    """The rings' keys, opened and cached; a change is noticed by what is recorded with an old one.
+
+    Each set of keys has a version. The database refuses a tap that was verified with another
+    version than the ring has, so that a cached key is never of use after its time.
+    """
 
     def __init__(self, cipher: FieldCipher, cache_seconds: float) -> None:
         self._cipher = cipher
         self._cache_seconds = cache_seconds
-        self._keys: dict[bytes, tuple[bytes | None, float]] = {}
+        self._keys: dict[bytes, tuple[SealedKeys, OpenKeys | None, float]] = {}
 
-    async def read(self, tx: Tx, device_ids: Iterable[bytes]) -> dict[bytes, bytes | None]:
-        """Return key by device id: None where it cannot be opened, missing where there is no ring.
+    async def read(self, tx: Tx, device_ids: Iterable[bytes]) -> dict[bytes, OpenKeys | None]:
+        """Return keys by device id: None where none can be opened, missing where there is no ring.
 
         What is unknown is always asked anew: a refusal is final, and the ring may be new.
         """
         wanted = set(device_ids)
-        now = clock.monotonic_seconds()
-        self._forget(now)
-        if missing := wanted - self._keys.keys():
-            for row in await queries.ring_keys.all(tx, list(missing)):
-                self._keys[row.device_id] = (self._open(row), now)
-        return {device_id: self._keys[device_id][0] for device_id in wanted & self._keys.keys()}
+        self._drop_old(clock.monotonic_seconds())
+        await self._ask(tx, wanted - self._keys.keys())
+        return {device_id: self._keys[device_id][1] for device_id in wanted & self._keys.keys()}
 
-    async def reread(self, tx: Tx, device_ids: Iterable[bytes]) -> dict[bytes, bytes | None]:
-        """Return the keys afresh: one may have been changed. Asked so at most once a second."""
-        now = clock.monotonic_seconds()
+    async def reread(self, tx: Tx, device_ids: Iterable[bytes]) -> dict[bytes, OpenKeys | None]:
+        """Return the keys afresh, by one query; only what has changed is opened."""
         wanted = set(device_ids)
-        for device_id in wanted:
-            if device_id in self._keys and now - self._keys[device_id][1] >= _REREAD_SECONDS:
-                del self._keys[device_id]
-        return await self.read(tx, wanted)
+        await self._ask(tx, wanted)
+        return {device_id: self._keys[device_id][1] for device_id in wanted & self._keys.keys()}
 
-    def _forget(self, now: float) -> None:
+    def forget(self, device_ids: Iterable[bytes]) -> None:
+        """Ask anew for these the next time."""
+        for device_id in device_ids:
+            self._keys.pop(device_id, None)
+
+    async def _ask(self, tx: Tx, wanted: set[bytes]) -> None:
+        if not wanted:
+            return
+        now = clock.monotonic_seconds()
+        rows = await queries.ring_keys.all(tx, list(wanted))
+        self.forget(wanted - {row.device_id for row in rows})
+        for row in rows:
+            known = self._keys.get(row.device_id)
+            opened = known[1] if known is not None and known[0] == row else self._open(row)
+            self._keys[row.device_id] = (row, opened, now)
+
+    def _drop_old(self, now: float) -> None:
         old = [
             device_id
-            for device_id, (_, read_at) in self._keys.items()
+            for device_id, (_, _, read_at) in self._keys.items()
             if now - read_at >= self._cache_seconds
         ]
-        for device_id in old:
-            del self._keys[device_id]
+        self.forget(old)
 
-    def _open(self, row: RingKey) -> bytes | None:
-        if row.tap_key is None:
+    def _open(self, row: SealedKeys) -> OpenKeys | None:
+        def opened(sealed: bytes) -> bytes:
+            return self._cipher.open(sealed, column=_KEY_COLUMN, row=row.id.bytes)
+
+        if row.present is None:
             return None
         try:
-            return self._cipher.open(row.tap_key, column=_KEY_COLUMN, row=row.id.bytes)
+            return OpenKeys(
+                row.version,
+                opened(row.present),
+                None if row.following is None else opened(row.following),
+                None if row.former is None else opened(row.former),
+                (row.rotated_boot or 0, row.rotated_seq or 0),
+            )
         except DecryptionError:
             _log.error("tap_key_unreadable", ring_id=str(row.id))
             return None
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """A tap whose tag verifies, the keys it was verified with, and which of them it was."""
+
+    item: Arrival
+    keys: OpenKeys
+    signer: Signer
+
+    @property
+    def counters(self) -> tuple[int, int]:
+        return self.item.event.boot, self.item.event.seq
 
 
 async def record(
@@ -103,14 +147,20 @@ async def _record(
     pool: Pool, keys: RingKeys, arrivals: Sequence[Arrival | Refusal]
 ) -> list[Answered]:
     async with begin(pool, SYSTEM) as tx:
-        verdicts = await _verify(tx, keys, arrivals)
-        good = [
-            i for i, item in enumerate(arrivals) if isinstance(item, Arrival) and i not in verdicts
-        ]
-        if good:
-            rows = [_row(cast("Arrival", arrivals[i])) for i in good]
-            for row in await queries.record_taps.all(tx, msgspec.json.encode(rows)):
-                verdicts[good[row.position]] = _verdict(row.outcome)
+        verdicts: dict[int, Verdict] = {}
+        trusted = await gateways.trusted(tx, {item.gateway_id for item in arrivals})
+        waiting: dict[int, Arrival] = {}
+        for i, item in enumerate(arrivals):
+            if item.gateway_id not in trusted:
+                verdicts[i] = "untrusted"  # its taps stay in its spool until somebody registers it
+            elif isinstance(item, Refusal):
+                verdicts[i] = item.reason
+            else:
+                waiting[i] = item
+        for _ in range(_ROUNDS):
+            if waiting:
+                waiting = await _judge(tx, keys, waiting, verdicts)
+        # What is left has keys that change faster than we read them: `deferred` by its absence.
         for i, verdict in verdicts.items():
             item = arrivals[i]
             if verdict in ("committed", "deferred", "untrusted"):
@@ -119,40 +169,83 @@ async def _record(
     return _answers(arrivals, verdicts)
 
 
+async def _judge(
+    tx: Tx, keys: RingKeys, waiting: dict[int, Arrival], verdicts: dict[int, Verdict]
+) -> dict[int, Arrival]:
+    """Verify and record taps; return those whose ring has got other keys meanwhile."""
+    signed = await _verify(tx, keys, waiting, verdicts)
+    if not signed:
+        return {}
+    places = list(signed)
+    again: dict[int, Arrival] = {}
+    recorded: list[_Signed] = []
+    rows = [_row(signed[i].item, signed[i].keys.version) for i in places]
+    for row in await queries.record_taps.all(tx, msgspec.json.encode(rows)):
+        place = places[row.position]
+        if row.outcome == "key_changed":
+            again[place] = waiting[place]
+            continue
+        verdicts[place] = _verdict(row.outcome)
+        if verdicts[place] == "committed":
+            recorded.append(signed[place])
+    keys.forget(item.event.ring for item in again.values())
+    await _follow_keys(tx, keys, recorded)
+    return again
+
+
+async def _follow_keys(tx: Tx, keys: RingKeys, recorded: Iterable[_Signed]) -> None:
+    """Note which rings have taken their new keys, and which have not heard that they may."""
+    unconfirmed: dict[bytes, UUID] = {}
+    first: dict[bytes, _Signed] = {}
+    for tap_ in recorded:
+        ring = tap_.item.event.ring
+        if tap_.signer == "present" and tap_.keys.following is not None:
+            unconfirmed[ring] = tap_.item.gateway_id
+        is_news = tap_.signer == "following" or (
+            tap_.signer == "present"
+            and tap_.keys.former is not None
+            and tap_.counters < tap_.keys.rotated
+        )
+        if is_news and (ring not in first or tap_.counters < first[ring].counters):
+            first[ring] = tap_
+    for ring, tap_ in first.items():
+        turn = queries.turn_key if tap_.signer == "following" else queries.turned_earlier
+        await turn.run(tx, ring, tap_.keys.version, *tap_.counters)
+    keys.forget(first)
+    for ring in unconfirmed.keys() - first.keys():
+        await queries.remind.run(tx, ring, unconfirmed[ring])
+
+
 async def _verify(
-    tx: Tx, keys: RingKeys, arrivals: Sequence[Arrival | Refusal]
-) -> dict[int, Verdict]:
-    """Return verdicts by position for all taps that must not be recorded."""
-    verdicts: dict[int, Verdict] = {}
-    trusted = await gateways.trusted(tx, {item.gateway_id for item in arrivals})
-    known = await keys.read(tx, {i.event.ring for i in arrivals if isinstance(i, Arrival)})
+    tx: Tx, keys: RingKeys, waiting: dict[int, Arrival], verdicts: dict[int, Verdict]
+) -> dict[int, _Signed]:
+    """Return the taps whose tag verifies; the others get their verdict."""
+    known = await keys.read(tx, {item.event.ring for item in waiting.values()})
+    signed: dict[int, _Signed] = {}
     doubtful: list[int] = []
-    for i, item in enumerate(arrivals):
-        if item.gateway_id not in trusted:
-            verdicts[i] = "untrusted"  # its taps stay in its spool until somebody registers it
-        elif isinstance(item, Refusal):
-            verdicts[i] = item.reason
-        elif item.event.ring not in known:
+    for i, item in waiting.items():
+        if item.event.ring not in known:
             verdicts[i] = "unknown_ring"
-        elif (key := known[item.event.ring]) is None:
+        elif (of := known[item.event.ring]) is None:
             verdicts[i] = "deferred"  # our key ring lacks a key: not the ring's fault
-        elif not _is_signed(item, key):
+        elif (signer := signer_of(item.event, of)) is None:
             doubtful.append(i)
+        else:
+            signed[i] = _Signed(item, of, signer)
     if doubtful:
-        fresh = await keys.reread(tx, {cast("Arrival", arrivals[i]).event.ring for i in doubtful})
+        # A refusal is final, and the keys may be new since a moment ago.
+        fresh = await keys.reread(tx, {waiting[i].event.ring for i in doubtful})
         for i in doubtful:
-            item = cast("Arrival", arrivals[i])
-            key = fresh.get(item.event.ring)
-            if key is None or not _is_signed(item, key):
+            item = waiting[i]
+            of = fresh.get(item.event.ring)
+            if of is None or (signer := signer_of(item.event, of)) is None:
                 verdicts[i] = "bad_tag"
-    return verdicts
+            else:
+                signed[i] = _Signed(item, of, signer)
+    return signed
 
 
-def _is_signed(item: Arrival, key: bytes) -> bool:
-    return tap.verify(item.event.raw, ring_id=item.event.ring, key=key)
-
-
-def _row(item: Arrival) -> TapRow:
+def _row(item: Arrival, key_version: int) -> TapRow:
     event, record = item.event, item.record
     time = tap_time(event, item.received_ms)
     return TapRow(
@@ -171,6 +264,7 @@ def _row(item: Arrival) -> TapRow:
         tapped_at=time.tapped_at,
         uncertainty_ms=time.uncertainty_ms,
         time_source=time.source,
+        key_version=key_version,
     )
 
 

@@ -182,8 +182,8 @@ async def test_a_number_that_is_too_large_is_an_invalid_request(system_pool: Poo
 async def test_a_refusal_of_the_database_keeps_its_code(api_pool: Pool) -> None:
     with pytest.raises(DomainError) as refusal:
         async with begin(api_pool, user(new_id())) as tx:
-            await query(UUID, "SELECT app.claim_ring($1, 'mine')").one(tx, b"wrong")
-    assert refusal.value.code == "ring.claim_refused"
+            await query(UUID, "SELECT id FROM app.open_direct_conversation($1)").one(tx, new_id())
+    assert refusal.value.code == "conversation.partner_invalid"
 
 
 async def test_an_unknown_code_raised_by_the_database_stays_a_fault(database: Database) -> None:

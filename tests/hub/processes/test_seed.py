@@ -51,17 +51,17 @@ async def test_a_lost_rings_file_comes_back_with_the_same_keys(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_a_run_that_died_before_a_claim_is_finished_by_the_next(
+async def test_a_run_that_died_before_a_ring_was_given_leaves_none_without_an_owner(
     app_settings: config.Settings, tmp_path, system_pool: Pool, monkeypatch
 ):
     async def die(*_args):
         raise RuntimeError("killed")
 
-    monkeypatch.setattr("hub.domains.rings.service.claim_ring", die)
+    monkeypatch.setattr("hub.domains.rings.service.give_ring", die)
     with pytest.raises(RuntimeError, match="killed"):
         await seed(app_settings, tmp_path)
     monkeypatch.undo()
-    assert await count_rows(system_pool, "rings") == 1
+    assert await count_rows(system_pool, "rings") == 0
     await seed(app_settings, tmp_path)
     async with system_pool.connection() as connection:
         unclaimed = await connection.fetchval("SELECT count(*) FROM rings WHERE user_id IS NULL")

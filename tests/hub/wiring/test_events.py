@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -21,7 +21,8 @@ from hub.wiring import events
 from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.events import PAYLOADS, ROUTES, UndeliverableError
 from hub.wiring.slices import CONSUMERS, sealing_consumers
-from tests.fixtures.world import FIELD_KEYS, create_user, create_world
+from tests.fixtures.world import FIELD_KEYS
+from tests.migrations.test_events import act
 
 OWNER, SUBJECT = uuid4(), uuid4()
 
@@ -133,61 +134,19 @@ def test_an_event_nobody_could_read_is_undeliverable(change: dict[str, Any]) -> 
 
 
 async def test_what_every_trigger_writes_can_be_delivered(admin: Any, system_pool: Pool) -> None:
-    world = await create_world(admin)
-    grace = await create_user(admin, "Grace Hopper")
-    for change in (
-        "UPDATE rings SET status = 'unclaimed', user_id = NULL",
-        f"UPDATE rings SET status = 'active', user_id = '{world.user_id}'",
-        "UPDATE rings SET label = 'renamed'",
-        "UPDATE rings SET status = 'lost'",
-        "UPDATE gateways SET status = 'online'",
-        "UPDATE gateways SET status = 'offline'",
-        f"""
-        INSERT INTO sessions (user_id, family_id, token_hash, expires_at)
-        VALUES ('{world.user_id}', uuidv7(), '\\x00', now() + interval '1 day')
-        """,
-        "UPDATE sessions SET revoked_at = now()",
-        f"""
-        INSERT INTO ring_taps (user_id, ring_id, kind, source, boot, seq, verified)
-        VALUES ('{world.user_id}', '{world.ring_id}', 'button', 'ble', 1, 1, true)
-        """,
-    ):
-        await admin.execute(change)
-    conversation = await open_conversation(admin, world.user_id, grace)
-    await admin.execute(
-        "INSERT INTO messages (conversation_id, sender_id, body) VALUES ($1, $2, 'hello')",
-        conversation,
-        grace,
-    )
-    await admin.execute("SELECT app.befriend($1, $2, 'ring_tap')", world.user_id, grace)
-    await admin.execute(
-        """INSERT INTO touches (user_id, side, is_asked, expires_at)
-        VALUES ($1, 1, true, now())""",
-        world.user_id,
-    )
-    await admin.execute("UPDATE touches SET state = 'mutual'")
-    await admin.execute(
-        "UPDATE touches SET state = 'exchanged', partner_user_id = $1, conversation_id = $2",
-        grace,
-        conversation,
-    )
+    ada, grace = await act(admin)
     async with begin(system_pool, SYSTEM) as tx:
         written = await service.take_outbox(tx, shards=16, shards_max=16, limit=100)
         members = await service.members_of(tx, events.conversations_in(written))
         deliveries = {item.type: events.deliver(item, members) for item in written}
     assert deliveries.keys() == ROUTES.keys()
-    assert deliveries["ring.tapped"].channels == (f"taps:{world.user_id}",)
+    assert deliveries["ring.tapped"].channels == (f"taps:{ada}",)
     family = await admin.fetchval("SELECT family_id FROM sessions")
     revoked = deliveries["session.revoked"]
     assert (revoked.channels, revoked.order) == ((), Revoke(sign_in_session=str(family)))
+    conversation = await admin.fetchval("SELECT id FROM conversations WHERE kind = 'group'")
     assert set(deliveries["message.sent"].channels) == {
-        f"messages:{world.user_id}",
+        f"messages:{ada}",
         f"messages:{grace}",
         f"conversation:{conversation}",
     }
-
-
-async def open_conversation(admin: Any, first: UUID, second: UUID) -> UUID:
-    async with admin.transaction():
-        await admin.execute("SELECT set_config('app.user_id', $1, true)", str(first))
-        return await admin.fetchval("SELECT id FROM app.open_direct_conversation($1)", second)

@@ -38,36 +38,6 @@ async def tap(hub: Running, device_id: bytes, *seqs: int) -> list[str]:
         return await record_taps.all(tx, json.dumps(taps))
 
 
-async def test_a_ring_is_claimed_with_its_card(ada: User, make_ring):
-    ring = await make_ring()
-    answer = await ada.client.post(
-        "/v1/rings", json={"claim_code": ring.claim_code, "label": "Work"}
-    )
-    assert answer.status_code == 201, answer.text
-    body = answer.json()
-    assert (body["id"], body["label"], body["status"]) == (str(ring.id), "Work", "active")
-    listed = (await ada.client.get("/v1/rings")).json()
-    assert listed == {"items": [body], "next_cursor": None, "has_more": False}
-
-
-async def test_a_code_works_once(ada: User, grace: User, make_ring):
-    ring = await make_ring()
-    claim = {"claim_code": ring.claim_code}
-    answers = await asyncio.gather(
-        *(user.client.post("/v1/rings", json=claim) for user in (ada, grace))
-    )
-    assert sorted(answer.status_code for answer in answers) == [201, 409]
-    again = await ada.client.post("/v1/rings", json=claim)
-    assert (again.status_code, again.json()["code"]) == (409, "ring.claim_refused")
-
-
-async def test_a_wrong_code_is_refused_like_a_used_one(ada: User, make_ring, system_pool):
-    await make_ring()
-    answer = await ada.client.post("/v1/rings", json={"claim_code": "AAAA-BBBB-CCCC"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "ring.claim_refused")
-    assert (await ada.client.get("/v1/rings")).json()["items"] == []
-
-
 async def test_rings_are_renamed(ada: User, give_ring):
     ring = await give_ring(ada)
     answer = await ada.client.patch(f"/v1/rings/{ring.id}", json={"label": "Left hand"})
@@ -94,11 +64,40 @@ async def test_a_lost_ring_is_reported_once_as_an_event(ada: User, give_ring, sy
     assert types == ["ring.claimed", "ring.lost"]
 
 
+async def test_a_found_ring_counts_again(hub: Running, ada: User, give_ring, system_pool):
+    ring = await give_ring(ada)
+    await ada.client.post(f"/v1/rings/{ring.id}/lost")
+    for _ in range(2):
+        answer = await ada.client.post(f"/v1/rings/{ring.id}/found")
+        assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert await tap(hub, ring.device_id, 1) == ["recorded"]
+
+
+async def test_a_revoked_ring_stays_so(hub: Running, ada: User, give_ring, system_pool):
+    ring = await give_ring(ada)
+    path = f"/v1/rings/{ring.id}"
+    unsure = await ada.client.post(f"{path}/revoke", json={})
+    assert (unsure.status_code, unsure.json()["code"]) == (422, "request.invalid")
+    for _ in range(2):
+        answer = await ada.client.post(f"{path}/revoke", json={"confirm": "revoke"})
+        assert (answer.status_code, answer.json()["status"]) == (200, "revoked")
+    for way_back in ("lost", "found", "release"):
+        refused = await ada.client.post(f"{path}/{way_back}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "ring.state_refused")
+    assert await tap(hub, ring.device_id, 1) == ["ring_revoked"]
+    async with system_pool.connection() as connection:
+        types = [row[0] for row in await connection.fetch("SELECT type FROM events ORDER BY id")]
+    assert types == ["ring.claimed", "ring.revoked"]
+
+
 async def test_others_rings_do_not_exist(ada: User, grace: User, give_ring):
     ring = await give_ring(ada)
     for answer in (
         await grace.client.patch(f"/v1/rings/{ring.id}", json={"label": "Mine"}),
         await grace.client.post(f"/v1/rings/{ring.id}/lost"),
+        await grace.client.post(f"/v1/rings/{ring.id}/found"),
+        await grace.client.post(f"/v1/rings/{ring.id}/revoke", json={"confirm": "revoke"}),
+        await grace.client.post(f"/v1/rings/{ring.id}/release"),
         await grace.client.post(f"/v1/development/rings/{ring.id}/tap"),
         await grace.client.patch(f"/v1/rings/{new_id()}", json={"label": "Mine"}),
     ):
@@ -138,19 +137,6 @@ async def test_taps_are_listed_for_their_owner_only(
     assert (await grace.client.get("/v1/rings/taps")).json()["items"] == []
     foreign = await grace.client.get(f"/v1/rings/taps?ring_id={ring.id}")
     assert (foreign.status_code, foreign.json()["items"]) == (200, [])
-
-
-async def test_a_bad_claim_names_the_field(ada: User):
-    for body, field in [
-        ({}, "claim_code"),
-        ({"claim_code": ""}, "claim_code"),
-        ({"claim_code": "a'; DROP TABLE rings"}, "claim_code"),
-        ({"claim_code": "AAAABBBBCCCC", "label": ""}, "label"),
-        ({"claim_code": "AAAABBBBCCCC", "owner": "me"}, "owner"),
-    ]:
-        answer = await ada.client.post("/v1/rings", json=body)
-        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
-        assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 class ControlPort:
