@@ -233,7 +233,6 @@ class RingState(Payload, frozen=True, kw_only=True):
     bat: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     """Battery in per cent."""
     fw: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    last_seq: U32 | None = None
 
 
 class RpcRequest(Payload, frozen=True, kw_only=True):

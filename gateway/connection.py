@@ -14,6 +14,7 @@ from core import clock, log
 from firmware_bridge import gatt, tap
 from gateway import link
 from gateway.adapter import Adapter, remove_device
+from gateway.ring_facts import Facts, learn
 
 DISCONNECT_SECONDS: Final = 1.0
 _ATT_HEADER_BYTES: Final = 3
@@ -65,6 +66,7 @@ class RingConnection:
         self.ring: bytes | None = None
         self.rssi: int | None = None
         self.malformed = 0
+        self.facts = Facts()
         self._sink = sink
         self._door = door
         self._was_removed = False
@@ -188,6 +190,7 @@ class RingConnection:
                 await client.start_notify(gatt.TAP, self._on_tap)
                 with suppress(BleakGATTProtocolError):  # a ring without a clock may refuse
                     await self._set_time(client)
+                await learn(client, self.facts)
                 return link.Subscribed()
             case link.ReadStatus():
                 return await self._read_status(client)

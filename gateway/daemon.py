@@ -33,6 +33,7 @@ from gateway.remote_config import RemoteConfig
 from gateway.renewal import LinkFailed, LinkUp
 from gateway.renewing import Renewing
 from gateway.ring_clocks import RingClocks
+from gateway.ring_states import RingStates
 from gateway.rpc import Rpc
 from gateway.rpc_methods import methods_of
 from gateway.sender import Sender
@@ -120,6 +121,7 @@ class Gateway:
             self,
             jitter,
             slots=settings.gateway.connections_per_adapter,
+            bonds=self._status_path.parent,
         )
         self.spool = Spool(
             spool_path(settings),
@@ -127,6 +129,7 @@ class Gateway:
             max_bytes=settings.gateway.spool_max_bytes,
         )
         self._clocks = RingClocks()
+        self._states = RingStates()
         self._wake = asyncio.Event()
         self._taps = Sender(
             self.spool,
@@ -157,8 +160,8 @@ class Gateway:
         self.uplink.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.radio.run())
-            tasks.create_task(self._pump())
             tasks.create_task(self._reads.readers.run())
+            tasks.create_task(self._pump())
             tasks.create_task(self._report())
             tasks.create_task(supervisor.keep_alive())
             if self._renewing is not None:
@@ -258,6 +261,7 @@ class Gateway:
         if self._renewing is not None:
             self._renewing.feed(LinkUp(self.uplink.shown_on_trial))
         self._publish_info()
+        self._states.forget()
         self._start(self._publish_health())
 
     def _uplink_refused(self) -> None:
@@ -283,16 +287,16 @@ class Gateway:
             _log.warning("taps_held", reason=self._alarm)
         self._wake.set()
 
-    def _hub_spoke(self, message: edge.AckMessage) -> None:
     @property
     def _alarm(self) -> str:
         return self.delivery.alarm or self._reads.delivery.alarm
 
+    def _hub_spoke(self, message: edge.AckMessage) -> None:
         for ack in message.acks:
             self._start(self._acknowledged(ack))
-
         for read_id, code in message.reads:
             self._start(self._reads.settle(read_id, code))
+
     async def _acknowledged(self, ack: edge.Ack) -> None:
         try:
             if ack.sack:
@@ -323,6 +327,9 @@ class Gateway:
                 _log.warning("status_unwritable", reason=str(error.strerror))
             except SpoolUnavailableError:
                 _log.debug("spool_unreadable")
+            self._states.tell(
+                self.radio.connections.values(), clock.unix_ms(), self._publish_ring_state
+            )
             if clock.monotonic_seconds() - published_at >= self._health_seconds:
                 published_at = clock.monotonic_seconds()
                 # The last will of an older session may have come late: the living one speaks.
@@ -330,11 +337,17 @@ class Gateway:
                 await self._publish_health()
             await asyncio.sleep(health.STATUS_SECONDS)
 
+    def _publish_ring_state(self, ring: bytes, state: edge.RingState) -> bool:
+        topic = edge.ring_state_topic(self._settings.id, ring)
+        return self.uplink.publish(topic, edge.encode(state), retain=True) is not None
+
     async def _publish_health(self) -> None:
         topic = edge.health_topic(self._settings.id)
         with suppress(SpoolUnavailableError):
             payload = edge.encode(await self.health())
-            if self.uplink.publish(topic, payload, qos=0) is None:
+            # Stamped only when it leaves at once: the hub measures this clock by it.
+            live = edge.stamp(payload, clock.unix_ms())
+            if self.uplink.publish(topic, live, qos=0) is None:
                 await self._notes.keep(topic, payload)
 
     def _publish_info(self) -> None:
@@ -343,8 +356,8 @@ class Gateway:
             t=clock.unix_ms(),
             version=version("pinghub"),
             adapters=backends_of(self._settings),
-            capabilities=self._rpc.methods,
             readers=self._reads.readers.names,
+            capabilities=self._rpc.methods,
             reported=self._remote.reported,
         )
         topic = edge.info_topic(self._settings.id)
@@ -364,8 +377,8 @@ class Gateway:
         self._place = (
             (values.latitude, values.longitude) if is_placed else (own.latitude, own.longitude)
         )
-
         self._reads.place = self._place
+
     def _called(self, method: str, payload: bytes, correlation: bytes) -> None:
         self._start(self._answer(method, payload, correlation))
 
@@ -394,8 +407,8 @@ class Gateway:
                 _adapter_health(scan, self.radio.places.links(scan.backend), now)
                 for scan in self.radio.scans
             ),
-            waiting=self.radio.places.waiting_count,
             readers=self._reads.readers.health(),
+            waiting=self.radio.places.waiting_count,
             rings=tuple(
                 health.RingHealth(
                     ring=item.ring.hex() if item.ring else "",

@@ -245,6 +245,8 @@ note_ring = command(
       AND g.id = $1
       AND g.user_id = r.user_id
       AND g.revoked_at IS NULL
+      -- What is retained outlives the gateway that said it.
+      AND (g.status = 'online' OR $3 = 'lost')
       AND r.status IN ('active', 'lost')
       AND (r.heard_by IS NULL OR r.heard_by = g.id OR r.link <> 'connected' OR $3 = 'connected')
       AND (
@@ -269,7 +271,11 @@ lose_rings = command(
 
 find_wish = query(
     Wish,
-    "SELECT id AS gateway_id, config_rev AS rev, config FROM gateways WHERE id = $1 AND revoked_at IS NULL",
+    """
+    SELECT id AS gateway_id, config_rev AS rev, config
+    FROM gateways
+    WHERE id = $1 AND revoked_at IS NULL
+    """,
     login="system",
 )
 

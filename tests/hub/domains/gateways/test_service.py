@@ -58,6 +58,9 @@ async def events(admin: Any, kind: str) -> list[Any]:
 async def test_a_ring_changes_when_its_owners_gateway_says_so_and_only_then(
     admin: Any, system_pool: Pool, world: World
 ) -> None:
+    await see(system_pool, world.gateway_id, world.device_id)
+    assert (await ring_of(admin, world))[0] is None  # a retained message of one that is away
+    await note(system_pool, world.gateway_id, "online")
     for _ in range(2):
         await see(system_pool, world.gateway_id, world.device_id, bat=81, fw="1.4")
     assert await ring_of(admin, world) == ("connected", world.gateway_id, 81, "1.4")
@@ -72,6 +75,7 @@ async def test_a_ring_changes_when_its_owners_gateway_says_so_and_only_then(
 async def test_a_strangers_gateway_cannot_tell_of_a_ring(
     admin: Any, system_pool: Pool, world: World, other: World
 ) -> None:
+    await note(system_pool, other.gateway_id, "online")
     await see(system_pool, other.gateway_id, world.device_id, bat=1, fw="evil")
     await see(system_pool, new_id(), world.device_id, bat=1)
     assert await ring_of(admin, world) == (None, None, None, None)
@@ -85,6 +89,7 @@ async def test_the_connected_gateway_speaks_until_it_is_away(
     await admin.execute(
         "INSERT INTO gateways (id, user_id, name) VALUES ($1, $2, 'second')", second, world.user_id
     )
+    await note(system_pool, second, "online")
     await note(system_pool, world.gateway_id, "online")
     await see(system_pool, world.gateway_id, world.device_id)
     await see(system_pool, second, world.device_id, link="seen")
@@ -174,7 +179,7 @@ def test_a_ring_state_that_makes_no_sense_says_nothing(topic: str, payload: byte
 
 
 def test_a_ring_state_is_read_from_its_own_topic() -> None:
-    gateway, state = new_id(), RingState(link="seen", t=1, rssi=-60, bat=5, fw="1", last_seq=7)
+    gateway, state = new_id(), RingState(link="seen", t=1, rssi=-60, bat=5, fw="1")
     topic = edge.ring_state_topic(gateway, bytes(range(8)))
     found = read_ring_state(Message(topic, edge.encode(state), 0))
     assert found == RingSeen(gateway, bytes(range(8)), state)
