@@ -50,6 +50,7 @@ def simulate(
     control: str = "127.0.0.1:0",
     hci: tuple[str, ...] = ("127.0.0.1:0",),
     every: str = "",
+    encrypted: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run virtual rings until SIGTERM: gateways attach over HCI, tools over the control port.
 
@@ -60,6 +61,7 @@ def simulate(
         hci: HOST:PORT where a gateway finds its controller (`bumble:tcp-client:HOST:PORT`); once
             for each gateway in reach of the rings.
         every: Tap one ring after the other at this interval, as `4s` or `500ms`.
+        encrypted: Demand pairing, as real rings do.
     """
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)
@@ -72,7 +74,12 @@ def simulate(
     entries = simulation.read_rings(rings)
     asyncio.run(
         simulation.run(
-            entries, home, hci=hci_addresses, control=control_address, every_seconds=every_seconds
+            entries,
+            home,
+            hci=hci_addresses,
+            control=control_address,
+            every_seconds=every_seconds,
+            encrypted=encrypted,
         )
     )
 

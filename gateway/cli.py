@@ -1,18 +1,25 @@
 """`pinghub gateway`: run the edge daemon, look at a running one, find out what is wrong."""
 
+import asyncio
 import os
 import sys
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import clock, config
+from core import clock, config, log
+from core.errors import ConfigError
 from gateway.health import Health, read_status
 from gateway.paths import identity_path, status_path
+
+if TYPE_CHECKING:
+    from gateway.claim import Claimed
 
 DAY_MS: Final = 24 * 3600 * 1000
 
@@ -54,21 +61,9 @@ def claim(
         force: Give up the identity that this machine has.
         as_json: One JSON document.
     """
-    from gateway import claim as claims  # noqa: PLC0415  # needs more libraries than the others
-
     settings = config.load()
+    claimed = _claim(identity_path(settings), code, hub, force=force, as_json=as_json)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    try:
-        claimed = claims.claim(identity_path(settings), code, hub, force=force)
-    except claims.ClaimError as error:
-        if as_json:
-            told = {"error": error.problem, "detail": error.detail, "remedy": error.remedy}
-            print(msgspec.json.encode(told).decode())  # noqa: T201  # a command's output
-        else:
-            Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(
-                f"pinghub: {error}\n{error.remedy}"
-            )
-        sys.exit(error.exit_code)
     if as_json:
         print(msgspec.json.encode(claimed).decode())  # noqa: T201  # a command's output
         return
@@ -78,6 +73,76 @@ def claim(
     console.print(f"{claimed.identity_path}, readable by this user alone.")
     is_running = read_status(status_path(settings)) is not None
     console.print("Restart the gateway." if is_running else "`pinghub gateway run` starts it.")
+
+
+def _claim(folder: Path, code: str, hub: str, *, force: bool, as_json: bool) -> "Claimed":
+    from gateway import claim as claims  # noqa: PLC0415  # needs more libraries than the others
+
+    try:
+        return claims.claim(folder, code, hub, force=force)
+    except claims.ClaimError as error:
+        if as_json:
+            told = {"error": error.problem, "detail": error.detail, "remedy": error.remedy}
+            print(msgspec.json.encode(told).decode())  # noqa: T201  # a command's output
+        else:
+            console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+            console.print(f"pinghub: {error}\n{error.remedy}")
+        sys.exit(error.exit_code)
+
+
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub gateway simulate --rings 5 --taps-per-minute 30 --encrypted --hub"
+        " http://127.0.0.1:8000 --claim ABCD-EFGH-JKMN-PQRS`  claimed at a hub; later without"
+        " --claim\n\n"
+        "- `pinghub gateway simulate --rings 1 --mqtt mqtt://gw-1:password@127.0.0.1:1883`  at any"
+        " broker"
+    ),
+)
+def simulate(
+    *,
+    rings: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 5,
+    taps_per_minute: Annotated[float, Parameter(validator=Number(gte=0, lte=6000))] = 30,
+    encrypted: Annotated[bool, Parameter(negative="")] = False,
+    hub: str = "",
+    claim: str = "",
+    mqtt: str = "",
+    rings_file: Path | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Run a gateway with virtual rings that are tapped in turn, until SIGTERM or Ctrl-C.
+
+    Args:
+        rings: How many.
+        taps_per_minute: Of all of them together; 0: only by the control port that the log names.
+        encrypted: Rings that demand pairing, as real ones do.
+        hub: The hub's address, with --claim.
+        claim: A claim code, for the first time at a hub.
+        mqtt: A broker and a login, instead of a claim: mqtt://gateway:password@host:port.
+        rings_file: Rings that the hub knows, as `pinghub seed` writes them; else new ones.
+        folder: Where everything is kept; default: `simulated-gateway` in the home.
+    """
+    if bool(claim) != bool(hub):
+        raise ConfigError("--hub and --claim go together; neither is needed after the first time")
+    settings = config.load()
+    log.configure(settings.log.level, settings.log.style)
+    place = folder or config.home() / "simulated-gateway"
+    if claim:
+        _claim(place / "identity", claim, hub, force=False, as_json=False)
+    try:
+        from gateway import simulate as simulation  # noqa: PLC0415  # needs the extra `edge`
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is missing: run `make install`") from None
+    plan = simulation.Plan(
+        folder=place,
+        rings=rings,
+        taps_per_minute=taps_per_minute,
+        encrypted=encrypted,
+        rings_file=rings_file,
+        mqtt_url=mqtt,
+    )
+    sys.exit(asyncio.run(simulation.run(simulation.settings_of(settings, plan), plan)))
 
 
 @app.command

@@ -102,10 +102,13 @@ def read_rings(path: Path) -> list[RingEntry]:
 class Simulation:
     """All virtual rings of a process; `start`, then drive it by `answer`, then `stop`.
 
-    `gateways` is how many gateways are in reach of the rings, each with a controller of its own.
+    `gateways` is how many gateways are in reach of the rings, each with a controller of its own;
+    `encrypted` rings speak only to who has paired with them.
     """
 
-    def __init__(self, entries: list[RingEntry], home: Path, *, gateways: int = 1) -> None:
+    def __init__(
+        self, entries: list[RingEntry], home: Path, *, gateways: int = 1, encrypted: bool = False
+    ) -> None:
         self.link = LossyLink()
         self._entries = {entry.device_id.lower(): entry for entry in entries}
         self.rings = {
@@ -116,6 +119,7 @@ class Simulation:
                 id_key=bytes.fromhex(entry.id_key) if entry.id_key else None,
                 memory_path=home / f"{device_id}.nvm",
                 name=entry.name[:29],
+                encrypted=encrypted,
             )
             for device_id, entry in self._entries.items()
         }
@@ -259,12 +263,13 @@ async def run(
     hci: Sequence[tuple[str, int]],
     control: tuple[str, int],
     every_seconds: float | None,
+    encrypted: bool = False,
 ) -> None:
     """Run the rings until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    simulation = Simulation(entries, home, gateways=len(hci))
+    simulation = Simulation(entries, home, gateways=len(hci), encrypted=encrypted)
     try:
         await simulation.start(hci=hci, control=control)
     except OSError as error:
