@@ -5,6 +5,7 @@ journeys must notice. `python -m tests.e2e.faults FAULT COMMAND…` runs a damag
 """
 
 import os
+import resource
 import runpy
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -34,6 +35,37 @@ def forget_the_spool() -> None:
     daemon.spool_path = emptied
 
 
+def acknowledge_the_highest() -> None:
+    """The gateway tells a ring to forget everything up to the latest record that it has stored."""
+    from gateway.marks import Marks
+
+    original = Marks.stored
+
+    def stored(self: Marks, boot: int, seq: int) -> None:
+        original(self, boot, seq)
+        if seq > self._given:
+            self._due.clear()
+            self._due.append((boot, seq))
+
+    Marks.stored = stored
+
+
+def acknowledge_before_the_commit() -> None:
+    """The gateway tells a ring that a record is safe before the disk has it."""
+    from gateway.daemon import Gateway
+
+    original = Gateway.store
+
+    async def store(self: Gateway, *args: Any, **kwargs: Any) -> bool:
+        async def store_later() -> None:
+            await original(self, *args, **kwargs)
+
+        self._start(store_later())
+        return True
+
+    Gateway.store = store
+
+
 def trust_the_puback() -> None:
     """The gateway forgets a tap when the MQTT broker has it, without the hub's word."""
     from gateway.daemon import Gateway
@@ -50,6 +82,26 @@ def trust_the_puback() -> None:
             self.delivery.settled(row.ring, row.boot, row.seq, row.seq, clock.monotonic_seconds())
 
     Gateway._published = published
+
+
+def answer_before_the_commit() -> None:
+    """Ingest gives its word, and its MQTT acknowledgement, for taps that it has only read."""
+    from hub.domains.taps import service
+    from hub.domains.taps.mqtt import read_tap, write_acks
+    from hub.processes import ingest
+
+    async def carry(link: Any, pool: Any, keys: Any, settings: config.Ingest) -> None:
+        while True:
+            batch = await link.receive(settings.batch_max_taps, settings.batch_wait_seconds)
+            taps = [read_tap(item) for item in batch if item.topic.endswith("/tap")]
+            read = [tap for tap in taps if tap is not None]
+            verdicts = dict.fromkeys(range(len(read)), "committed")
+            for answer in write_acks(service._answers(read, verdicts)):
+                link.publish(answer.topic, answer.payload)
+            link.acknowledge(batch)
+            await ingest._ingest_for_ever(pool, keys, batch)
+
+    ingest._carry = carry
 
 
 def keep_no_consumer_tasks() -> None:
@@ -90,7 +142,10 @@ def keep_no_history() -> None:
 
 CODE_FAULTS: Final[dict[str, tuple[Callable[[], None], str]]] = {
     "spool": (forget_the_spool, "gateway"),
+    "contiguous acknowledgement": (acknowledge_the_highest, "gateway"),
+    "commit before acknowledgement": (acknowledge_before_the_commit, "gateway"),
     "hub ack": (trust_the_puback, "gateway"),
+    "commit before the hub's word": (answer_before_the_commit, "ingest"),
     "consumer tasks": (keep_no_consumer_tasks, "relay"),
     "sweeper": (never_sweep, "relay"),
     "recovery": (keep_no_history, "serve"),
@@ -136,6 +191,32 @@ DATABASE_FAULTS: Final[dict[str, tuple[str, str]]] = {
         DROP TABLE taken_out
         """,
     ),
+    "side effects of new rows only": (
+        """
+        ALTER TABLE ring_taps DISABLE TRIGGER emit_ring_tapped;
+        CREATE FUNCTION app.emit_untried() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+        BEGIN
+          PERFORM app.emit(
+            'ring.tapped', NEW.user_id, 'ring', NEW.ring_id,
+            jsonb_build_object(
+              'tap_id', NEW.id, 'ring_id', NEW.ring_id, 'kind', NEW.kind, 'source', NEW.source,
+              'boot', NEW.boot, 'seq', NEW.seq, 'rssi', NEW.rssi, 'gateway_id', NEW.gateway_id,
+              'tapped_at', NEW.tapped_at, 'uncertainty_ms', NEW.uncertainty_ms,
+              'time_source', NEW.time_source, 'verified', NEW.verified
+            )
+          );
+          RETURN NEW;
+        END
+        $$;
+        CREATE TRIGGER emit_untried BEFORE INSERT ON ring_taps
+          FOR EACH ROW EXECUTE FUNCTION app.emit_untried()
+        """,
+        """
+        DROP FUNCTION app.emit_untried() CASCADE;
+        ALTER TABLE ring_taps ENABLE TRIGGER emit_ring_tapped
+        """,
+    ),
     "outbox": (
         """
         CREATE FUNCTION app.swallow() RETURNS trigger LANGUAGE plpgsql AS
@@ -151,7 +232,15 @@ DATABASE_FAULTS: Final[dict[str, tuple[str, str]]] = {
 class FaultySystem(System):
     """The system, with faults planted into single processes."""
 
-    faults: dict[str, str] = {}  # noqa: RUF012  # one system a session
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.faults: dict[str, str] = {}
+
+    def refuse_writes(self, name: str, *, refused: bool) -> None:
+        """Let a process's disk take nothing, as a full one; or let it take everything again."""
+        unlimited = resource.RLIM_INFINITY
+        limit = (1 if refused else unlimited, unlimited)
+        resource.prlimit(self.supervisor.pid(name), resource.RLIMIT_FSIZE, limit)
 
     def _command(self, name: str) -> list[str]:
         command = super()._command(name)

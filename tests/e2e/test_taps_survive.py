@@ -146,11 +146,44 @@ async def the_mqtt_broker_dies_with_what_it_had_accepted(journey: Journey) -> No
         return status["t"] > pressed_ms and status["spool"]["pending"] == 0
 
     await journey.until(sent, "the gateway to have sent everything", 20)
-    await asyncio.sleep(0.3)  # for the PUBACKs, which nothing outside the gateway shows
+    await the_gateway_may_forget(journey)
     journey.kill("mqtt")
     journey.kill("ingest")
     for name in ("mqtt", "ingest"):
         await journey.alive(name)
+
+
+async def the_gateway_may_forget(journey: Journey) -> None:
+    """Give a gateway that believes too much the time to: a sound one keeps what it has sent."""
+    now_ms = clock.unix_ms()
+
+    def has_forgotten() -> bool:
+        status = journey.gateway_status()
+        return status["t"] > now_ms and status["spool"]["pending"] + status["spool"]["sent"] == 0
+
+    await journey.until(has_forgotten, "", 3, strict=False)
+
+
+async def the_disk_refuses_ten_taps_and_takes_the_next(journey: Journey) -> None:
+    """The next one reaches the gateway before it asks the ring for the ten again."""
+    journey.system.refuse_writes("gateway", refused=True)
+    for _ in range(10):
+        await journey.press(0)
+    await asyncio.sleep(1.5)  # for all ten to be refused, which a full disk keeps secret
+    journey.system.refuse_writes("gateway", refused=False)
+    for _ in range(3):
+        await journey.press(0)
+
+
+async def ingest_dies_with_what_the_database_has_not_committed(journey: Journey) -> None:
+    await the_gateway_speaks(journey)
+    signal_to(journey, "postgres", signal.SIGSTOP)
+    await press_ten(journey)
+    await handed_over(journey)
+    await the_gateway_may_forget(journey)
+    journey.kill("ingest")
+    signal_to(journey, "postgres", signal.SIGCONT)
+    await journey.alive("ingest")
 
 
 async def ingest_answers_so_late_that_the_gateway_sends_again(journey: Journey) -> None:
@@ -187,8 +220,12 @@ async def the_hub_dies_while_taps_arrive(journey: Journey) -> None:
 
 NEEDED: Final[dict[str, Scenario]] = {
     "spool": the_gateway_dies_while_the_mqtt_broker_is_away,
+    "contiguous acknowledgement": the_disk_refuses_ten_taps_and_takes_the_next,
+    "commit before acknowledgement": the_disk_refuses_ten_taps_and_takes_the_next,
+    "commit before the hub's word": ingest_dies_with_what_the_database_has_not_committed,
     "hub ack": the_mqtt_broker_dies_with_what_it_had_accepted,
     "dedupe": ingest_answers_so_late_that_the_gateway_sends_again,
+    "side effects of new rows only": ingest_answers_so_late_that_the_gateway_sends_again,
     "outbox": press_ten,
     "consumer tasks": press_ten,
     "sweeper": redis_forgets_the_queue,
