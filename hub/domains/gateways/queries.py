@@ -7,7 +7,7 @@ import msgspec
 
 from core.db import command, query
 from core.edge import RejectCode
-from hub.domains.gateways.schemas import GatewayStatus, Wish
+from hub.domains.gateways.schemas import GatewayOverview, GatewayStatus, Wish
 
 
 class GatewayRow(msgspec.Struct, frozen=True):
@@ -340,25 +340,8 @@ rejected_counts = query(
     login="system",
 )
 
-
-class Overview(msgspec.Struct, frozen=True):
-    """A gateway as the operator sees it."""
-
-    id: UUID
-    status: GatewayStatus
-    version: str | None
-    last_seen_at: datetime | None
-    config_rev: int
-    reported_rev: int
-    rejected_rev: int
-    spool_pending: int
-    clock_error_ms: int | None
-    certificate_expires_at: datetime | None
-    alerts: list[str]
-
-
 overview = query(
-    Overview,
+    GatewayOverview,
     """
     SELECT
       id, status, version, last_seen_at, config_rev,

@@ -211,3 +211,31 @@ class Collected(msgspec.Struct, frozen=True):
     """Log lines of a gateway, the oldest first."""
 
     lines: list[str]
+
+
+class GatewayOverview(msgspec.Struct, frozen=True):
+    """A gateway as the operator sees it: no name, as that is its owner's."""
+
+    id: UUID
+    status: GatewayStatus
+    version: str | None
+    last_seen_at: datetime | None
+    config_rev: int
+    reported_rev: int
+    rejected_rev: int
+    spool_pending: int
+    clock_error_ms: int | None
+    certificate_expires_at: datetime | None
+    alerts: list[str]
+
+
+class EdgeStatus(msgspec.Struct, frozen=True):
+    """All gateways at a glance, and the first of them one by one."""
+
+    online: int
+    offline: int
+    alerts: dict[str, int]
+    """Gateways by alert."""
+    rejected_today: dict[str, int]
+    """Refused taps of the last 24 hours by reason."""
+    gateways: list[GatewayOverview]

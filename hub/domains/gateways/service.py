@@ -21,6 +21,7 @@ from hub.domains.gateways.schemas import (
     CodeShown,
     Collected,
     Condition,
+    EdgeStatus,
     Gateway,
     GatewayAlert,
     GatewayCreated,
@@ -236,6 +237,18 @@ async def count(tx: Tx) -> None:
     counts = {row.name: row.count for row in await queries.alert_counts.all(tx)}
     for alert in get_args(GatewayAlert):
         _alerts.labels(alert).set(counts.get(alert, 0))
+
+
+async def edge_status(tx: Tx, limit: int) -> EdgeStatus:
+    """Return what the operator sees; gateways with alerts come first."""
+    tally = await queries.tally.one(tx)
+    return EdgeStatus(
+        online=tally.online,
+        offline=tally.offline,
+        alerts={row.name: row.count for row in await queries.alert_counts.all(tx)},
+        rejected_today={row.name: row.count for row in await queries.rejected_counts.all(tx)},
+        gateways=await queries.overview.all(tx, limit),
+    )
 
 
 async def wish_of(tx: Tx, gateway_id: UUID) -> Wish | None:

@@ -1,0 +1,88 @@
+"""`pinghub edge status`: all gateways for the operator; ids only, as names are their owners'."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import App, Group, Parameter
+from rich.console import Console
+
+from core import config
+from core.actor import SYSTEM
+from core.config import Settings
+from core.db import Pool, begin
+from hub.domains.gateways import service
+from hub.domains.gateways.schemas import EdgeStatus
+
+app = App(
+    name="edge",
+    help="Gateways, as the operator of the hub sees them.",
+    help_format="markdown",
+    group_commands=Group("Commands"),
+)
+_SHOWN_MAX: Final = 200
+
+
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub edge status`  who is online, what is wrong, what was refused today\n\n"
+        "- `pinghub edge status --json | jq '.gateways[] | select(.alerts != [])'`"
+    )
+)
+def status(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """Show gateways (those with alerts first, at most 200), alerts, and refused taps by reason."""
+    found = asyncio.run(_read(config.load()))
+    if as_json:
+        print(msgspec.json.encode(found).decode())  # noqa: T201  # a command's output
+    else:
+        _show(found)
+
+
+async def _read(settings: Settings) -> EdgeStatus:
+    database = settings.database
+    pool = await Pool.open(
+        config.require(database.system_url, "database.system_url"),
+        max_size=1,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
+    try:
+        async with begin(pool, SYSTEM, read_only=True) as tx:
+            return await service.edge_status(tx, _SHOWN_MAX)
+    finally:
+        await pool.close()
+
+
+def _show(found: EdgeStatus) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"gateways {found.online} online, {found.offline} offline")
+    console.print(f"alerts   {_counts(found.alerts)}")
+    console.print(f"refused  {_counts(found.rejected_today)} (taps of the last 24 hours)")
+    for item in found.gateways:
+        clock = "" if item.clock_error_ms is None else f", clock {item.clock_error_ms} ms"
+        revision = _revision(item.config_rev, item.reported_rev, item.rejected_rev)
+        console.print(
+            f"{item.id} {item.status}, version {item.version or '-'}, config {revision},"
+            f" {item.spool_pending} waiting{clock}{_days_left(item.certificate_expires_at)}"
+        )
+        if item.alerts:
+            console.print(f"  {', '.join(item.alerts)}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _revision(wanted: int, reported: int, rejected: int) -> str:
+    if rejected == wanted and wanted > 0:
+        return f"{wanted} REFUSED"
+    return str(wanted) if reported >= wanted else f"{reported} of {wanted}"
+
+
+def _days_left(ends_at: datetime | None) -> str:
+    if ends_at is None:
+        return ""
+    days = (ends_at - datetime.now(UTC)).days
+    return f", certificate {days} days" if days >= 0 else ", certificate ENDED"
