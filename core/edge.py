@@ -248,6 +248,7 @@ RpcCode = Literal[
     "unknown_method",
     "malformed",  # the arguments are none of this method
     "not_connected",  # the ring has no link to this gateway now
+    "not_pressed",  # the ring waits for a press, which did not come
     "failed",  # tried, without success
     "timeout",
     "busy",

@@ -107,6 +107,9 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "gateway.not_connected": ErrorSpec(
         409, "Ring not connected", "Bring the ring near the gateway, or ask another gateway."
     ),
+    "gateway.ring_not_pressed": ErrorSpec(
+        409, "Ring not pressed", "Ask again, and press the ring when it blinks."
+    ),
     "gateway.busy": ErrorSpec(
         503, "Gateway busy", "The gateway serves as many calls as it can; retry later."
     ),

@@ -12,11 +12,14 @@ from bleak.exc import BleakError, BleakGATTProtocolError
 
 from core import clock, log
 from firmware_bridge import gatt, tap
-from gateway import link
+from gateway import link, ring_claims
 from gateway.adapter import Adapter, remove_device
+from gateway.ring_claims import Confirmations
 from gateway.ring_facts import Facts, learn
 
 DISCONNECT_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 3.0
+"""A ring answers a command by then, or not at all."""
 _ATT_HEADER_BYTES: Final = 3
 # ATT errors (Bluetooth Core, vol. 3, part F, 3.4.1.1): insufficient authentication, authorization,
 # key size, encryption.
@@ -59,7 +62,13 @@ class RingConnection:
     """A ring at one Bluetooth address: its link, and the task that talks to it."""
 
     def __init__(
-        self, address: str, *, sink: Sink, door: Door, random: Callable[[], float]
+        self,
+        address: str,
+        *,
+        sink: Sink,
+        door: Door,
+        random: Callable[[], float],
+        confirmations: Confirmations,
     ) -> None:
         self.address = address
         self.link = link.RingLink(random)
@@ -67,8 +76,13 @@ class RingConnection:
         self.rssi: int | None = None
         self.malformed = 0
         self.facts = Facts()
+        self.pressed = asyncio.Event()
+        """Set by each tap."""
         self._sink = sink
         self._door = door
+        self._confirmations = confirmations
+        self._commanding = asyncio.Lock()
+        self._awaited: tuple[int, asyncio.Future[gatt.CtrlReply]] | None = None
         self._was_removed = False
         self._forgets_bond = False
         self._client: BleakClient | None = None
@@ -131,6 +145,41 @@ class RingConnection:
         command = gatt.encode_ctrl(gatt.Identify())
         await self._client.write_gatt_char(gatt.CTRL, command, True)
 
+    async def command(self, command: gatt.Ctrl) -> gatt.CtrlReply:
+        """Return the ring's answer to a command; raises BleakError, also when none comes."""
+        client = self._client
+        if client is None:
+            raise BleakError("Not connected")
+        data = gatt.encode_ctrl(command)
+        async with self._commanding:
+            answer: asyncio.Future[gatt.CtrlReply] = asyncio.get_running_loop().create_future()
+            self._awaited = data[0], answer
+            try:
+                await client.write_gatt_char(gatt.CTRL, data, True)
+                done, _ = await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
+            finally:
+                self._awaited = None
+        if not done:
+            raise BleakError("the ring does not answer")
+        return answer.result()
+
+    async def read_proof(self) -> bytes:
+        """Return what PROOF holds; raises BleakError."""
+        if self._client is None:
+            raise BleakError("Not connected")
+        return bytes(await self._client.read_gatt_char(gatt.PROOF))
+
+    async def confirm(self, tag: bytes) -> bool:
+        """Bring the ring the confirmation of its claim; raises BleakError."""
+        is_taken = await ring_claims.confirm(self, tag)
+        if self.ring is not None:
+            self._confirmations.done(self.ring, tag)
+        return is_taken
+
+    async def _bring_confirmation(self, tag: bytes) -> None:
+        with suppress(BleakError, OSError, EOFError):  # it stays, for the next connection
+            _log.info("confirmation_brought", ring=self._ring_hex, taken=await self.confirm(tag))
+
     async def _converse(self) -> None:
         """One connection from the adapter's turn to its end."""
         try:
@@ -191,6 +240,8 @@ class RingConnection:
                 with suppress(BleakGATTProtocolError):  # a ring without a clock may refuse
                     await self._set_time(client)
                 await learn(client, self.facts)
+                if self.ring and (tag := self._confirmations.of(self.ring)):
+                    self._start(self._bring_confirmation(tag))
                 return link.Subscribed()
             case link.ReadStatus():
                 return await self._read_status(client)
@@ -252,6 +303,7 @@ class RingConnection:
         if self.ring is None:
             return
         live = not record.replayed and self._boot in (None, record.boot)
+        self.pressed.set()
         self.feed(link.Received(record.boot, record.seq))
         self._start(self._store(self.ring, record, raw, live))
 
@@ -262,8 +314,13 @@ class RingConnection:
 
     def _on_ctrl(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
         with suppress(gatt.GattError):
-            if gatt.decode_ctrl_reply(bytes(data)).opcode == gatt.REPLAY:
+            reply = gatt.decode_ctrl_reply(bytes(data))
+            if reply.opcode == gatt.REPLAY:
                 self.feed(link.ReplayDone())
+            elif self._awaited is not None and self._awaited[0] == reply.opcode:
+                answer = self._awaited[1]
+                if not answer.done():
+                    answer.set_result(reply)
 
     def _on_disconnected(self, client: BleakClient) -> None:
         if client is self._client:

@@ -15,6 +15,7 @@ from gateway.adapter import Adapter
 from gateway.ble import Scan
 from gateway.connection import RingConnection, Sink
 from gateway.places import Places
+from gateway.ring_claims import Confirmations
 
 MIND_SECONDS: Final = 1.0
 
@@ -37,6 +38,7 @@ class Radio:
         self.connections: dict[str, RingConnection] = {}
         """By Bluetooth address."""
         self.places = Places(slots)
+        self.confirmations = Confirmations()
         self.scans = [
             Scan(
                 backend,
@@ -125,7 +127,11 @@ class Radio:
         connection = self.connections.get(address)
         if connection is None:
             connection = self.connections[address] = RingConnection(
-                address, sink=self._sink, door=self, random=self._random
+                address,
+                sink=self._sink,
+                door=self,
+                random=self._random,
+                confirmations=self.confirmations,
             )
         connection.seen(advertisement.rssi)
         if address in self._turns:

@@ -28,6 +28,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "unknown_method": "gateway.method_unknown",
     "malformed": "gateway.call_refused",
     "not_connected": "gateway.not_connected",
+    "not_pressed": "gateway.ring_not_pressed",
     "failed": "gateway.call_failed",
     "timeout": "gateway.timeout",
     "busy": "gateway.busy",
