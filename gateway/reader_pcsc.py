@@ -24,6 +24,8 @@ _READ_BINARY: Final = bytes.fromhex("FFB000")
 _PAGES_BYTES: Final = 16
 _OK: Final = b"\x90\x00"
 _UID_BYTES: Final = range(4, 11)
+_EVENT_COUNT: Final = 16
+"""Above these bits a state counts the tags that came and went."""
 # The tag's part, not the reader's: the reader lives on.
 _CARD_ERRORS: Final = frozenset(
     {
@@ -48,31 +50,39 @@ class _CardError(Exception):
 class PcscCard:
     """A tag on a PC/SC reader."""
 
-    def __init__(self, device: "PcscDevice", place: str, kind: TagKind, handle: int) -> None:
-        """`place` is the reader's name at PC/SC."""
+    def __init__(self, device: "PcscDevice", place: str, kind: TagKind, handle: int | None) -> None:
+        """`place` is the reader's name at PC/SC; no handle: the tag could not be connected."""
         self.kind: TagKind = kind
         self.uid: bytes | None = None
         self._place = place
         self._handle = handle
         self._device = device
+        self._is_asked = False
 
     async def exchange(self, command: bytes) -> bytes:
         """Return the tag's answer."""
+        if not self._is_asked:
+            self._is_asked = True
+            await self._learn_uid()
         if self.kind == "type4":
-            return await self._device.transmit(self._handle, command)
-        apdu = _READ_BINARY + command[1:] + bytes((_PAGES_BYTES,))
-        answer = await self._device.transmit(self._handle, apdu)
+            return await self._transmit(command)
+        answer = await self._transmit(_READ_BINARY + command[1:] + bytes((_PAGES_BYTES,)))
         return answer[:-2] if answer[-2:] == _OK else b""
 
     async def removed(self) -> None:
         """Wait until the tag is gone."""
         await self._device.removed(self._place, self._handle)
 
-    async def learn_uid(self) -> None:
-        """Ask the reader for the UID, which not every reader tells."""
-        answer = await self._device.transmit(self._handle, nfc_tag.GET_UID)
+    async def _learn_uid(self) -> None:
+        # Not every reader tells.
+        answer = await self._transmit(nfc_tag.GET_UID)
         if answer[-2:] == _OK and len(answer) - 2 in _UID_BYTES:
             self.uid = answer[:-2]
+
+    async def _transmit(self, apdu: bytes) -> bytes:
+        if self._handle is None:
+            raise CardLostError
+        return await self._device.transmit(self._handle, apdu)
 
 
 class PcscDevice:
@@ -95,22 +105,16 @@ class PcscDevice:
     async def next_card(self) -> PcscCard:
         """Wait until a tag is held up to any of the readers."""
         while True:
-            try:
-                found = await self._call(self._find_card)
-                if found is None:
-                    continue
-                card = PcscCard(self, *found)
-                await card.learn_uid()
-            except (_CardError, CardLostError):
-                continue  # gone before it was looked at
-            return card
+            if found := await self._call(self._find_card):
+                return PcscCard(self, *found)
 
-    async def removed(self, place: str, handle: int) -> None:
+    async def removed(self, place: str, handle: int | None) -> None:
         """Wait until the tag is gone from a reader, and let it go."""
         # It stays connected meanwhile: powered down, some readers would find it anew.
-        while await self._call(self._is_present, place):
+        while await self._call(self._is_still_there, place):
             pass
-        await self._call(self._let_go, handle)
+        if handle is not None:
+            await self._call(self._let_go, handle)
 
     async def transmit(self, handle: int, apdu: bytes) -> bytes:
         """Send an APDU, return the answer with its status."""
@@ -142,24 +146,34 @@ class PcscDevice:
             raise ReaderLostError("no such reader is plugged in" if names else "no reader")
         self._states = {name: int(scard.SCARD_STATE_UNAWARE) for name in chosen}
 
-    def _find_card(self) -> tuple[str, TagKind, int] | None:
+    def _find_card(self) -> tuple[str, TagKind, int | None] | None:
         for name, state, atr in self._changes(self._states):
             self._states[name] = state
-            if state & scard.SCARD_STATE_PRESENT and not state & scard.SCARD_STATE_MUTE:
-                result, handle, _ = scard.SCardConnect(
-                    self._context,
-                    name,
-                    scard.SCARD_SHARE_SHARED,
-                    scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
-                )
-                _check(result)
+            if state & scard.SCARD_STATE_PRESENT:
                 kind: TagKind = "type2" if _STORAGE_CARD in bytes(atr) else "type4"
-                return name, kind, handle
+                return name, kind, self._connect_card(name)
         return None
 
-    def _is_present(self, name: str) -> bool:
-        for _, state, _ in self._changes({name: self._states[name]}):
-            self._states[name] = state
+    def _connect_card(self, name: str) -> int | None:
+        result, handle, _ = scard.SCardConnect(
+            self._context,
+            name,
+            scard.SCARD_SHARE_SHARED,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+        )
+        try:
+            _check(result)
+        except _CardError:
+            return None
+        return handle
+
+    def _is_still_there(self, name: str) -> bool:
+        before = self._states[name]
+        for _, state, _ in self._changes({name: before}):
+            is_same = state >> _EVENT_COUNT == before >> _EVENT_COUNT
+            # Another one is there already: it is to be found as new.
+            is_other = state & scard.SCARD_STATE_PRESENT and not is_same
+            self._states[name] = scard.SCARD_STATE_UNAWARE if is_other else state
         return bool(self._states[name] & scard.SCARD_STATE_PRESENT)
 
     def _changes(self, states: dict[str, int]) -> list[tuple[str, int, list[int]]]:
