@@ -8,16 +8,6 @@ from litestar import Litestar, Router
 
 from core import config
 from hub.console.routes import console_routes
-from hub.domains.accounts.routes import ACCOUNT_ROUTES
-from hub.domains.cards.routes import CARD_ROUTES
-from hub.domains.certificates.routes import CERTIFICATE_ROUTES
-from hub.domains.claims.routes import CLAIM_ROUTES
-from hub.domains.friends.routes import FRIEND_ROUTES
-from hub.domains.gateways.routes import GATEWAY_ROUTES
-from hub.domains.messaging.routes import MESSAGING_ROUTES
-from hub.domains.profiles.routes import PROFILE_ROUTES
-from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
-from hub.domains.touches.routes import TOUCH_ROUTES
 from hub.http import envelope
 from hub.http.auth import admit
 from hub.http.cors import cors_config
@@ -28,8 +18,8 @@ from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
 from hub.http.problems import problem_response
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
-from hub.wiring.diagnose import diagnose_realtime
 from hub.wiring.realtime import connections_first, open_realtime, server_api
+from hub.wiring.rest import REST_ROUTES, SUN_ROUTES
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
@@ -43,22 +33,9 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             app.state.resources = house
             yield
 
-    rest = [
-        *ACCOUNT_ROUTES,
-        *RING_ROUTES,
-        *CLAIM_ROUTES,
-        *GATEWAY_ROUTES,
-        *CERTIFICATE_ROUTES,
-        *MESSAGING_ROUTES,
-        *PROFILE_ROUTES,
-        *CARD_ROUTES,
-        *TOUCH_ROUTES,
-        *FRIEND_ROUTES,
-        diagnose_realtime,
-    ]
     app = Litestar(
         route_handlers=[
-            Router("/v1", route_handlers=rest),
+            Router("/v1", route_handlers=REST_ROUTES),
             server_api,
             *SUN_ROUTES,
             *HEALTH_ROUTES,

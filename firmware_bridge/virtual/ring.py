@@ -14,7 +14,7 @@ from typing import Final
 
 from bumble import hci
 from bumble.att import ATT_Error, Attribute, AttributeValue, ErrorCode
-from bumble.core import UUID, AdvertisingData
+from bumble.core import UUID
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
 from bumble.host import Host
@@ -23,7 +23,9 @@ from bumble.transport.common import Transport
 from core.edge import TapKind
 from firmware_bridge import claim, eid, gatt, tap, touch
 from firmware_bridge.virtual import key_slots
+from firmware_bridge.virtual.advertisement import advertisement, scan_response
 from firmware_bridge.virtual.bonds import Bonds
+from firmware_bridge.virtual.characteristics import readable
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.link import RadioLink
 from firmware_bridge.virtual.memory import Memory
@@ -100,8 +102,8 @@ class VirtualRing:
         await self.device.power_on()
         await self.device.start_advertising(
             auto_restart=True,
-            advertising_data=_advertisement(),
-            scan_response_data=_scan_response(self.name),
+            advertising_data=advertisement(),
+            scan_response_data=scan_response(self.name),
             advertising_interval_min=self._interval_ms,
             advertising_interval_max=self._interval_ms,
         )
@@ -384,8 +386,8 @@ class VirtualRing:
             writeable,
             AttributeValue(write=self._on_ctrl),
         )
-        ident = _readable(gatt.IDENT, lambda: self.ring_id, encrypted=self._encrypted)
-        proof = _readable(gatt.PROOF, self._proof, encrypted=self._encrypted)
+        ident = readable(gatt.IDENT, lambda: self.ring_id, encrypted=self._encrypted)
+        proof = readable(gatt.PROOF, self._proof, encrypted=self._encrypted)
         battery = Characteristic[bytes](
             UUID.from_16_bits(0x2A19),
             properties.READ | properties.NOTIFY,
@@ -404,44 +406,10 @@ class VirtualRing:
                 Service(
                     UUID.from_16_bits(0x180A),
                     [
-                        _readable(UUID.from_16_bits(0x2A29), lambda: b"Ping"),
-                        _readable(UUID.from_16_bits(0x2A26), _FIRMWARE.encode),
+                        readable(UUID.from_16_bits(0x2A29), lambda: b"Ping"),
+                        readable(UUID.from_16_bits(0x2A26), _FIRMWARE.encode),
                     ],
                 ),
                 Service(UUID.from_16_bits(0x180F), [battery]),
             ]
         )
-
-
-def _readable(
-    uuid: str | UUID, value: Callable[[], bytes], *, encrypted: bool = False
-) -> Characteristic[bytes]:
-    permissions = Attribute.Permissions.READABLE
-    if encrypted:
-        permissions |= Attribute.Permissions.READ_REQUIRES_ENCRYPTION
-    return Characteristic[bytes](
-        uuid,
-        Characteristic.Properties.READ,
-        permissions,
-        AttributeValue(read=lambda _connection: value()),
-    )
-
-
-def _advertisement() -> bytes:
-    types = AdvertisingData.Type
-    flags = AdvertisingData.LE_GENERAL_DISCOVERABLE_MODE_FLAG
-    flags |= AdvertisingData.BR_EDR_NOT_SUPPORTED_FLAG
-    service = UUID(gatt.SERVICE).to_bytes()
-    return bytes(
-        AdvertisingData(
-            [
-                (types.FLAGS, bytes((flags,))),
-                (types.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS, service),
-            ]
-        )
-    )
-
-
-def _scan_response(name: str) -> bytes:
-    types = AdvertisingData.Type
-    return bytes(AdvertisingData([(types.COMPLETE_LOCAL_NAME, name.encode()[:29])]))

@@ -69,7 +69,7 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 30.
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.req("RNG-08")
+@pytest.mark.req("RNG-04")
 async def test_both_phones_see_the_exchange_live_and_once_though_the_worker_is_killed(
     start_stack: Callable[..., Stack],
 ) -> None:

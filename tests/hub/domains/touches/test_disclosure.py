@@ -90,7 +90,7 @@ def assert_strangers(seen: str, other: Wearer) -> None:
         assert trace not in seen
 
 
-@pytest.mark.req("RNG-08")
+@pytest.mark.req("RNG-04")
 @pytest.mark.parametrize("setting", ["always", "ask"])
 async def test_a_half_tells_neither_side_of_the_other(
     meetings: Meetings, database: Database, worn: Worn, setting: str

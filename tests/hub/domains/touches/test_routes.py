@@ -51,7 +51,7 @@ async def read(user: User, link: str, **headers: str) -> Any:
     return await user.client.post("/v1/touches", json={"sun_url": link}, headers=headers)
 
 
-@pytest.mark.req("RNG-08")
+@pytest.mark.req("RNG-04")
 async def test_a_phone_that_reads_a_passive_ring_meets_its_owner(
     meetings: Meetings, worn: Worn
 ) -> None:

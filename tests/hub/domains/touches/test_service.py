@@ -36,7 +36,7 @@ async def ask(meetings: Meetings) -> None:
         await service.ask_owners(tx, meetings.hub.resources.cipher)
 
 
-@pytest.mark.req("RNG-08")
+@pytest.mark.req("RNG-04")
 @pytest.mark.parametrize("first", [0, 1])
 async def test_two_who_always_share_have_each_others_card_when_both_records_are_there(
     meetings: Meetings, worn: Worn, first: int
