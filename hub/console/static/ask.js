@@ -39,7 +39,11 @@ export function ask({ title, content = [], confirm, tone = "primary", yes }) {
     el("div", { class: "dialog-actions" }, close, submit),
   );
   dialog.replaceChildren(el("h2", { id: "dialog-title" }, title), form);
-  dialog.onclose = () => asked?.isConnected && asked.focus();
+  dialog.onclose = () => {
+    // What was shown once does not stay in the page.
+    dialog.replaceChildren();
+    if (asked?.isConnected) asked.focus();
+  };
   dialog.showModal();
   (form.querySelector("input, select, textarea") ?? close).focus();
 }
