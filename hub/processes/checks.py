@@ -25,11 +25,14 @@ from hub.processes import queries
 from hub.processes.db import is_current
 from hub.processes.system import answers
 from hub.providers import dynamic_security
+from hub.providers.authority import days_left, open_authority
 from hub.providers.dynamic_security import CommandError
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.mqtt_tls import tls_context
 
 FREE_BYTES_MIN: Final = 512 * 1024 * 1024
+# Gateways need 90 of them to learn of another one.
+_AUTHORITY_DAYS_MIN: Final = 120
 _TIMEOUT_SECONDS: Final = 3.0
 _SDK: Final = Path(__file__).parents[2] / "node_modules" / "centrifuge"
 _START: Final = "start `pinghub up`"
@@ -87,6 +90,25 @@ def keys(settings: Settings) -> Finding:
             "Keys", "failed", str(error), "restore the keys; data cannot be read without"
         )
     return Finding("Keys", "ok", f"sealing with field key {numbers.current}")
+
+
+def authority(settings: Settings) -> Finding:
+    """Look how long the authority of gateways lasts."""
+    name, wanted = "Authority", "`pinghub pki init`"
+    try:
+        opened = open_authority(settings.pki)
+    except ConfigError as error:
+        return Finding(name, "failed", str(error), f"correct [pki], or make one with {wanted}")
+    if opened is None:
+        detail = "none: gateways cannot be claimed"
+        return Finding(name, "idle", detail, f"{_START}, or make one with {wanted}")
+    days = int(days_left(opened))
+    detail = f"lasts another {days} days"
+    if days < _AUTHORITY_DAYS_MIN:
+        return Finding(name, "failed", detail, "docs/edge.md says how to change it")
+    if not settings.pki.gateway_mqtt_url:
+        return Finding(name, "idle", "no address for gateways", "set pki.gateway_mqtt_url")
+    return Finding(name, "ok", detail)
 
 
 def database(settings: Settings) -> Finding:
@@ -202,6 +224,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     python,
     home,
     keys,
+    authority,
     database,
     schema,
     redis_server,

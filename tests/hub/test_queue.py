@@ -1,13 +1,16 @@
 """The queue survives dead workers, an empty Redis and an absent one."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from taskiq import AckableMessage
@@ -25,6 +28,7 @@ from hub.domains.events.schemas import TaskKey
 from hub.domains.housekeeping import service as housekeeping
 from hub.queue import StreamBroker
 from hub.wiring.slices import CONSUMERS, PERIODIC_TASKS, sealing_consumers, sealing_tasks
+from tests.fixtures.gateway_identity import PKI
 from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.world import FIELD_KEYS
 
@@ -200,6 +204,21 @@ async def test_periodic_work_goes_on_until_nothing_is_left(
     await call.original_func()
     async with begin(system_pool, SYSTEM) as tx:
         assert await COUNT_TASKS.one(tx) == 0
+    await broker.shutdown()
+
+
+async def test_what_a_periodic_task_does_outside_follows_its_commit(
+    system_pool: Pool, redis_url: str, redis_prefix: str, tmp_path: Path
+) -> None:
+    settings = replace(
+        settings_for(redis_url, redis_prefix), pki=replace(PKI, crl_path=str(tmp_path / "crl.pem"))
+    )
+    broker = queue.create_broker(settings)
+    broker.state.pool = system_pool
+    call = broker.find_task("certificates.refresh")
+    assert call is not None
+    await call.original_func()
+    assert "crl.pem" in os.listdir(tmp_path)
     await broker.shutdown()
 
 

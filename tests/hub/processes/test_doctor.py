@@ -4,16 +4,22 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from core import config
+from core import authority, clock, config
 from core.config import Settings
 from hub.processes import checks
+from tests.fixtures.gateway_identity import PKI
 from tests.fixtures.ports import free_port
 from tests.fixtures.stack import Stack
+
+_ENDS_SOON = authority.create("Ends", now=clock.now() - timedelta(days=265), years=1)
+ENDING = config.Pki(ca_key=_ENDS_SOON.key, ca_certificate=_ENDS_SOON.certificate)
 
 
 def doctor(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,3 +100,23 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(tmp_path: Path):
     done = doctor(clean_environment(tmp_path) | {"PINGHUB_SERVER__PORT": "nine"})
     assert done.returncode == 2
     assert done.stderr == "pinghub: setting server.port: Expected `int`, got `str`\n"
+
+
+@pytest.mark.parametrize(
+    ("pki", "state", "word"),
+    [
+        (config.Pki(), "idle", "cannot be claimed"),
+        (PKI, "ok", "lasts another 36"),
+        (replace(PKI, gateway_mqtt_url=""), "idle", "no address"),
+        (replace(PKI, ca_certificate="none"), "failed", "cannot be read"),
+        (ENDING, "failed", "lasts another 99 days"),
+    ],
+)
+def test_the_authority_of_gateways_is_looked_at_before_it_ends(
+    pki: config.Pki, state: str, word: str
+):
+    finding = checks.authority(Settings(pki=pki))
+    assert finding.state == state
+    assert word in finding.detail
+    assert (finding.fix == "") == (state == "ok")
+    assert "PRIVATE" not in finding.detail + finding.fix
