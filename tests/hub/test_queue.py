@@ -1,7 +1,6 @@
 """The queue survives dead workers, an empty Redis and an absent one."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -218,7 +217,7 @@ async def test_what_a_periodic_task_does_outside_follows_its_commit(
     call = broker.find_task("certificates.refresh")
     assert call is not None
     await call.original_func()
-    assert "crl.pem" in os.listdir(tmp_path)
+    assert names_in(tmp_path) == {"crl.pem", "crl.pem.lock"}
     await broker.shutdown()
 
 
@@ -239,6 +238,10 @@ def test_without_redis_in_the_settings_the_broker_says_what_to_set() -> None:
 
 def settings_for(redis_url: str, prefix: str) -> Settings:
     return Settings(redis=config.Redis(url=redis_url, key_prefix=prefix))
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 async def acknowledge(message: AckableMessage) -> None:
