@@ -205,6 +205,11 @@ def _show(health: Health) -> None:
         f"delivery {health.acknowledged} acknowledged, {health.window} waiting,"
         f" {health.resends} resent, {health.held} held{alarm}"
     )
+    for reader in health.readers:
+        state = "up" if reader.up else f"DOWN: {reader.problem}"
+        console.print(
+            f"nfc      {reader.reader}: {state}, {reader.reads} reads, {reader.unread} tags unread"
+        )
     for adapter in health.adapters:
         radio = "scanning" if adapter.scanning else f"DOWN: {adapter.problem}"
         console.print(

@@ -18,7 +18,7 @@ from core import clock, edge, log, metrics
 from core.config import Settings
 from core.ids import new_id
 from firmware_bridge import gatt, tap
-from gateway import counters, health, machine_clock, recent_log, supervisor
+from gateway import counters, health, machine_clock, readers, recent_log, supervisor
 from gateway.access import access_of
 from gateway.adapter import backends_of, check_backends
 from gateway.ble import RadioDeadError, Scan
@@ -51,6 +51,7 @@ def run(settings: Settings) -> int:
     """Run the gateway until SIGTERM or SIGINT; return the exit code."""
     access_of(settings)
     check_backends(settings.gateway)
+    readers.check(settings.gateway.readers)
     return asyncio.run(serve(settings))
 
 

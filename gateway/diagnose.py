@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +15,16 @@ from core import edge
 from core.config import Settings
 from core.errors import ConfigError
 from firmware_bridge import gatt
-from gateway import diagnose_hub, health, refusals, spool_file
+from gateway import diagnose_hub, health, readers, refusals, spool_file
 from gateway.access import Access, access_of
 from gateway.adapter import AdapterLostError, backends_of, check_backends, open_adapter
 from gateway.finding import Finding
 from gateway.paths import spool_path, status_path
+from gateway.reader import Open, is_openable
 
 SCAN_SECONDS: Final = 3.0
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+_NFC_REMEDY: Final = "plug it in; PC/SC: does pcscd run? serial: may this user open the device?"
 
 
 def diagnose(settings: Settings) -> Iterator[Finding]:
@@ -40,12 +43,16 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
         yield diagnose_hub.broker(access, settings)
     for backend in backends_of(settings.gateway):
         yield asyncio.run(_bluetooth(backend))
+    with suppress(ConfigError):  # told by `settings`
+        for name, opener in readers.openers(settings.gateway.readers):
+            yield asyncio.run(_nfc(name, opener))
 
 
 def _settings(settings: Settings) -> tuple[Finding, Access | None]:
     try:
         access = access_of(settings)
         check_backends(settings.gateway)
+        readers.check(settings.gateway.readers)
     except ConfigError as error:
         remedy = "see pinghub.toml, or claim this gateway"
         return Finding("settings", ok=False, detail=str(error), remedy=remedy), None
@@ -99,6 +106,16 @@ async def _bluetooth(backend: str) -> Finding:
     return Finding("bluetooth", ok=True, detail=f"{backend} scans; {len(rings)} rings in reach")
 
 
+async def _nfc(name: str, opener: Open) -> Finding:
+    problem = await is_openable(opener)
+    return Finding(
+        "nfc",
+        ok=not problem,
+        detail=f"{name}: {problem}" if problem else f"{name} can be opened",
+        remedy=_NFC_REMEDY,
+    )
+
+
 def _of_running(running: health.Health) -> Iterator[Finding]:
     spool = running.spool
     yield Finding("gateway", ok=True, detail=f"runs as pid {running.pid}")
@@ -130,6 +147,13 @@ def _of_running(running: health.Health) -> Iterator[Finding]:
             ok=adapter.scanning,
             detail=f"{adapter.adapter} {adapter.problem or f'scans; {adapter.links} links'}",
             remedy="check the setting, the adapter and its permissions",
+        )
+    for reader in running.readers:
+        yield Finding(
+            "nfc",
+            ok=reader.up,
+            detail=f"{reader.reader} {reader.problem or f'is up; {reader.reads} reads'}",
+            remedy=_NFC_REMEDY,
         )
     for reason, count in spool.refused.items():
         yield Finding(

@@ -60,6 +60,11 @@ class Readers:
                 await self._take(reader.name, found)
 
 
+def check(specs: Sequence[str]) -> None:
+    """Raise ConfigError unless the readers of the settings can be served."""
+    list(openers(specs))
+
+
 def openers(specs: Sequence[str]) -> Iterator[tuple[str, Open]]:
     """Yield name and opener of each reader, or raise ConfigError."""
     names: set[str] = set()

@@ -16,6 +16,7 @@ from core.edge import (
     CertificateReply,
     CertificateRequest,
     GatewayState,
+    TagRead,
     TapEvent,
 )
 from firmware_bridge import tap
@@ -38,6 +39,11 @@ class HubDouble:
         self.refuse: dict[int, edge.RejectCode] = {}
         """By seq: what to refuse, and why."""
         self.rows: dict[Key, TapEvent] = {}
+        self.reads: dict[bytes, TagRead] = {}
+        self.read_topics: list[str] = []
+        """One for each arrival of a read."""
+        self.refuse_reads: dict[str, str] = {}
+        """By address: what to refuse or defer, and the code."""
         self.arrivals: list[Key] = []
         self.gateways: set[str] = set()
         self.states: list[GatewayState] = []
@@ -84,7 +90,7 @@ class HubDouble:
                 self._answer(gateway, ring, boot, seq)
 
     def _on_connect(self, client: Client, *_: object) -> None:
-        topics = [edge.TAPS_FILTER, edge.STATE_FILTER, edge.csr_topic("+")]
+        topics = [edge.TAPS_FILTER, edge.READS_FILTER, edge.STATE_FILTER, edge.csr_topic("+")]
         client.subscribe([(topic, 1) for topic in topics])
 
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:
@@ -93,6 +99,9 @@ class HubDouble:
             return
         if message.topic.endswith("/csr"):
             self._certify(edge.gateway_of(message.topic), message.payload)
+            return
+        if message.topic.endswith("/sun"):
+            self._read(message.topic, edge.decode(message.payload, TagRead))
             return
         event = edge.decode(message.payload, TapEvent)
         key = (event.ring, event.boot, event.seq)
@@ -104,6 +113,15 @@ class HubDouble:
             self.rows.setdefault(key, event)
         if self.acknowledging:
             self._answer(gateway, *key)
+
+    def _read(self, topic: str, read: TagRead) -> None:
+        gateway = edge.gateway_of(topic)
+        self.read_topics.append(topic)
+        code = self.refuse_reads.get(read.url, "")
+        if not code:
+            self.reads.setdefault(read.id, read)
+        if self.acknowledging:
+            self.send(gateway, edge.encode(AckMessage(reads=[(read.id, code)])))
 
     def _certify(self, gateway: str, payload: bytes) -> None:
         request = edge.decode(payload, CertificateRequest)
