@@ -1,15 +1,18 @@
 """Two records of a touch become one touch, whatever the order, and a half discloses nothing."""
 
+from typing import get_args
 from uuid import UUID
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
+from firmware_bridge import eid
+from hub.domains.profiles.schemas import ShareOnTap
 from hub.domains.touches import rules
-from hub.domains.touches.schemas import Half
+from hub.domains.touches.schemas import Half, TouchAnswer, TouchEvent, TouchState
 
 NOW_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000
@@ -31,6 +34,7 @@ def half(own: int = 0, peer: int = 1, **changes: object) -> Half:
 
 
 ONE, OTHER = half(0, 1), half(1, 0)
+CONSENTS = {("always", None), ("always", "confirmed"), ("ask", "confirmed")}
 
 
 def test_two_records_that_name_each_other_are_one_touch():
@@ -92,17 +96,50 @@ def test_of_several_partners_the_nearest_in_time_is_taken():
         ("exchanged", "partnered", "exchanged"),
         ("exchanged", "confirmed", "exchanged"),
         ("exchanged", "exchanged", "exchanged"),
+        ("half", "expired", "expired"),
+        ("mutual", "expired", "mutual"),
+        ("half", "declined", "declined"),
+        ("mutual", "declined", "declined"),
+        ("exchanged", "declined", "exchanged"),
     ],
 )
 def test_a_touch_goes_from_half_to_mutual_to_exchanged_and_never_back(state, event, then):
     assert rules.next_state(state, event) == then
 
 
-@pytest.mark.parametrize("state", ["half", "mutual", "exchanged"])
+@pytest.mark.parametrize("state", get_args(TouchState))
 @pytest.mark.parametrize("sharing", [(True, True), (True, False), (False, True), (False, False)])
 def test_contact_data_needs_both_halves_and_both_owners(state, sharing):
     disclosed = rules.may_disclose(state, sharing=sharing)
-    assert disclosed == (state != "half" and sharing == (True, True))
+    assert disclosed == (state in ("mutual", "exchanged") and sharing == (True, True))
+
+
+@given(st.lists(st.sampled_from(get_args(TouchEvent))))
+def test_what_has_ended_stays_ended_and_cards_go_over_from_mutual_only(events):
+    state: TouchState = "half"
+    for event in events:
+        then = rules.next_state(state, event)
+        if state in ("exchanged", "declined", "expired"):
+            assert then == state
+        if then == "exchanged" != state:
+            assert state == "mutual"
+        state = then
+
+
+@given(st.sampled_from(get_args(ShareOnTap)), st.sampled_from([None, *get_args(TouchAnswer)]))
+def test_a_card_goes_over_by_setting_or_word_and_never_against_either(setting, answer):
+    shares = rules.shares(setting, answer)
+    assert shares == ((setting, answer) in CONSENTS)
+    assert not (rules.is_asked(setting, answer) and shares)
+
+
+@pytest.mark.parametrize("apart", [-2, -1, 0, 1, 2])
+def test_an_identifier_counts_in_its_window_and_the_two_beside_it(apart):
+    key = bytes(16)
+    shown = eid.eid(eid.derive(key), eid.window_of(NOW_MS) + apart)
+    assert rules.was_shown(key, shown, NOW_MS, 0) == (abs(apart) <= 1)
+    assert rules.was_shown(key, shown, NOW_MS, eid.WINDOW_MS)
+    assert not rules.was_shown(b"\1" * 16, shown, NOW_MS, eid.WINDOW_MS)
 
 
 class Hub(RuleBasedStateMachine):

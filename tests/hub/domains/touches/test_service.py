@@ -9,14 +9,16 @@ import pytest
 
 from core import clock, edge
 from core.actor import SYSTEM
-from core.db import begin
+from core.db import begin, query
 from core.edge import TapEvent
+from core.errors import DomainError
 from hub.domains.touches import service
 from tests.fixtures.app import User
 from tests.fixtures.touching import Meetings, Wearer
 
 Worn = tuple[Wearer, Wearer]
 HOUR_MS = 3_600_000
+BACKEND = query(int, "SELECT pg_backend_pid()", login="system")
 EXCHANGED = ["touch.mutual", "friendship.created", "touch.exchanged"]
 
 
@@ -334,3 +336,81 @@ async def test_a_stranger_who_overheard_identifiers_cannot_ask_without_end(
             )
     await ask(meetings)
     assert await meetings.told(grace.user) == ["touch.asked"] * service.OPEN_QUESTIONS_MAX
+
+
+async def test_a_worker_that_dies_in_the_middle_leaves_nothing_and_the_next_one_does_it_all(
+    meetings: Meetings, worn: Worn
+) -> None:
+    await share_always(meetings, worn)
+    events = await meetings.bring(*meetings.touch(*worn))
+    tap_id = await meetings.admin.fetchval("SELECT id FROM ring_taps LIMIT 1")
+
+    async def pair_and_die() -> None:
+        house = meetings.hub.resources
+        async with begin(house.system, SYSTEM) as tx:
+            await service.pair(tx, tap_id, house.cipher)
+            backend = await BACKEND.one(tx)
+            await meetings.admin.execute("SELECT pg_terminate_backend($1)", backend)
+
+    with pytest.raises(DomainError) as refusal:
+        await pair_and_die()
+    assert refusal.value.code == "service.unavailable"
+    assert await states(meetings, worn) == [[], []]
+    assert [await meetings.told(wearer.user) for wearer in worn] == [[], []]
+    for event in events:
+        await meetings.react(event)
+    assert await states(meetings, worn) == [["exchanged"], ["exchanged"]]
+    for wearer in worn:
+        assert sorted(await meetings.told(wearer.user)) == sorted(EXCHANGED)
+
+
+@pytest.mark.parametrize("setting", ["never", "always"])
+async def test_a_setting_that_is_being_changed_decides_when_it_is_committed(
+    meetings: Meetings, worn: Worn, setting: str
+) -> None:
+    ada, grace = worn
+    await meetings.share(ada.user, "always")
+    await meetings.share(grace.user, "always" if setting == "never" else "never")
+    events = await meetings.bring(*meetings.touch(ada, grace))
+    async with meetings.admin.transaction():
+        await meetings.admin.execute(
+            "UPDATE profiles SET privacy_settings = $2 WHERE user_id = $1",
+            grace.user.id,
+            msgspec.json.encode({"share_on_tap": setting}).decode(),
+        )
+        reactions = [asyncio.create_task(meetings.react(event)) for event in events]
+        await waiting_for_a_lock(meetings)
+    await asyncio.gather(*reactions)
+    await meetings.fail_if_a_reaction_failed()
+    then = "exchanged" if setting == "always" else "mutual"
+    assert await states(meetings, worn) == [[then], [then]]
+
+
+async def waiting_for_a_lock(meetings: Meetings) -> None:
+    """Return when the database says that somebody waits for what this test holds."""
+    async with asyncio.timeout(10):
+        while not await meetings.admin.fetchval(  # noqa: ASYNC110  # the database tells nobody
+            """SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_with_an_account_that_was_closed_nothing_is_exchanged(
+    meetings: Meetings, worn: Worn
+) -> None:
+    await share_always(meetings, worn)
+    await meetings.admin.execute(
+        "UPDATE users SET deleted_at = now() WHERE id = $1", worn[1].user.id
+    )
+    await meetings.meet(*meetings.touch(*worn))
+    assert [item["state"] for item in await meetings.touches(worn[0].user)] == ["mutual"]
+
+
+async def test_a_record_of_a_ring_whose_key_we_cannot_open_waits_as_a_half(
+    meetings: Meetings, worn: Worn
+) -> None:
+    await meetings.admin.execute("UPDATE rings SET id_key = '\\x00' WHERE id = $1", worn[1].ring_id)
+    await meetings.meet(*meetings.touch(*worn))
+    await ask(meetings)
+    assert await states(meetings, worn) == [["half"], ["half"]]
