@@ -369,7 +369,13 @@ async def test_a_gateway_says_what_it_is_and_takes_what_the_hub_wants(
     operator, hub = operator_on(server), hub_on(server)
     async with running_gateway(server.gateway_url("gw-1"), tmp_path) as gateway:
         await eventually(lambda: operator.infos, "the info")
-        assert operator.infos[0].capabilities == ("collect", "identify", "rescan")
+        assert operator.infos[0].capabilities == (
+            "collect",
+            "confirm",
+            "identify",
+            "prove",
+            "rescan",
+        )
         operator.want(1, latitude=1.5, longitude=2.5, connections_per_adapter=3)
         await eventually(lambda: operator.infos[-1].reported.rev == 1, "the report")
         operator.want(2, connections_per_adapter=0)
