@@ -20,9 +20,9 @@ from hub.providers.mqtt_sender import MqttSender
 COMMANDS_TOPIC: Final = "$CONTROL/dynamic-security/v1"
 RESPONSES_TOPIC: Final = "$CONTROL/dynamic-security/v1/response"
 _ANSWER_SECONDS: Final = 5.0
-# Each command makes the broker write its file anew before it turns to anybody else, and a message
-# has at most 64 KiB.
-_GATEWAYS_PER_MESSAGE: Final = 16
+# Each command makes the broker write its whole file anew before it turns to anybody else: with a
+# thousand gateways some 10 ms. So few at once, and others have their turn in between.
+_GATEWAYS_PER_MESSAGE: Final = 4
 _PER_PAGE: Final = 100
 _ROLE_PREFIX: Final = "gateway-"
 
@@ -164,8 +164,14 @@ class CommandError(Exception):
 class Difference(Struct, frozen=True):
     """How the broker's gateways differ from ours."""
 
-    to_admit: tuple[str, ...]
-    to_expel: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    """Known, but not with the rights of a gateway."""
+    to_expel: tuple[str, ...] = ()
+
+    @property
+    def to_admit(self) -> tuple[str, ...]:
+        return self.unknown + self.wrong
 
 
 async def admit(sender: MqttSender, gateways: Iterable[str]) -> None:
@@ -192,7 +198,9 @@ async def reconcile(
     # Asked after the broker: whom it has admitted meanwhile is wanted too.
     difference = compare(_names(await read_wanted()), clients, roles)
     await expel(sender, difference.to_expel)
-    await admit(sender, difference.to_admit)
+    for some in _in_messages(difference.unknown):
+        await execute(sender, [step for gateway in some for step in introduction(gateway)])
+    await admit(sender, difference.wrong)
     if difference.to_admit:
         # And again: one of them may have been expelled before it was admitted here.
         still_wanted = _names(await read_wanted())
@@ -222,14 +230,18 @@ async def execute(sender: MqttSender, commands: Sequence[Command]) -> list[Respo
     return responses
 
 
+def introduction(gateway: str) -> list[Command]:
+    """Return what gives a gateway its rights where there was nothing of it."""
+    role = RoleName(role_name(gateway))
+    return [CreateRole(role.rolename, gateway_acls(gateway)), CreateClient(gateway, [role])]
+
+
 def admission(gateway: str) -> list[Command]:
     """Return what gives a gateway its rights, whatever was there before."""
     role = RoleName(role_name(gateway))
-    acls = gateway_acls(gateway)
     return [
-        CreateRole(role.rolename, acls),
-        CreateClient(gateway, [role]),
-        ModifyRole(role.rolename, acls),
+        *introduction(gateway),
+        ModifyRole(role.rolename, gateway_acls(gateway)),
         ModifyClient(gateway, [role]),
     ]
 
@@ -274,7 +286,12 @@ def compare(wanted: set[str], clients: Iterable[Client], roles: Iterable[Role]) 
         if role.startswith(_ROLE_PREFIX)
     }
     strangers = {name for name in named | {*filter(_is_gateway, holders)} if name not in wanted}
-    return Difference(tuple(sorted(wanted - right)), tuple(sorted(strangers)))
+    unknown = {name for name in wanted if name not in holders and role_name(name) not in fences}
+    return Difference(
+        unknown=tuple(sorted(unknown)),
+        wrong=tuple(sorted(wanted - right - unknown)),
+        to_expel=tuple(sorted(strangers)),
+    )
 
 
 def _in_messages(gateways: Iterable[str]) -> Iterable[Sequence[str]]:

@@ -130,15 +130,14 @@ async def test_the_broker_comes_to_have_exactly_our_gateways(tls_mosquitto, send
     with as_gateway(tls_mosquitto, kept[1]) as undisturbed:
         difference = await dynamic_security.reconcile(sender, ours)
         assert speaks(undisturbed, kept[0]) in TAKEN
-    assert set(difference.to_admit) == {str(missing[0]), str(damaged[0])}
-    assert difference.to_expel == (str(gone[0]),)
+    assert difference == Difference((str(missing[0]),), (str(damaged[0]),), (str(gone[0]),))
     for mine, identity in (kept, missing, damaged):
         with as_gateway(tls_mosquitto, identity) as peer:
             assert speaks(peer, mine) in TAKEN
     with as_gateway(tls_mosquitto, gone[1]) as peer:
         assert speaks(peer, gone[0]) == REFUSED
     again = await dynamic_security.reconcile(sender, ours)
-    assert again == Difference((), ())
+    assert again == Difference()
     [answer] = tls_mosquitto.command({"command": "listClients"})
     assert {"hub", "operator"} <= set(answer["data"]["clients"])
 
@@ -165,7 +164,7 @@ async def test_one_that_is_claimed_while_the_broker_is_asked_is_left_alone(tls_m
 async def test_more_gateways_than_a_page_or_a_message_holds_are_kept(tls_mosquitto, sender):
     wanted = {new_id() for _ in range(130)}
     assert len((await dynamic_security.reconcile(sender, reads(wanted))).to_admit) == 130
-    assert await dynamic_security.reconcile(sender, reads(wanted)) == Difference((), ())
+    assert await dynamic_security.reconcile(sender, reads(wanted)) == Difference()
     assert len((await dynamic_security.reconcile(sender, reads(set()))).to_expel) == 130
 
 
@@ -250,25 +249,26 @@ def fence(name: str, of: str | None = None) -> Role:
 @pytest.mark.parametrize(
     ("clients", "roles", "difference"),
     [
-        ([], [], Difference((MINE,), ())),
-        ([client(MINE, f"gateway-{MINE}")], [fence(MINE)], Difference((), ())),
-        ([client(MINE)], [fence(MINE)], Difference((MINE,), ())),
-        ([client(MINE, f"gateway-{MINE}", "hub")], [fence(MINE)], Difference((MINE,), ())),
-        ([client(MINE, f"gateway-{MINE}")], [fence(MINE, THEIRS)], Difference((MINE,), ())),
+        ([], [fence(MINE)], Difference(wrong=(MINE,))),
+        ([], [], Difference(unknown=(MINE,))),
+        ([client(MINE, f"gateway-{MINE}")], [fence(MINE)], Difference()),
+        ([client(MINE)], [fence(MINE)], Difference(wrong=(MINE,))),
+        ([client(MINE, f"gateway-{MINE}", "hub")], [fence(MINE)], Difference(wrong=(MINE,))),
+        ([client(MINE, f"gateway-{MINE}")], [fence(MINE, THEIRS)], Difference(wrong=(MINE,))),
         (
             [client(MINE, f"gateway-{MINE}"), client(THEIRS)],
             [fence(MINE)],
-            Difference((), (THEIRS,)),
+            Difference(to_expel=(THEIRS,)),
         ),
         (
             [client(MINE, f"gateway-{MINE}")],
             [fence(MINE), fence(THEIRS)],
-            Difference((), (THEIRS,)),
+            Difference(to_expel=(THEIRS,)),
         ),
         (
             [client(MINE, f"gateway-{MINE}"), client("hub", "hub")],
             [fence(MINE)],
-            Difference((), ()),
+            Difference(),
         ),
     ],
 )
