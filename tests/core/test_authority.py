@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -109,6 +109,11 @@ def test_an_operator_may_bring_an_authority_of_another_kind(key):
 PAIR = ca.create("One", now=NOW, years=1)
 OTHER = ca.create("Other", now=NOW, years=1)
 LEAF = ca.issue_server(OWN, names=["localhost"], now=NOW, days=1)
+DSA = (
+    dsa.generate_private_key(2048)
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
 LOCKED = (
     new_key()
     .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
@@ -121,6 +126,7 @@ LOCKED = (
     [
         ("", PAIR.certificate, "no unencrypted private key"),
         (LOCKED, PAIR.certificate, "no unencrypted private key"),
+        (DSA, PAIR.certificate, "neither of an elliptic curve"),
         (PAIR.key, "", "cannot be read"),
         (
             PAIR.key,

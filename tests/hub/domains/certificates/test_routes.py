@@ -106,6 +106,16 @@ async def test_a_lost_answer_is_given_again_to_the_same_key_and_to_no_other(
     assert await admin.fetchval("SELECT count(*) FROM events WHERE type = 'gateway.claimed'") == 1
 
 
+async def test_a_certificate_that_has_ended_is_not_handed_out_again(
+    hub: Running, ada: User, gateway: UUID, admin: Any
+) -> None:
+    code, key = await code_of(hub, ada, gateway), new_key()
+    certificate(await claim(hub, code, pem(request_of(key))))
+    await admin.execute("UPDATE gateway_certificates SET superseded_at = now()")
+    again = await claim(hub, code, pem(request_of(key)))
+    assert (again.status_code, again.json()["code"]) == (409, "gateway.claim_refused")
+
+
 async def test_of_devices_that_use_one_code_at_once_exactly_one_wins(
     hub: Running, ada: User, gateway: UUID, admin: Any
 ) -> None:
