@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from prometheus_client import Counter
 
 from core import clock, log
 from core.crypto import DecryptionError, FieldCipher
@@ -51,6 +52,8 @@ _EXPIRE_MAX: Final = 1000
 _GONE: Final = PrivacySettings(share_on_tap="never")
 
 _log = log.get("touches")
+# Counted before the commit: a transaction that is tried again counts again.
+_touches = Counter("pinghub_touches", "What became of touches", ["outcome"])
 
 
 async def list_touches(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Touch]:
@@ -120,6 +123,7 @@ async def answer(
     if said == "declined":
         await queries.answer.run(tx, own.id, user_id, said)
         await queries.set_state.run(tx, own.id, rules.next_state(own.state, "declined"), False)
+        _touches.labels("declined").inc()
         return
     if settings.get(user_id, _GONE).share_on_tap == "never":
         raise DomainError("touch.closed", "Your settings share your card with nobody.")
@@ -152,14 +156,18 @@ async def ask_owners(tx: Tx, cipher: FieldCipher) -> bool:
     # Opening the keys of all rings takes a while: others go on meanwhile.
     named = await asyncio.to_thread(_named_rings, lone, keys, cipher)
     for touch_id, ring_id in named.items():
-        await queries.ask.run(tx, touch_id, ring_id, OPEN_QUESTIONS_MAX)
+        _touches.labels("asked").inc(
+            await queries.ask.run(tx, touch_id, ring_id, OPEN_QUESTIONS_MAX)
+        )
     await queries.note_searched.run(tx, [half.touch_id for half in lone])
     return len(lone) == _LONE_MAX
 
 
 async def expire(tx: Tx) -> bool:
     """Give up halves that waited too long; return whether more are left. For ping_system."""
-    return await queries.expire.run(tx, _EXPIRE_MAX) == _EXPIRE_MAX
+    given_up = await queries.expire.run(tx, _EXPIRE_MAX)
+    _touches.labels("expired").inc(given_up)
+    return given_up == _EXPIRE_MAX
 
 
 async def _find_partner(tx: Tx, record: Record, cipher: FieldCipher) -> Record | None:
@@ -196,6 +204,7 @@ async def _note_lone(tx: Tx, record: Record) -> None:
     await queries.lock_taps.all(tx, [record.tap_id])
     if not await queries.sides_of_taps.all(tx, [record.tap_id]):
         await _insert_record(tx, record, None, 1)
+        _touches.labels("half").inc()
 
 
 async def _join(tx: Tx, record: Record, partner: Record, cipher: FieldCipher) -> None:
@@ -265,6 +274,7 @@ async def _make_mutual(
         setting = settings.get(side.user_id, _GONE).share_on_tap
         is_asked = not is_same_owner and rules.is_asked(setting, side.answer)
         await queries.set_state.run(tx, side.id, state, is_asked)
+        _touches.labels(state).inc()
     return state
 
 
@@ -279,6 +289,7 @@ async def _exchange(tx: Tx, one: Side, other: Side, cipher: FieldCipher) -> None
         for side, partner in ((one, other), (other, one))
     ]
     await queries.exchange.run(tx, one.meeting_id, [one.id, other.id], sealed)
+    _touches.labels("exchanged").inc(2)
 
 
 async def _insert_record(tx: Tx, record: Record, meeting_id: UUID | None, side: int) -> UUID:
