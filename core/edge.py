@@ -140,7 +140,7 @@ class Reported(Payload, frozen=True, kw_only=True):
 
     rev: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
     """The revision in effect; 0: none yet."""
-    values: GatewayConfig = GatewayConfig()
+    values: GatewayConfig = msgspec.field(default_factory=GatewayConfig)
     rejected_rev: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
     """A later revision that was refused; `values` stayed."""
     reason: Annotated[str, msgspec.Meta(max_length=300)] = ""
@@ -158,7 +158,7 @@ class GatewayInfo(Payload, frozen=True, kw_only=True):
     """Names of its NFC readers."""
     capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
     """Names of the RPC methods that it serves."""
-    reported: Reported = Reported()
+    reported: Reported = msgspec.field(default_factory=Reported)
 
 
 class SpoolReport(Payload, frozen=True, kw_only=True):
@@ -211,7 +211,7 @@ class HealthReport(Payload, frozen=True, kw_only=True):
     acknowledged: int = 0
     malformed: int = 0
     delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    spool: SpoolReport = SpoolReport()
+    spool: SpoolReport = msgspec.field(default_factory=SpoolReport)
     adapters: Annotated[tuple[AdapterReport, ...], msgspec.Meta(max_length=32)] = ()
     readers: Annotated[tuple[ReaderReport, ...], msgspec.Meta(max_length=32)] = ()
     certificate_expires_ms: int | None = None

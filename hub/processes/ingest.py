@@ -29,7 +29,6 @@ from hub.domains.gateways.mqtt import (
     read_info,
     read_presence,
     read_ring_state,
-    write_wish,
 )
 from hub.domains.gateways.schemas import Answer, Message
 from hub.domains.reads import service as reads
@@ -132,10 +131,10 @@ async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer
         return []
     async with begin(pool, SYSTEM) as tx:
         await gateways.note_presence(tx, presences)
-        wishes = await gateways.note_info(tx, infos)
+        answers = await gateways.note_info(tx, infos)
         await gateways.note_health(tx, reports)
         await gateways.note_rings(tx, seen)
-    return [answer for answer in map(write_wish, wishes) if answer]
+    return answers
 
 
 async def _renew_certificates(pool: Pool, keys: Keys, messages: Sequence[Message]) -> list[Answer]:

@@ -154,6 +154,7 @@ def test_a_gateway_is_added_with_a_command_to_copy_and_cast_out(
     command = dialog.locator("#claim-command").inner_text()
     assert re.fullmatch(rf"pinghub gateway claim [0-9A-Z-]+ --hub {re.escape(stack.url)}", command)
     dialog.get_by_role("button", name="Close").click()
+    expect(page.locator("#claim-command")).to_have_count(0)
     assert command.split()[3] not in page.content()
     page.get_by_role("button", name="Add a gateway").click()
     dialog.get_by_label("Name").fill("Porch")

@@ -8,6 +8,7 @@ import { count, tapKind, tapSource } from "./words.js";
 const LANE_PX = 44;
 const HEAD_PX = 20;
 const SIDE_PX = 12;
+const LABEL_HALF_PX = 30;
 const KEPT = 1000;
 const REDRAW_MS = 10_000;
 const NS = "http://www.w3.org/2000/svg";
@@ -80,7 +81,7 @@ export class TapAxis {
       svg(
         "svg",
         { width, height, role: "group", "aria-label": `${count(this.#marks.length, "tap or touch", "")} since ${clock(from)}; arrow keys move between them` },
-        ...ticks(from, to, width).flatMap((at) => tick(layOut([{ id: "", lane: 0, at }], [0], place)[0].x, at, height)),
+        ...ticks(from, to, width).flatMap((at) => tick(layOut([{ id: "", lane: 0, at }], [0], place)[0].x, at, width, height)),
         ...rings.flatMap((ring, row) => lane(this.#rings.name(ring.id), row, width)),
         ...this.#marks.map((mark) => this.#mark(mark)),
       ),
@@ -146,10 +147,12 @@ export class TapAxis {
   }
 }
 
-function tick(x, at, height) {
+function tick(x, at, width, height) {
+  // At the edges a centred label would be cut.
+  const anchor = x < LABEL_HALF_PX ? "start" : x > width - LABEL_HALF_PX ? "end" : "middle";
   return [
     svg("line", { class: "tick", x1: x, x2: x, y1: HEAD_PX, y2: height }),
-    svg("text", { class: "tick-time", x, y: 14, "text-anchor": "middle", "aria-hidden": "true" }, clock(at)),
+    svg("text", { class: "tick-time", x, y: 14, "text-anchor": anchor, "aria-hidden": "true" }, clock(at)),
   ];
 }
 

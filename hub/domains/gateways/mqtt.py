@@ -3,19 +3,15 @@
 from typing import TypeVar
 from uuid import UUID
 
-import msgspec
-
 from core import edge
-from core.edge import Desired, RingState
+from core.edge import RingState
 from firmware_bridge import tap
 from hub.domains.gateways.schemas import (
-    Answer,
     GatewayPresence,
     Health,
     Info,
     Message,
     RingSeen,
-    Wish,
 )
 
 _P = TypeVar("_P", bound=edge.Payload)
@@ -59,17 +55,6 @@ def read_ring_state(message: Message) -> RingSeen | None:
     if edge.ring_state_topic(gateway_id, device_id) != message.topic:
         return None
     return RingSeen(gateway_id, device_id, state)
-
-
-def write_wish(wish: Wish) -> Answer | None:
-    """Return the message that tells a gateway what the hub wants of it."""
-    try:
-        desired = msgspec.convert(
-            {"rev": wish.rev, "desired": msgspec.json.decode(wish.config)}, Desired
-        )
-    except msgspec.ValidationError:
-        return None  # the column holds no object: nothing that a gateway could be told
-    return Answer(edge.config_topic(wish.gateway_id), edge.encode(desired))
 
 
 def _read(message: Message, kind: type[_P]) -> tuple[UUID, _P] | None:

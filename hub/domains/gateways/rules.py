@@ -1,9 +1,12 @@
-"""What of a gateway's reports its owner must be told. Pure."""
+"""What of a gateway's reports its owner must be told, and what a gateway is told. Pure."""
 
 from typing import Final
 
-from core.edge import HealthReport
-from hub.domains.gateways.schemas import Condition, GatewayAlert, Watch
+import msgspec
+
+from core import edge
+from core.edge import Desired, HealthReport
+from hub.domains.gateways.schemas import Answer, Condition, GatewayAlert, Watch, Wish
 
 OFFLINE_MS: Final = 2 * 60_000
 SPOOL_OLD_MS: Final = 10 * 60_000
@@ -88,3 +91,14 @@ def _of_the_past(known: Watch, now_ms: int) -> list[GatewayAlert]:
     if known.quarantined_at_ms is not None and now_ms - known.quarantined_at_ms < LOSS_SHOWN_MS:
         found.append("taps_quarantined")
     return found
+
+
+def config_message(wish: Wish) -> Answer | None:
+    """Return the message that tells a gateway what the hub wants of it."""
+    try:
+        desired = msgspec.convert(
+            {"rev": wish.rev, "desired": msgspec.json.decode(wish.config)}, Desired
+        )
+    except msgspec.ValidationError:
+        return None  # the column holds no object: nothing that a gateway could be told
+    return Answer(edge.config_topic(wish.gateway_id), edge.encode(desired))

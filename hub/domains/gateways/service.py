@@ -17,6 +17,7 @@ from hub.domains.certificates import service as certificates
 from hub.domains.gateways import queries, rules
 from hub.domains.gateways.queries import ConditionRow, GatewayRow, RejectedRow
 from hub.domains.gateways.schemas import (
+    Answer,
     ChangeGateway,
     CodeShown,
     Collected,
@@ -170,8 +171,8 @@ async def note_presence(tx: Tx, presences: Iterable[GatewayPresence]) -> None:
             await queries.lose_rings.run(tx, gateway_id)
 
 
-async def note_info(tx: Tx, infos: Iterable[Info]) -> list[Wish]:
-    """Store what gateways are; return the wishes that they have not looked at yet."""
+async def note_info(tx: Tx, infos: Iterable[Info]) -> list[Answer]:
+    """Store what gateways are; return the configurations that they have not looked at yet."""
     wishes: list[Wish] = []
     for item in sorted(infos, key=lambda item: item.gateway_id):
         reported = item.info.reported
@@ -184,7 +185,7 @@ async def note_info(tx: Tx, infos: Iterable[Info]) -> list[Wish]:
             list(item.info.adapters),
             list(item.info.capabilities),
         )
-    return wishes
+    return [message for message in map(rules.config_message, wishes) if message]
 
 
 async def note_health(tx: Tx, reports: Iterable[Health]) -> None:
@@ -251,9 +252,10 @@ async def edge_status(tx: Tx, limit: int) -> EdgeStatus:
     )
 
 
-async def wish_of(tx: Tx, gateway_id: UUID) -> Wish | None:
-    """Return what is wanted of a gateway; None: it was cast out."""
-    return await queries.find_wish.first(tx, gateway_id)
+async def config_message(tx: Tx, gateway_id: UUID) -> Answer | None:
+    """Return what tells a gateway its present configuration; None: it was cast out."""
+    wish = await queries.find_wish.first(tx, gateway_id)
+    return None if wish is None else rules.config_message(wish)
 
 
 def collected(result: dict[str, Any]) -> Collected:

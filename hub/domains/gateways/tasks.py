@@ -6,7 +6,6 @@ from core import edge
 from core.db import Tx
 from hub.domains.events.schemas import Errand, Event
 from hub.domains.gateways import service
-from hub.domains.gateways.mqtt import write_wish
 from hub.providers.outside import Outside
 
 
@@ -14,9 +13,8 @@ async def publish_config(tx: Tx, event: Event) -> Errand:
     """Retain at the broker what is wanted of a gateway; nothing is of one that was cast out."""
     gateway_id: UUID = event.subject_id
     # The present one, not the event's: of two tasks that overtake each other both say the newest.
-    wish = await service.wish_of(tx, gateway_id)
-    answer = None if wish is None else write_wish(wish)
-    payload = b"" if answer is None else answer.payload  # an empty one deletes what is retained
+    message = await service.config_message(tx, gateway_id)
+    payload = b"" if message is None else message.payload  # an empty one deletes what is retained
 
     async def publish(outside: Outside) -> None:
         await outside.mqtt.publish(edge.config_topic(gateway_id), payload, retain=True)

@@ -216,13 +216,14 @@ async def test_a_broker_without_mqtt_5_is_served_by_a_plain_subscription(
 
 
 def test_taps_are_shared_only_where_the_broker_can() -> None:
-    taps, reads, *alone = filters(with_mqtt())
+    taps, *others = filters(with_mqtt())
     assert taps.startswith("$share/hub-")
     assert taps.endswith(f"/{edge.TAPS_FILTER}")
-    assert reads == taps.removesuffix(edge.TAPS_FILTER) + edge.READS_FILTER
-    own = [edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER]
-    plain = [edge.TAPS_FILTER, edge.READS_FILTER, *own]
-    assert alone == own
+    group = taps.removesuffix(edge.TAPS_FILTER)
+    shared = [edge.READS_FILTER, edge.CSR_FILTER]
+    own = [edge.STATE_FILTER, edge.INFO_FILTER, edge.HEALTH_FILTER, edge.RING_STATE_FILTER]
+    assert others == [*(group + name for name in shared), *own]
+    plain = [edge.TAPS_FILTER, *shared, *own]
     assert filters(with_mqtt(version="3.1.1")) == plain
     assert filters(with_mqtt(shared_subscription=False)) == plain
 
