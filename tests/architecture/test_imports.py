@@ -24,8 +24,7 @@ FILES = {
 OPEN_TO_OTHER_SLICES = {"service", "schemas"}
 # What the hub may import of a slice, by the folder or file of the hub that does.
 OPEN_TO_THE_HUB = {
-    "app.py": {"routes"},
-    "wiring": {"service", "schemas", "events", "tasks"},
+    "wiring": {"service", "schemas", "events", "tasks", "routes"},
     "queue.py": {"service", "schemas"},
     "processes": {"service", "schemas", "mqtt"},
 }
