@@ -1,6 +1,7 @@
 // The rings as the edge sees them: status, link, battery, firmware; lost, found, released.
 
 import { ask } from "./ask.js";
+import { claimRing, releasedCode } from "./claim_ring.js";
 import { busy, byId, el, show, timeOf } from "./dom.js";
 import { announce, clearProblem, problem } from "./notices.js";
 import { soon } from "./soon.js";
@@ -16,6 +17,8 @@ export class EdgeRings {
     this.#session = session;
     this.#onChange = onChange;
     this.#reload = soon(() => this.load(), problem);
+    const claim = byId("ring-claim");
+    claim.onclick = () => busy(claim, () => claimRing(this.#session, () => this.#reload()).catch(problem));
   }
 
   /** The rings in use, the newest first. */
@@ -81,7 +84,7 @@ export class EdgeRings {
         { class: "actions" },
         active ? act("Report lost", "lost", { ask: "Its taps are refused from now on, until you report it found.", tone: "danger" }) : null,
         lost ? act("Report found", "found") : null,
-        active || lost ? act("Release", "release", { ask: "You keep its history. Somebody else can then claim the ring.", tone: "danger" }) : null,
+        active ? act("Release", "release", { ask: "You keep its history. Somebody else can then claim the ring.", tone: "danger" }) : null,
       ),
     );
   }
@@ -93,7 +96,11 @@ export class EdgeRings {
       content: [el("p", {}, consequence)],
       confirm: verb,
       tone,
-      yes: async () => this.#done(ring, await this.#session.post(`/v1/rings/${ring.id}/${path}`)),
+      yes: async () => {
+        const answer = await this.#session.post(`/v1/rings/${ring.id}/${path}`);
+        this.#done(ring, answer.ring ?? answer);
+        return path === "release" ? releasedCode(ringName(ring), answer.claim_code) : undefined;
+      },
     });
   }
 

@@ -149,6 +149,9 @@ async function openDesk(me) {
         case "ring.claimed":
         case "ring.renamed":
         case "ring.lost":
+        case "ring.found":
+        case "ring.released":
+        case "ring.revoked":
           return rings.apply(event);
         default:
           return false;
