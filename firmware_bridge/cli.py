@@ -25,6 +25,7 @@ app = App(
         "Examples:\n\n"
         "- `pinghub ring list`  the rings that `pinghub up` runs\n\n"
         "- `pinghub ring press 0102030405060708`  tap one of them\n\n"
+        "- `pinghub ring touch 0102030405060708 1112131415161718`  let two of them touch\n\n"
         "- `pinghub ring link 0102030405060708`  hold a phone to it: a fresh link, good once\n\n"
         "- `pinghub ring provision 04A1B2C3D4E5F6 --out tag.json`  how to set up a real tag\n\n"
         "- `pinghub ring doctor 'https://…/t?picc_data=…&cmac=…'`  what is wrong with its link\n\n"

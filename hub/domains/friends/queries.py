@@ -33,21 +33,7 @@ list_blocks = query(
     """,
 )
 
-# Under the lock of one's profile, which an exchange takes too: it is before or after.
-block = command(
-    """
-    WITH own AS MATERIALIZED (
-        SELECT user_id
-        FROM profiles
-        WHERE user_id = app.user_id()
-        FOR NO KEY UPDATE
-    )
-    INSERT INTO blocks (blocked_id)
-    SELECT $1::uuid
-    FROM own
-    ON CONFLICT DO NOTHING
-    """
-)
+block = command("INSERT INTO blocks (blocked_id) VALUES ($1) ON CONFLICT DO NOTHING")
 
 unblock = command("DELETE FROM blocks WHERE blocked_id = $1 AND user_id = app.user_id()")
 

@@ -39,11 +39,12 @@ async def list_blocks(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Bl
 
 async def block(tx: Tx, user_id: UUID) -> None:
     """Have nothing to do with a user any more: no touch exchanges, a friendship ends."""
+    # First, because it locks both profiles, as an exchange does: the block is before it or after.
+    await queries.unfriend.one(tx, user_id)
     try:
         await queries.block.run(tx, user_id)
     except Conflict:  # there is no such user, or it is the actor
         raise DomainError("friend.not_found") from None
-    await queries.unfriend.one(tx, user_id)
 
 
 async def unblock(tx: Tx, user_id: UUID) -> None:

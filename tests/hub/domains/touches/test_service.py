@@ -414,3 +414,25 @@ async def test_a_record_of_a_ring_whose_key_we_cannot_open_waits_as_a_half(
     await meetings.meet(*meetings.touch(*worn))
     await ask(meetings)
     assert await states(meetings, worn) == [["half"], ["half"]]
+
+
+async def test_touches_blocks_answers_and_partings_at_once_never_wait_for_each_other(
+    meetings: Meetings, worn: Worn
+) -> None:
+    await share_always(meetings, worn)
+    one, other = (wearer.user for wearer in worn)
+    events = await meetings.bring(*(item for _ in range(8) for item in meetings.touch(*worn)))
+    requests = [
+        user.client.request(method, f"/v1/{path}/{peer.id}")
+        for _ in range(4)
+        for user, peer in ((one, other), (other, one))
+        for method, path in (("PUT", "blocks"), ("DELETE", "friends"), ("DELETE", "blocks"))
+    ]
+    answers, _ = await asyncio.gather(
+        asyncio.gather(*requests), asyncio.gather(*(meetings.react(event) for event in events))
+    )
+    await meetings.fail_if_a_reaction_failed()
+    assert {answer.status_code for answer in answers} <= {204, 404}
+    assert all(set(found) <= {"mutual", "exchanged"} for found in await states(meetings, worn))
+    friends = await meetings.admin.fetchval("SELECT count(*) FROM friendships")
+    assert friends == await meetings.admin.fetchval("SELECT sum(friends_count) FROM profiles")
