@@ -88,7 +88,7 @@ def _opener(spec: str) -> Open:
     kind, _, place = spec.partition(":")
     module = _EXTRAS.get(kind)
     if module is not None and find_spec(module) is None:
-        raise ConfigError(f"{SETTING} {spec!r} needs a driver: pip install 'pinghub[{kind}]'")
+        raise ConfigError(f"{SETTING} {spec!r} needs the extra {kind}: pip install -e '.[{kind}]'")
     # Imported late: drivers are extras, and take memory.
     if kind == "pcsc":
         from gateway import reader_pcsc  # noqa: PLC0415  # as said

@@ -231,5 +231,5 @@ def test_two_readers_of_one_name_are_refused() -> None:
 
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.readers.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"pinghub\[pcsc\]"):
+    with pytest.raises(ConfigError, match=r"\.\[pcsc\]"):
         list(openers(["pcsc"]))

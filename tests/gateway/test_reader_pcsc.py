@@ -18,7 +18,7 @@ from tests.fixtures.vpcd import HeldUp, Pcscd
 if find_spec("smartcard") is None:
     # Not `missing`: PyPI has it as source only, so CI without a compiler and PC/SC's headers
     # cannot have it.
-    pytest.skip("MISSING: pyscard (pip install 'pinghub[pcsc]')", allow_module_level=True)
+    pytest.skip("MISSING: pyscard (pip install -e '.[pcsc]')", allow_module_level=True)
 
 from gateway import reader_pcsc
 
@@ -72,7 +72,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pcscd]:
 def pcscd(service: Pcscd) -> Iterator[Pcscd]:
     service.start()
     yield service
-    service.kill()
+    service.stop()
 
 
 @pytest.fixture
