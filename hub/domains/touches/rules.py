@@ -1,6 +1,6 @@
 """Which two records are one touch, and what may go over between their owners. Pure decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from firmware_bridge import eid
@@ -49,11 +49,28 @@ def was_shown(id_key: bytes, identifier: bytes, heard_ms: int, uncertainty_ms: i
     The clock of the ring that showed it may be one window off as well.
     """
     window = eid.open_eid(eid.derive(id_key), identifier)
-    if window is None:
-        return False
+    return window is not None and window in windows_of(heard_ms, uncertainty_ms)
+
+
+def windows_of(heard_ms: int, uncertainty_ms: int) -> range:
+    """Return the windows that an identifier heard at this time may belong to."""
     first = eid.window_of(heard_ms - uncertainty_ms) - 1
-    last = eid.window_of(heard_ms + uncertainty_ms) + 1
-    return first <= window <= last
+    return range(max(0, first), eid.window_of(heard_ms + uncertainty_ms) + 2)
+
+
+def first_within(spans: Sequence[range], windows_max: int) -> tuple[int, set[int]]:
+    """Return how many of the first spans fit together into so many windows, and those windows.
+
+    A span that is too wide by itself is passed over: it counts, and adds nothing.
+    """
+    windows: set[int] = set()
+    for number, span in enumerate(spans):
+        if len(span) > windows_max:
+            continue
+        if len(windows | set(span)) > windows_max:
+            return number, windows
+        windows.update(span)
+    return len(spans), windows
 
 
 def next_state(state: TouchState, event: TouchEvent) -> TouchState:

@@ -17,7 +17,7 @@ from core import clock, log
 from core.crypto import DecryptionError, FieldCipher
 from core.db import Tx
 from core.errors import DomainError
-from firmware_bridge.eid import EidIndex
+from firmware_bridge import eid
 from hub.domains.cards import service as cards
 from hub.domains.cards.schemas import Card
 from hub.domains.friends import service as friends
@@ -47,6 +47,9 @@ OPEN_QUESTIONS_MAX: Final = 5
 _LIFETIME_SECONDS: Final = rules.HALF_LIFETIME_MS / 1000
 _CANDIDATES_MAX: Final = 1000
 _LONE_MAX: Final = 500
+# Of identifiers per transaction: each costs some 10 µs per ring, and whoever dates records at will
+# must not hold up the others.
+_WINDOWS_MAX: Final = 6
 _EXPIRE_MAX: Final = 1000
 # A person whose privacy settings cannot be found has no account any more.
 _GONE: Final = PrivacySettings(share_on_tap="never")
@@ -149,18 +152,21 @@ async def read_ring(tx: Tx, *, user_id: UUID, tap_id: UUID, cipher: FieldCipher)
 
 async def ask_owners(tx: Tx, cipher: FieldCipher) -> bool:
     """Ask the owners of rings that lone halves name; return whether more wait. For ping_system."""
-    lone = await queries.lock_lone.all(tx, ASK_AFTER_SECONDS, _LONE_MAX)
-    if not lone:
+    waiting = await queries.lock_lone.all(tx, ASK_AFTER_SECONDS, _LONE_MAX)
+    if not waiting:
         return False
+    spans = [rules.windows_of(_unix_ms(half.tapped_at), half.uncertainty_ms) for half in waiting]
+    count, windows = rules.first_within(spans, _WINDOWS_MAX)
+    lone = waiting[:count]
     keys = await queries.id_keys.all(tx)
-    # Opening the keys of all rings takes a while: others go on meanwhile.
-    named = await asyncio.to_thread(_named_rings, lone, keys, cipher)
+    # The identifiers of all rings take a while: others go on meanwhile.
+    named = await asyncio.to_thread(_named_rings, lone, windows, keys, cipher)
     for touch_id, ring_id in named.items():
         _touches.labels("asked").inc(
             await queries.ask.run(tx, touch_id, ring_id, OPEN_QUESTIONS_MAX)
         )
     await queries.note_searched.run(tx, [half.touch_id for half in lone])
-    return len(lone) == _LONE_MAX
+    return count < len(waiting) or count == _LONE_MAX
 
 
 async def expire(tx: Tx) -> bool:
@@ -321,20 +327,22 @@ async def _insert(  # noqa: PLR0917  # the columns of a row
 
 
 def _named_rings(
-    lone: Sequence[Lone], keys: Sequence[IdKey], cipher: FieldCipher
+    lone: Sequence[Lone], windows: set[int], keys: Sequence[IdKey], cipher: FieldCipher
 ) -> dict[UUID, UUID]:
     """Return the ring that each half names, where there is one."""
-    index = EidIndex()
+    shown: dict[tuple[int, bytes], UUID] = {}
     for row in keys:
-        key = _open_key(row.ring_id, row.id_key, cipher)
-        if key is not None:
-            index.put(row.ring_id.bytes, key)
-    index.advance(clock.unix_ms())
+        opened = _open_key(row.ring_id, row.id_key, cipher)
+        if opened is None:
+            continue
+        key = eid.derive(opened)
+        shown.update(((window, eid.eid(key, window)), row.ring_id) for window in windows)
     named: dict[UUID, UUID] = {}
     for half in lone:
-        seen = index.resolve(half.peer_eid, _unix_ms(half.tapped_at), half.uncertainty_ms)
-        if seen is not None and seen.ring_id != half.ring_id.bytes:
-            named[half.touch_id] = UUID(bytes=seen.ring_id)
+        for window in rules.windows_of(_unix_ms(half.tapped_at), half.uncertainty_ms):
+            ring_id = shown.get((window, half.peer_eid))
+            if ring_id is not None and ring_id != half.ring_id:
+                named[half.touch_id] = ring_id
     return named
 
 

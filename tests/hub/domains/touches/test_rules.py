@@ -142,6 +142,18 @@ def test_an_identifier_counts_in_its_window_and_the_two_beside_it(apart):
     assert not rules.was_shown(b"\1" * 16, shown, NOW_MS, eid.WINDOW_MS)
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)).map(lambda s: range(s[0], sum(s)))),
+    st.integers(1, 8),
+)
+def test_as_many_halves_are_looked_up_as_fit_and_at_least_one(spans, windows_max):
+    count, windows = rules.first_within(spans, windows_max)
+    fitting = [span for span in spans[:count] if len(span) <= windows_max]
+    assert windows == {window for span in fitting for window in span}
+    assert len(windows) <= windows_max
+    assert count >= min(1, len(spans))
+
+
 class Hub(RuleBasedStateMachine):
     """Touches of five rings whose halves reach a hub late, twice, in any order or never."""
 

@@ -34,8 +34,12 @@ async def states(meetings: Meetings, worn: Worn) -> list[list[str]]:
 async def ask(meetings: Meetings) -> None:
     """Look for the owners of all lone halves, as if each had waited long enough."""
     await meetings.admin.execute("UPDATE touches SET created_at = now() - interval '1 minute'")
+    await ask_once(meetings)
+
+
+async def ask_once(meetings: Meetings) -> bool:
     async with begin(meetings.hub.resources.system, SYSTEM) as tx:
-        await service.ask_owners(tx, meetings.hub.resources.cipher)
+        return await service.ask_owners(tx, meetings.hub.resources.cipher)
 
 
 @pytest.mark.req("RNG-04")
@@ -436,3 +440,26 @@ async def test_touches_blocks_answers_and_partings_at_once_never_wait_for_each_o
     assert all(set(found) <= {"mutual", "exchanged"} for found in await states(meetings, worn))
     friends = await meetings.admin.fetchval("SELECT count(*) FROM friendships")
     assert friends == await meetings.admin.fetchval("SELECT sum(friends_count) FROM profiles")
+
+
+async def test_records_dated_at_will_hold_up_nobody(meetings: Meetings, worn: Worn) -> None:
+    ada, grace = worn
+    for hours in range(1, 5):
+        at_ms = clock.unix_ms() - hours * HOUR_MS
+        await meetings.meet(
+            meetings.sign(ada, peer_eid=bytes(15) + b"\1", peer_ctr=hours, at_ms=at_ms),
+            meetings.sign(
+                ada, peer_eid=bytes(15) + b"\2", peer_ctr=hours, at_ms=at_ms, unc_ms=9 * HOUR_MS
+            ),
+        )
+    mine, _ = meetings.touch(ada, grace)
+    await meetings.meet(mine)
+    await meetings.admin.execute("UPDATE touches SET created_at = created_at - interval '1 minute'")
+    rounds = 1
+    while await ask_once(meetings):
+        rounds += 1
+    assert rounds > 1
+    assert await meetings.told(grace.user) == ["touch.asked"]
+    assert (
+        await meetings.admin.fetchval("SELECT count(*) FROM touches WHERE searched_at IS NULL") == 1
+    )
