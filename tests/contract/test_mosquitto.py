@@ -265,6 +265,27 @@ def test_an_expelled_gateway_loses_its_connection_at_once_and_all_its_rights(bro
         assert gateway.publish(f"ping/v1/gw/{mine.name}/state") == REFUSED
 
 
+def test_what_no_role_grants_is_forbidden(broker):
+    [answer] = broker.command({"command": "getDefaultACLAccess"})
+    allowed = {acl["acltype"] for acl in answer["data"]["acls"] if acl["allow"]}
+    assert allowed == {"unsubscribe"}
+
+
+def test_presence_and_what_waits_for_a_gateway_outlive_a_restart(either):
+    mine = admitted(either)
+    with as_gateway(either, mine, session_seconds=3600) as gateway:
+        gateway.subscribe(f"ping/v1/cmd/gw/{mine.name}/#")
+        gateway.publish(f"ping/v1/gw/{mine.name}/state", retain=True)
+    with as_hub(either) as hub:
+        hub.publish(f"ping/v1/cmd/gw/{mine.name}/config")
+    either.restart()
+    with as_hub(either) as hub:
+        hub.subscribe("ping/v1/gw/+/state")
+        assert hub.next_topic() == f"ping/v1/gw/{mine.name}/state"
+    with as_gateway(either, mine, session_seconds=3600) as gateway:
+        assert gateway.next_topic() == f"ping/v1/cmd/gw/{mine.name}/config"
+
+
 def test_what_the_plugin_was_told_survives_sigkill(broker):
     mine, gone = admitted(broker), admitted(broker)
     broker.expel(gone.name)
