@@ -30,6 +30,9 @@ RejectCode = Literal[
     "counter_stale",  # boot and seq were already used by a different record
 ]
 U32 = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+Natural = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+"""A count or a time that a database and a browser can hold, whoever sent it."""
+_Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class PayloadError(Exception):
@@ -109,8 +112,8 @@ class GatewayState(Payload, frozen=True, kw_only=True):
     """Presence of a gateway (retained; `lost` is its last will)."""
 
     state: Literal["online", "stopping", "lost"]
-    session: str
-    t: int
+    session: Annotated[str, msgspec.Meta(max_length=64)]
+    t: Natural
 
 
 class GatewayConfig(
@@ -151,12 +154,12 @@ class GatewayInfo(Payload, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     session: Annotated[str, msgspec.Meta(max_length=64)]
-    t: int
+    t: Natural
     version: Annotated[str, msgspec.Meta(max_length=64)]
-    adapters: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
-    readers: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
+    adapters: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=32)] = ()
+    readers: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=32)] = ()
     """Names of its NFC readers."""
-    capabilities: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
+    capabilities: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=64)] = ()
     """Names of the RPC methods that it serves."""
     reported: Reported = msgspec.field(default_factory=Reported)
 
@@ -164,11 +167,11 @@ class GatewayInfo(Payload, frozen=True, kw_only=True):
 class SpoolReport(Payload, frozen=True, kw_only=True):
     """The part of a gateway's health that tells of its spool."""
 
-    pending: int = 0
-    sent: int = 0
-    quarantined: int = 0
-    dropped: int = 0
-    oldest_ms: int | None = None
+    pending: Natural = 0
+    sent: Natural = 0
+    quarantined: Natural = 0
+    dropped: Natural = 0
+    oldest_ms: Natural | None = None
     failing: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
 
@@ -177,9 +180,9 @@ class AdapterReport(Payload, frozen=True, kw_only=True):
 
     adapter: Annotated[str, msgspec.Meta(max_length=100)]
     scanning: bool = False
-    scan_age_ms: int | None = None
+    scan_age_ms: Natural | None = None
     """Milliseconds since anything was heard."""
-    links: int = 0
+    links: Natural = 0
     problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
 
@@ -189,9 +192,9 @@ class ReaderReport(Payload, frozen=True, kw_only=True):
     reader: Annotated[str, msgspec.Meta(max_length=64)]
     """Its name, as in topics."""
     up: bool = False
-    opens: int = 0
-    reads: int = 0
-    unread: int = 0
+    opens: Natural = 0
+    reads: Natural = 0
+    unread: Natural = 0
     """Tags that gave no address: removed too soon, damaged, or of another kind."""
     problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
@@ -200,21 +203,21 @@ class HealthReport(Payload, frozen=True, kw_only=True):
     """What the hub keeps of a gateway's health message, which has further fields."""
 
     session: Annotated[str, msgspec.Meta(max_length=64)]
-    t: int
+    t: Natural
     """Unix milliseconds; messages of an outage come later and out of order."""
-    tx_ms: int = 0
+    tx_ms: Natural = 0
     """Unix milliseconds, by the gateway's clock, of the sending; 0: sent later than it was made."""
-    uptime_s: int
-    rss_kib: int = 0
-    mqtt_connects: int = 0
-    window: int = 0
-    acknowledged: int = 0
-    malformed: int = 0
+    uptime_s: Natural
+    rss_kib: Natural = 0
+    mqtt_connects: Natural = 0
+    window: Natural = 0
+    acknowledged: Natural = 0
+    malformed: Natural = 0
     delivery_alarm: Annotated[str, msgspec.Meta(max_length=64)] = ""
     spool: SpoolReport = msgspec.field(default_factory=SpoolReport)
     adapters: Annotated[tuple[AdapterReport, ...], msgspec.Meta(max_length=32)] = ()
     readers: Annotated[tuple[ReaderReport, ...], msgspec.Meta(max_length=32)] = ()
-    certificate_expires_ms: int | None = None
+    certificate_expires_ms: Natural | None = None
     """Unix milliseconds when the certificate in use ends; None: the gateway logs in otherwise."""
     certificate_problem: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Why it is not renewed, or not accepted; the words of docs/edge.md."""
@@ -228,7 +231,7 @@ class RingState(Payload, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     link: RingLinkState
-    t: int
+    t: Natural
     rssi: Annotated[int, msgspec.Meta(ge=-128, le=127)] | None = None
     bat: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     """Battery in per cent."""

@@ -41,6 +41,7 @@ from gateway.spool import Entry, Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
 SPOOL_RETRY_SECONDS: Final = 1.0
+PROBLEM_CHARS: Final = 300
 EXIT_RADIO_DEAD: Final = 75
 """EX_TEMPFAIL: the supervisor is to start the gateway again."""
 
@@ -456,5 +457,5 @@ def _adapter_health(scan: Scan, links: int, now: float) -> health.AdapterHealth:
         openings=scan.openings,
         restarts=scan.measures["restart_scan"],
         power_cycles=scan.measures["power_cycle"],
-        problem=scan.problem,
+        problem=scan.problem[:PROBLEM_CHARS],
     )

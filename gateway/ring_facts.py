@@ -35,7 +35,8 @@ async def learn(client: BleakClient, facts: Facts) -> None:
     if client.services.get_characteristic(gatt.FIRMWARE_REVISION) is not None:
         with suppress(BleakError):
             text = bytes(await client.read_gatt_char(gatt.FIRMWARE_REVISION))
-            facts.firmware = text.decode(errors="replace").rstrip("\0")[:_FIRMWARE_CHARS]
+            shown = "".join(char for char in text.decode(errors="replace") if char.isprintable())
+            facts.firmware = shown[:_FIRMWARE_CHARS]
     if client.services.get_characteristic(gatt.BATTERY_LEVEL) is not None:
         with suppress(BleakError):
             facts.take_battery(bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL)))

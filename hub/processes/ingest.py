@@ -47,6 +47,7 @@ _COUNT_SECONDS: Final = 15.0
 _log = log.get("ingest")
 _taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
 _reads = Counter("pinghub_ingest_reads", "Reads of NFC readers by verdict", ["verdict"])
+_reports_dropped = Counter("pinghub_ingest_reports_dropped", "Reports that no column takes")
 _batch_seconds = Histogram("pinghub_ingest_batch_seconds", "Time from receipt to commit of a batch")
 
 
@@ -103,7 +104,7 @@ async def ingest_batch(pool: Pool, keys: Keys, messages: Sequence[Message]) -> l
     else:
         verdicts = []
     answers = await _record_reads(pool, keys.tags, _on(messages, "/sun"))
-    answers += await _note_gateways(pool, messages)
+    answers += await _note_gateways(pool, _reports(messages))
     answers += await _renew_certificates(pool, keys, _on(messages, "/csr"))
     for verdict in verdicts:
         _taps.labels(verdict.verdict).inc()
@@ -129,11 +130,25 @@ async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer
     seen = [item for item in map(read_ring_state, _on(messages, "/state")) if item]
     if not (presences or infos or reports or seen):
         return []
-    async with begin(pool, SYSTEM) as tx:
-        await gateways.note_presence(tx, presences)
-        answers = await gateways.note_info(tx, infos)
-        await gateways.note_health(tx, reports)
-        await gateways.note_rings(tx, seen)
+    try:
+        async with begin(pool, SYSTEM) as tx:
+            await gateways.note_presence(tx, presences)
+            answers = await gateways.note_info(tx, infos)
+            await gateways.note_health(tx, reports)
+            await gateways.note_rings(tx, seen)
+    except Exception as error:  # sorted below: outage, or a report that no column takes
+        if isinstance(error, DomainError) and error.code == "service.unavailable":
+            raise
+        if len(messages) > 1:
+            # Nobody's nonsense keeps others waiting, least of all the answers to their taps.
+            middle = len(messages) // 2
+            return [
+                *await _note_gateways(pool, messages[:middle]),
+                *await _note_gateways(pool, messages[middle:]),
+            ]
+        _reports_dropped.inc()
+        _log.warning("report_dropped", topic=messages[0].topic, error=type(error).__name__)
+        return []
     return answers
 
 
@@ -154,6 +169,10 @@ async def _renew_certificates(pool: Pool, keys: Keys, messages: Sequence[Message
             renewed = Renewed("unavailable")
         answers.append(write_reply(request, renewed, trusted))
     return answers
+
+
+def _reports(messages: Sequence[Message]) -> list[Message]:
+    return [item for item in messages if item.topic.endswith(("/state", "/info", "/health"))]
 
 
 def _on(messages: Sequence[Message], ending: str) -> list[Message]:

@@ -101,7 +101,7 @@ class Client:
     [
         ({}, Facts()),
         (
-            {gatt.FIRMWARE_REVISION: b"1.4\0", gatt.BATTERY_LEVEL: b"\x50"},
+            {gatt.FIRMWARE_REVISION: b"1\0.4\r\0", gatt.BATTERY_LEVEL: b"\x50"},
             Facts(firmware="1.4", battery_pct=80),
         ),
         ({gatt.FIRMWARE_REVISION: None, gatt.BATTERY_LEVEL: None}, Facts()),

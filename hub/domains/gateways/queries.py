@@ -347,8 +347,8 @@ overview = query(
       id, status, version, last_seen_at, config_rev,
       coalesce((reported ->> 'rev')::int, 0) AS reported_rev,
       coalesce((reported ->> 'rejected_rev')::int, 0) AS rejected_rev,
-      coalesce((health -> 'spool' ->> 'pending')::int, 0) AS spool_pending,
-      (watch ->> 'clock_error_ms')::int AS clock_error_ms,
+      coalesce((health -> 'spool' ->> 'pending')::bigint, 0) AS spool_pending,
+      (watch ->> 'clock_error_ms')::bigint AS clock_error_ms,
       cert_expires_at AS certificate_expires_at, alerts
     FROM gateways
     WHERE revoked_at IS NULL

@@ -396,3 +396,43 @@ async def wait_for_value(admin: Any, query: str, wanted: object, seconds: float 
     while (found := await admin.fetchval(query)) != wanted:
         assert time.monotonic() < deadline, f"{query} stays {found}"
         await asyncio.sleep(0.01)
+
+
+async def test_reports_that_no_column_takes_hold_nobody_up(
+    admin: Any, world: World, mqtt_server: Any, start_ingest: Callable[..., HubProcess]
+) -> None:
+    evil = await create_world(admin, "Mallory")
+    ring = edge.ring_state_topic(evil.gateway_id, evil.device_id)
+    nul, huge = "\0", 10**30
+    session = {"session": "s", "t": 1}
+    hostile = [
+        (edge.state_topic(evil.gateway_id), {"state": "online", "session": nul, "t": 1}),
+        (edge.state_topic(evil.gateway_id), {"state": "online", "session": "s", "t": huge}),
+        (edge.info_topic(evil.gateway_id), {**session, "version": nul}),
+        (edge.info_topic(evil.gateway_id), {**session, "version": "1", "adapters": [nul]}),
+        (edge.health_topic(evil.gateway_id), {**session, "uptime_s": huge}),
+        (edge.health_topic(evil.gateway_id), {**session, "uptime_s": 1, "delivery_alarm": nul}),
+        (edge.health_topic(evil.gateway_id), {**session, "uptime_s": 1, "spool": {"pending": -1}}),
+        (ring, {"link": "connected", "t": 1, "fw": nul}),
+    ]
+    messages = [Message(topic, cbor2.dumps(payload), 0) for topic, payload in hostile]
+    with (
+        start_ingest() as ingest,
+        MqttGateway(mqtt_server.gateway_url(str(world.gateway_id)), world.gateway_id) as gateway,
+        MqttGateway(mqtt_server.gateway_url(str(evil.gateway_id)), evil.gateway_id) as mallory,
+    ):
+        ingest.ready()
+        for seq in range(1, 9):
+            mallory.send(*messages)
+            gateway.send(world.message(seq))
+        gateway.state("online")
+        gateway.wait_for(*range(1, 9))
+        online = "SELECT count(*) FROM gateways WHERE status = 'online' AND name = 'desk'"
+        await wait_for_value(admin, online, 1)
+        log = ingest.log.read_text()
+        assert "batch_dropped" not in log
+        assert "report_dropped" in log
+    row = await admin.fetchrow(
+        "SELECT health, version FROM gateways WHERE id = $1", evil.gateway_id
+    )
+    assert (row["health"], row["version"]) == (None, None)
