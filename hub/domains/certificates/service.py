@@ -101,29 +101,16 @@ async def claim(
     """
     key = read_request(request.csr)
     key_hash = csr.key_hash(key)
-    code_hash = claim_code_hash(index_key, request.claim_code)
-    gateway = await queries.lock_claim.first(tx, code_hash)
+    gateway = await queries.lock_claim.first(tx, claim_code_hash(index_key, request.claim_code))
+    made = None
+    if gateway is not None and gateway.claim_key_hash is None:
+        made = await _take_over(tx, authority, key, gateway, pki)
+    elif gateway is not None and gateway.claim_key_hash == key_hash:
+        made = await _issued_to(tx, gateway, key_hash)
     # Wrong, expired, used: one answer, so that nobody learns which codes exist.
-    if gateway is None or gateway.claim_key_hash not in {None, key_hash}:
+    if gateway is None or made is None:
         _refused.labels("claim", "code").inc()
         raise DomainError("gateway.claim_refused")
-    if gateway.claim_key_hash is None:
-        await queries.replace_certificates.run(tx, gateway.user_id, gateway.id)
-        try:
-            made = await _issue(tx, authority, key, gateway, pki)
-        except AuthorityError:
-            _refused.labels("claim", "unavailable").inc()
-            raise DomainError("gateway.claims_unavailable") from None
-        await queries.note_claim.run(tx, gateway.id, key_hash)
-        _issued.labels("claim").inc()
-        _log.info("gateway_claimed", gateway_id=str(gateway.id))
-    else:
-        valid = await queries.valid_certificates.all(tx, gateway.user_id, gateway.id)
-        kept = next((item for item in valid if item.public_key_hash == key_hash), None)
-        if kept is None:
-            _refused.labels("claim", "code").inc()
-            raise DomainError("gateway.claim_refused")
-        made = x509.load_der_x509_certificate(kept.certificate)
     return ClaimedGateway(
         gateway_id=gateway.id,
         certificate=ca.pem(made),
@@ -131,6 +118,27 @@ async def claim(
         mqtt_url=pki.gateway_mqtt_url,
         not_after=made.not_valid_after_utc,
     )
+
+
+async def _take_over(
+    tx: Tx, authority: Authority, key: PublicKey, gateway: Claimable, pki: Pki
+) -> x509.Certificate:
+    await queries.replace_certificates.run(tx, gateway.user_id, gateway.id)
+    try:
+        made = await _issue(tx, authority, key, gateway, pki)
+    except AuthorityError:
+        _refused.labels("claim", "unavailable").inc()
+        raise DomainError("gateway.claims_unavailable") from None
+    await queries.note_claim.run(tx, gateway.id, csr.key_hash(key))
+    _issued.labels("claim").inc()
+    _log.info("gateway_claimed", gateway_id=str(gateway.id))
+    return made
+
+
+async def _issued_to(tx: Tx, gateway: Claimable, key_hash: bytes) -> x509.Certificate | None:
+    valid = await queries.valid_certificates.all(tx, gateway.user_id, gateway.id)
+    kept = next((item for item in valid if item.public_key_hash == key_hash), None)
+    return None if kept is None else x509.load_der_x509_certificate(kept.certificate)
 
 
 async def renew(tx: Tx, authority: Authority | None, pki: Pki, request: RenewalRequest) -> Renewed:
