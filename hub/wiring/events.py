@@ -75,7 +75,8 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("taps:{owner}",), ("gateways.admit", "certificates.write_revocations")
     ),
     "gateway.revoked": Route(
-        ("taps:{owner}",), ("gateways.expel", "certificates.write_revocations")
+        ("taps:{owner}",),
+        ("gateways.expel", "certificates.write_revocations", "gateways.publish_config"),
     ),
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
