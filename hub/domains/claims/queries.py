@@ -113,11 +113,6 @@ count_attempt = command(
     login="system",
 )
 
-refuse_claim = command(
-    "UPDATE ring_claims SET status = 'refused', hub_private_key = NULL WHERE id = $1",
-    login="system",
-)
-
 finish_claim = command(
     """
     UPDATE ring_claims
