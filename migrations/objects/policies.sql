@@ -133,7 +133,7 @@ CREATE POLICY over_own_gateway ON rejected_taps FOR SELECT TO ping_api
 USING (gateway_id IN (SELECT g.id FROM gateways AS g WHERE g.user_id = (SELECT app.user_id())));
 
 -- contact_cards
-GRANT SELECT, DELETE ON contact_cards TO ping_api;
+GRANT SELECT ON contact_cards TO ping_api;
 GRANT INSERT (card), UPDATE (card) ON contact_cards TO ping_api;
 CREATE POLICY own ON contact_cards TO ping_api
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));

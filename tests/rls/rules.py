@@ -25,7 +25,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "gateways": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "gateway_certificates": {"own": READ, "foreign": NONE},
     "ring_taps": {"own": READ, "shared": NONE, "foreign": NONE},
-    "contact_cards": {"own": ALL, "foreign": NONE},
+    "contact_cards": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "blocks": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
     "friendships": {"own": READ, "shared": READ, "foreign": NONE},
     "touches": {"own": READ, "shared": NONE, "foreign": NONE},
@@ -46,7 +46,7 @@ NOT_FOR_WORKERS: Final = {
     "gateways": {"INSERT", "UPDATE"},
     "rejected_taps": {"SELECT"},
     "audit_log": {"SELECT"},
-    "contact_cards": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "contact_cards": {"SELECT", "INSERT", "UPDATE"},
 }
 
 # The owner column is not granted: a copy of the other's row takes the actor by default.
