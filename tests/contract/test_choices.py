@@ -63,8 +63,12 @@ NOT_STORED = {
     ("Answered", "verdict"),
     ("RevokeRing", "confirm"),
     ("RingClaim", "methods"),
+    ("ReadAnswered", "verdict"),
+    ("TagRead", "v"),
     ("TapEvent", "v"),
     ("GatewayInfo", "v"),
+    ("RingState", "v"),
+    ("Renewed", "code"),
     ("PrivacySettings", "share_on_tap"),
     ("ChangePrivacy", "share_on_tap"),
 }
