@@ -10,7 +10,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPException
@@ -147,7 +147,11 @@ class Journey:
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and everything in its group; the supervisor starts it again."""
-        os.killpg(self.system.supervisor.pid(name), signal.SIGKILL)
+        pid = self.system.supervisor.pid(name)
+        os.killpg(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            # Until it is dead it would pass for the one that comes after it.
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         self.kills.append(name)
 
     async def until(

@@ -239,23 +239,29 @@ class Storm(Journey):
             return sum(ring["pending"] for ring in listed) == 0
 
         await self.until_async(empty, "the rings to be empty", 120)
-        known = await self.arrival(120)
         report = StormReport()
-        vars(report).update(vars(known))
-        for name in ("lost_rows", "lost_publications"):
-            setattr(report, name, getattr(known, name) - self.destroyed)
+        vars(report).update(vars(await self.arrival(60)))
         await self._look_at_times(report)
         await self._look_at_order(report)
         return report
 
-    async def arrival(self, seconds: float) -> Report:
-        """As a journey's, but for what was destroyed."""
-        pressed = self.pressed
-        self.pressed = [tap for tap in pressed if tap not in self.destroyed]
-        try:
-            return await super().arrival(seconds)
-        finally:
-            self.pressed = pressed
+    async def _look(self, report: Report, pressed: set[Tap]) -> None:
+        """As a journey does, but for what was destroyed, and for gaps that a phone was told of.
+
+        Who missed more than one recovery brings is told so, and reads the rest by REST.
+        """
+        await super()._look(report, pressed - self.destroyed)
+        report.phantom_rows -= self.destroyed
+        self.gaps_told = {name for phone in self.phones for name in phone.continuity_lost}
+        owners = {
+            str(row["id"]): f"taps:{row['user_id']}"
+            for row in await self._fetch("SELECT id, user_id FROM rings")
+        }
+        report.continuity_lost = []
+        report.out_of_order = [name for name in report.out_of_order if name not in self.gaps_told]
+        report.lost_publications = {
+            tap for tap in report.lost_publications if owners[tap[0]] not in self.gaps_told
+        }
 
     async def _look_at_times(self, report: StormReport) -> None:
         """Every time that is stated is true within what is stated."""
@@ -291,7 +297,10 @@ class Storm(Journey):
         for phone in self.phones:
             for tap in phone.taps:
                 told[tap[0]].append(tap)
-        report.wrong_order = [ring for ring, taps in born.items() if told[ring] != taps]
+        for ring, taps in born.items():
+            heard = set(told[ring])
+            if told[ring] != [tap for tap in taps if tap in heard]:
+                report.wrong_order.append(ring)
 
 
 async def rage(storm: Storm, *, taps: int, per_second: float) -> StormReport:

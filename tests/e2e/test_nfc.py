@@ -70,10 +70,10 @@ async def until_rows(admin: Any, count: int) -> None:
 
 
 async def hold_up(virtual: VirtualReader, chip: Type4Chip) -> None:
-    await eventually(lambda: virtual.is_attached, "the gateway to attach", 20)
+    await eventually(lambda: virtual.is_attached, "the gateway to attach", 30)
     before = virtual.answered
     virtual.hold_up(chip)
-    await eventually(lambda: virtual.answered >= before + 6, "the read", 10)
+    await eventually(lambda: virtual.answered >= before + 6, "the read", 30)
     virtual.take_away()
 
 
@@ -92,7 +92,7 @@ async def test_reads_survive_the_death_of_gateway_and_ingest_and_count_once(
         ingest.kill()
     for _ in range(3):
         await hold_up(virtual, chip)
-    await eventually(lambda: spooled(gateway) == 3, "the spool", 10)
+    await eventually(lambda: spooled(gateway) == 3, "the spool", 30)
     gateway.kill()
     with start_ingest() as ingest:
         ingest.ready()

@@ -62,6 +62,7 @@ def tell_all(storm: Storm, report: StormReport) -> None:
         f" {storm.overheard.heard_by_several} heard by both gateways,"
         f" {storm.overheard.repeated} sent more than once, {len(storm.destroyed)} destroyed;"
         f" times {dict(storm.dated)}, uncertain by {storm.uncertain_ms[-1]} ms at most;"
+        f" {len(storm.gaps_told)} recoveries too long;"
         f" all there {report.seconds:.1f} s after the last\n"
         f"{dict(storm.happened)}\n{report.problems}"
     )

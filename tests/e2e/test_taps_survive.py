@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Final
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 
@@ -177,12 +178,16 @@ async def the_disk_refuses_ten_taps_and_takes_the_next(journey: Journey) -> None
 
 async def ingest_dies_with_what_the_database_has_not_committed(journey: Journey) -> None:
     await the_gateway_speaks(journey)
-    signal_to(journey, "postgres", signal.SIGSTOP)
-    await press_ten(journey)
-    await handed_over(journey)
-    await the_gateway_may_forget(journey)
-    journey.kill("ingest")
-    signal_to(journey, "postgres", signal.SIGCONT)
+    connection = await asyncpg.connect(journey.superuser_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE ring_taps IN ACCESS EXCLUSIVE MODE")
+            await press_ten(journey)
+            await handed_over(journey)
+            await the_gateway_may_forget(journey)
+            journey.kill("ingest")
+    finally:
+        await connection.close()
     await journey.alive("ingest")
 
 
