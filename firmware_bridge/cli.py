@@ -52,6 +52,7 @@ def simulate(
     hci: tuple[str, ...] = ("127.0.0.1:0",),
     every: str = "",
     encrypted: Annotated[bool, Parameter(negative="")] = False,
+    reader: Path | None = None,
 ) -> None:
     """Run virtual rings until SIGTERM: gateways attach over HCI, tools over the control port.
 
@@ -63,6 +64,8 @@ def simulate(
             for each gateway in reach of the rings.
         every: Tap one ring after the other at this interval, as `4s` or `500ms`.
         encrypted: Demand pairing, as real rings do.
+        reader: Socket of a virtual NFC reader, for a gateway with `gateway.readers` of
+            `virtual:SOCKET`.
     """
     settings = config.load()
     log.configure(settings.log.level, settings.log.style)
@@ -81,6 +84,7 @@ def simulate(
             control=control_address,
             every_seconds=every_seconds,
             encrypted=encrypted,
+            reader=reader,
         )
     )
 
@@ -104,6 +108,14 @@ def link(device_id: str, /, *, base: str = "", control: Control = "") -> None:
     """Read the ring's NFC tag: print a fresh SUN link, good for one use."""
     base = base or config.load().server.public_url.rstrip("/") + "/t"
     print(ask(control, {"link": device_id, "base": base})["link"])  # noqa: T201  # the result
+
+
+@app.command
+def hold(device_id: str, /, *, base: str = "", control: Control = "") -> None:
+    """Hold the ring's NFC tag up to the virtual reader of a gateway: print the tag's counter."""
+    base = base or config.load().server.public_url.rstrip("/") + "/t"
+    answer = ask(control, {"hold": device_id, "base": base})
+    print(f"counter {answer['seq']}")  # noqa: T201  # the result
 
 
 @app.command(name="list")

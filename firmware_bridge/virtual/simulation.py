@@ -24,11 +24,14 @@ from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.hci_server import HciServer
 from firmware_bridge.virtual.link import LossyLink
 from firmware_bridge.virtual.memory import MemoryFullError
+from firmware_bridge.virtual.reader import VirtualReader
 from firmware_bridge.virtual.ring import NoIdentityError, VirtualRing
+from firmware_bridge.virtual.tag_chip import Type4Chip
 from firmware_bridge.virtual.touch_point import TouchRefusedError
 
 _GATEWAY_CONTROLLER: Final = "F0:F1:F2:F3:{:02X}:F5"
 _LINE_BYTES_MAX: Final = 65_536
+HOLD_SECONDS: Final = 1.0
 _log = log.get("rings")
 
 _Hex8 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{16}$")]
@@ -57,6 +60,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     peer: str = ""
     kind: TapKind = "tap_to_phone"
     link: str | None = None
+    hold: str | None = None
     base: str = "http://127.0.0.1:8000/t"
     reboot: str | None = None
     silence: str | None = None
@@ -107,8 +111,15 @@ class Simulation:
     """
 
     def __init__(
-        self, entries: list[RingEntry], home: Path, *, gateways: int = 1, encrypted: bool = False
+        self,
+        entries: list[RingEntry],
+        home: Path,
+        *,
+        gateways: int = 1,
+        encrypted: bool = False,
+        reader: Path | None = None,
     ) -> None:
+        """`reader` is the socket of a virtual NFC reader."""
         self.link = LossyLink()
         self._entries = {entry.device_id.lower(): entry for entry in entries}
         self.rings = {
@@ -133,6 +144,7 @@ class Simulation:
             )
             for number in range(gateways)
         ]
+        self.reader = VirtualReader(reader) if reader else None
         self.control_port = 0
         self._started: list[VirtualRing] = []
         self._control: asyncio.Server | None = None
@@ -145,6 +157,8 @@ class Simulation:
             self._started.append(ring)
         for server, address in zip(self.hci, hci, strict=True):
             await server.start(*address)
+        if self.reader is not None:
+            await self.reader.start()
         self._control = await asyncio.start_server(self._serve, *control, limit=_LINE_BYTES_MAX)
         self.control_port = self._control.sockets[0].getsockname()[1]
 
@@ -155,6 +169,8 @@ class Simulation:
             for writer in tuple(self._clients):
                 writer.close()
             await self._control.wait_closed()
+        if self.reader is not None:
+            await self.reader.stop()
         for server in self.hci:
             await server.stop()
         for ring in self._started:
@@ -175,7 +191,7 @@ class Simulation:
             request = msgspec.json.decode(line, type=Request)
         except msgspec.DecodeError as error:
             return Answer(ok=False, error=f"malformed: {error}")
-        verbs = ("press", "touch", "link", "reboot", "silence", "restore")
+        verbs = ("press", "touch", "link", "hold", "reboot", "silence", "restore")
         named = {verb: name for verb in verbs if (name := getattr(request, verb)) is not None}
         if len(named) + request.list != 1:
             return Answer(ok=False, error=f"malformed: one of {', '.join(verbs)}, list")
@@ -198,11 +214,8 @@ class Simulation:
                 return Answer(ok=True, boot=record.boot, seq=record.seq)
             case "touch":
                 return await self._touch(ring, request.peer.lower())
-            case "link":
-                keys = tag_keys(self._entries[name])
-                if keys is None:
-                    return Answer(ok=False, error="the ring has no NFC tag in the rings file")
-                return Answer(ok=True, link=tag.next_link(request.base, keys, ring.memory))
+            case "link" | "hold":
+                return await self._use_tag(verb, name, request.base)
             case "reboot":
                 await ring.reboot()
             case "silence":
@@ -211,6 +224,20 @@ class Simulation:
             case _:
                 self.link.restore(ring.address)
         return Answer(ok=True, boot=ring.memory.boot)
+
+    async def _use_tag(self, verb: str, name: str, base: str) -> Answer:
+        keys, memory = tag_keys(self._entries[name]), self.rings[name].memory
+        if keys is None:
+            return Answer(ok=False, error="the ring has no NFC tag in the rings file")
+        if verb == "link":
+            return Answer(ok=True, link=tag.next_link(base, keys, memory))
+        if self.reader is None or not self.reader.is_attached:
+            return Answer(ok=False, error="no gateway has the virtual reader open")
+        self.reader.hold_up(Type4Chip(keys.uid, lambda: tag.next_link(base, keys, memory)))
+        # As long as a hand does.
+        await asyncio.sleep(HOLD_SECONDS)
+        self.reader.take_away()
+        return Answer(ok=True, seq=memory.sun_counter)
 
     async def _touch(self, ring: VirtualRing, peer: str) -> Answer:
         other = self.rings.get(peer)
@@ -264,12 +291,13 @@ async def run(
     control: tuple[str, int],
     every_seconds: float | None,
     encrypted: bool = False,
+    reader: Path | None = None,
 ) -> None:
     """Run the rings until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    simulation = Simulation(entries, home, gateways=len(hci), encrypted=encrypted)
+    simulation = Simulation(entries, home, gateways=len(hci), encrypted=encrypted, reader=reader)
     try:
         await simulation.start(hci=hci, control=control)
     except OSError as error:

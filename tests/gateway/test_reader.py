@@ -6,18 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import ConfigError
-from firmware_bridge import static_tag
+from firmware_bridge import static_tag, sun
 from firmware_bridge.nfc_tag import TagKind
 from firmware_bridge.virtual.reader import VirtualReader
+from firmware_bridge.virtual.simulation import RingEntry, Simulation
 from firmware_bridge.virtual.tag_chip import Type2Chip, Type4Chip
 from gateway import reader as reader_module
 from gateway import reader_virtual
 from gateway.reader import Card, Found, NfcReader, ReaderLostError
 from gateway.readers import name_of, openers
-from tests.fixtures.rings import eventually
+from tests.fixtures.rings import eventually, ring_entry, ring_key
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 
@@ -201,6 +203,25 @@ async def test_a_reader_that_cannot_be_opened_says_why_and_is_tried_again() -> N
     async with reading(never) as state:
         await eventually(lambda: attempts >= 3, "three attempts")
         assert (state.reader.is_up, state.reader.problem) == (False, "no reader")
+
+
+async def test_a_virtual_rings_tag_is_held_up_by_the_control_port(tmp_path: Path) -> None:
+    path = tmp_path / "door.sock"
+    entry = msgspec.convert(ring_entry(1), RingEntry)
+    simulation = Simulation([entry], tmp_path / "nvm", reader=path)
+    hold = msgspec.json.encode({"hold": entry.device_id, "base": "https://ping.example/t"})
+    await simulation.start(hci=[("127.0.0.1", 0)], control=("127.0.0.1", 0))
+    try:
+        assert "no gateway" in (await simulation.answer(hold)).error
+        async with reading(lambda: reader_virtual.open_reader(str(path))) as state:
+            await eventually(lambda: state.reader.is_up, "the reader to be open")
+            for counter in (1, 2):
+                assert (await simulation.answer(hold)).seq == counter
+        links = [sun.parse(url) for url in state.urls]
+        read = [sun.read(link, bytes(16), lambda _uid: ring_key(1)) for link in links]
+        assert [item.counter for item in read] == [1, 2]
+    finally:
+        await simulation.stop()
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Ring:
         self._chip = Type4Chip(UID, self._next)
 
     async def hold_up(self) -> str:
-        await eventually(lambda: self._virtual.is_attached, "the gateway to attach", 20)
+        await eventually(lambda: self._virtual.is_attached, "the gateway to attach", 30)
         before, count = len(self.shown), self._virtual.answered
         self._virtual.hold_up(self._chip)
         # Six commands are a whole read of so short an address.
@@ -179,14 +179,14 @@ async def test_a_gateway_killed_between_read_and_acknowledgement_loses_no_read(
         await asyncio.to_thread(gateway.start)
         for _ in range(3):
             await ring.hold_up()
-        await eventually(lambda: _spooled(gateway) == 3, "the spool", 10)
+        await eventually(lambda: _spooled(gateway) == 3, "the spool", 30)
         assert len(hub.reads) == 1
         gateway.kill()
         hub.acknowledging = True
         await asyncio.to_thread(gateway.start)
         await eventually(lambda: len(hub.reads) == len(ring.shown), "all reads", 30)
         assert {read.url for read in hub.reads.values()} == set(ring.shown)
-        await eventually(lambda: _spooled(gateway) == 0, "the acknowledgements", 10)
+        await eventually(lambda: _spooled(gateway) == 0, "the acknowledgements", 30)
         shown = await asyncio.to_thread(gateway.ask, "status")
         assert "nfc      virtual-door-sock: up" in shown.stdout
         diagnosis = await asyncio.to_thread(gateway.ask, "diagnose", "--json")
