@@ -1,13 +1,20 @@
 """How many verified taps a second one ingest process commits, and how long a lone tap takes."""
 
+import asyncio
+import os
 import statistics
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
+from core import edge, mqtt_address
 from core.crypto import FieldCipher, KeyRing
 from core.db import Pool
 from hub.domains.reads.service import TagKeys
@@ -19,6 +26,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, SUN_MASTER_KEY, connect, create_world
 
 TAPS = 10_000
+PLAIN_TAPS = 1_000
 BATCH = 256
 WINDOW = 600
 TARGET_PER_SECOND = 3_000
@@ -67,6 +75,85 @@ async def test_taps_from_the_broker_to_the_row_and_back(
     print(f"\nMQTT to commit to acknowledgement       {per_second:10,.0f} taps/s")
     print(f"one tap at a time: p50 {cuts[49]:.1f} p95 {cuts[94]:.1f} p99 {cuts[98]:.1f} ms")
     await admin.close()
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_ingest_processes_share_the_taps(
+    database: Database, mqtt_server: Any, tmp_path: Path, processes: int
+) -> None:
+    """One gateway, twenty rings; the broker deals their taps out to the processes."""
+    admin = await connect(database)
+    worlds = [await create_world(admin, f"user {number}") for number in range(20)]
+    gateway_id = worlds[0].gateway_id
+    messages = [
+        msgspec.structs.replace(
+            worlds[n % 20].message(n // 20 + 1),
+            topic=edge.tap_topic(gateway_id, worlds[n % 20].device_id),
+        )
+        for n in range(TAPS)
+    ]
+    settings = environment(tmp_path, database, mqtt_url=mqtt_server.url)
+    with ExitStack() as running:
+        started = [
+            running.enter_context(HubProcess("ingest", settings, tmp_path / f"ingest-{number}.log"))
+            for number in range(processes)
+        ]
+        for process in started:
+            process.ready()
+        url = mqtt_server.gateway_url(str(gateway_id))
+        gateway = running.enter_context(MqttGateway(url, gateway_id))
+        cpu = [_cpu_seconds(process.pid) for process in started]
+        began = time.perf_counter()
+        _send_windowed(gateway, messages)
+        per_second = TAPS / (time.perf_counter() - began)
+        spent = [_cpu_seconds(process.pid) - at for process, at in zip(started, cpu, strict=True)]
+    assert await admin.fetchval("SELECT count(*) FROM ring_taps") == TAPS
+    await admin.close()
+    print(f"\n{processes} ingest, MQTT to commit and back     {per_second:10,.0f} taps/s")
+    shares = ", ".join(f"{seconds / TAPS * 1e6:.0f}" for seconds in spent)
+    print(f"CPU of each, microseconds for each tap of all: {shares}")
+    # Each has its part; how much more two carry depends on the cores that are left for them.
+    assert min(spent) > 0.25 * max(spent)
+
+
+@pytest.mark.bench
+async def test_a_plain_loop_is_the_floor(database: Database, mqtt_server: Any) -> None:
+    """Paho, broker, one INSERT and its COMMIT for each message; nothing is verified."""
+    admin = await connect(database)
+    await admin.execute("CREATE TABLE plain (n int, raw bytea)")
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+    client = _plain_client(mqtt_server.url)
+    client.on_message = lambda _c, _u, message: loop.call_soon_threadsafe(
+        arrived.put_nowait, bytes(message.payload)
+    )
+    client.subscribe("ping/v1/gw/floor/ring/00/tap", qos=1)
+    began = time.perf_counter()
+    for number in range(PLAIN_TAPS):
+        client.publish("ping/v1/gw/floor/ring/00/tap", number.to_bytes(43, "big"), qos=1)
+    for number in range(PLAIN_TAPS):
+        await admin.execute("INSERT INTO plain VALUES ($1, $2)", number, await arrived.get())
+    per_second = PLAIN_TAPS / (time.perf_counter() - began)
+    print(f"\nfloor: paho -> broker -> INSERT        {per_second:10,.0f} taps/s")
+    client.disconnect()
+    client.loop_stop()
+    await admin.close()
+
+
+def _plain_client(url: str) -> Client:
+    address = mqtt_address.parse(url, "mqtt.url")
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set(address.username, address.password)
+    client.max_inflight_messages_set(WINDOW)
+    client.connect(address.host, address.port)
+    client.loop_start()
+    return client
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _tap_and_wait(gateway: MqttGateway, message: Any) -> float:

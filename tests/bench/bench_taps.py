@@ -20,7 +20,7 @@ from tests.fixtures.stack import Stack
 
 TAPS = 1000
 TAPS_PER_SECOND = 50
-ROW_TARGET_SECONDS, SOCKET_TARGET_SECONDS = 0.1, 0.15
+ROW_TARGET_SECONDS, SOCKET_TARGET_SECONDS = 0.06, 0.09
 
 Times = dict[Any, float]
 
@@ -36,7 +36,9 @@ async def test_a_tap_is_soon_in_the_database_and_on_the_phone(measured: Stack) -
     show("tap -> row (polled every 2 ms)", to_row)
     show("tap -> websocket (Python SDK)", to_phone)
     show("floor: paho -> broker -> INSERT", floor)
-    print(f"{'ratio to the floor, p50':36} {percentile(to_row, 0.5) / percentile(floor, 0.5):.1f}")
+    for name, durations in (("row", to_row), ("websocket", to_phone)):
+        ratios = [percentile(durations, p) / percentile(floor, p) for p in (0.5, 0.95)]
+        print(f"{name + ', ratio to the floor':36} p50 {ratios[0]:7.1f}  p95 {ratios[1]:7.1f}")
     assert percentile(to_row, 0.95) <= ROW_TARGET_SECONDS
     assert percentile(to_phone, 0.95) <= SOCKET_TARGET_SECONDS
 
