@@ -7,13 +7,15 @@ from uuid import UUID
 
 import pytest
 
+from core.actor import SYSTEM
+from core.db import begin
 from core.ids import new_id
 from firmware_bridge import claim, sun
 from firmware_bridge.claim import Challenge, Proof
 from firmware_bridge.sun_keys import tag_keys
 from firmware_bridge.virtual import key_slots
 from firmware_bridge.virtual.key_slots import KeySlots
-from hub.domains.claims import rules
+from hub.domains.claims import rules, service
 from tests.fixtures.app import SUN_MASTER_KEY, NewRing, User
 
 
@@ -185,6 +187,22 @@ async def test_an_expired_claim_is_closed_and_purged(ada: User, make_ring, admin
     assert fresh["nonce"] != started["nonce"]
     gone = await ada.client.get(f"/v1/ring-claims/{started['id']}")
     assert (gone.status_code, gone.json()["code"]) == (404, "ring.claim_not_found")
+
+
+async def test_old_claims_are_forgotten_but_not_a_confirmation_that_is_still_needed(
+    ada: User, make_ring, admin, system_pool
+):
+    rings = [await make_ring() for _ in range(3)]
+    helds = [Held(ring) for ring in rings]
+    for ring, held in zip(rings[:2], helds[:2], strict=True):
+        await claimed(ada, held, ring.claim_code)
+    await start(ada, rings[2].claim_code)
+    await admin.execute("UPDATE rings SET next_tap_key = NULL WHERE id = $1", rings[0].id)
+    await admin.execute("UPDATE ring_claims SET expires_at = now() - interval '2 days'")
+    async with begin(system_pool, SYSTEM) as tx:
+        assert not await service.purge(tx)
+    left = await admin.fetch("SELECT ring_id FROM ring_claims")
+    assert [row["ring_id"] for row in left] == [rings[1].id]
 
 
 async def test_others_claims_do_not_exist(ada: User, grace: User, make_ring):
