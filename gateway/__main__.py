@@ -7,7 +7,7 @@ sys.modules["rich"] = None  # pyright: ignore[reportArgumentType]  # how an impo
 
 from core import config, log  # noqa: E402  # after the line above
 from core.errors import ConfigError  # noqa: E402  # same
-from gateway import daemon  # noqa: E402  # same
+from gateway import process  # noqa: E402  # same
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     try:
         settings = config.load()
         log.configure(settings.log.level, settings.log.style)
-        return daemon.run(settings)
+        return process.run(settings)
     except ConfigError as error:
         print(f"pinghub: {error}", file=sys.stderr)  # noqa: T201  # before there is a log
         return 2

@@ -1,4 +1,4 @@
-"""The gateway process: notification -> spool -> acknowledgement to the ring -> uplink -> hub.
+"""The gateway: notification -> spool -> acknowledgement to the ring -> uplink -> hub.
 
 The four laws of delivery meet here: the ring is acknowledged by gateway.link only for what `store`
 reported safe; a row leaves the spool only in `_acknowledged`, by the hub's own message.
@@ -6,7 +6,6 @@ reported safe; a row leaves the spool only in `_acknowledged`, by the hub's own 
 
 import asyncio
 import random
-import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 from importlib.metadata import version
@@ -14,21 +13,20 @@ from typing import Final
 
 import msgspec
 
-from core import clock, edge, log, metrics
+from core import clock, edge, log
 from core.config import Settings
 from core.ids import new_id
 from firmware_bridge import gatt, tap
-from gateway import counters, health, machine_clock, readers, recent_log, supervisor
+from gateway import counters, health, machine_clock, supervisor
 from gateway.access import access_of
-from gateway.adapter import backends_of, check_backends
-from gateway.ble import RadioDeadError, Scan
+from gateway.adapter import backends_of
+from gateway.ble import Scan
 from gateway.delivery import WINDOW, Delivery
 from gateway.notes import Notes
 from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
 from gateway.reads import Reads
 from gateway.recent_log import RecentLog
-from gateway.refusals import CERTIFICATE_PROBLEMS
 from gateway.remote_config import RemoteConfig
 from gateway.renewal import LinkFailed, LinkUp
 from gateway.renewing import Renewing
@@ -42,46 +40,8 @@ from gateway.uplink import Listener, Uplink
 
 SPOOL_RETRY_SECONDS: Final = 1.0
 PROBLEM_CHARS: Final = 300
-EXIT_RADIO_DEAD: Final = 75
-"""EX_TEMPFAIL: the supervisor is to start the gateway again."""
 
 _log = log.get("gateway")
-
-
-def run(settings: Settings) -> int:
-    """Run the gateway until SIGTERM or SIGINT; return the exit code."""
-    access_of(settings)
-    check_backends(settings.gateway)
-    readers.check(settings.gateway.readers)
-    return asyncio.run(serve(settings))
-
-
-async def serve(settings: Settings) -> int:
-    """Do what `run` does, on a running event loop."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    gateway = Gateway(settings, recent_log.record())
-    try:
-        metrics.serve(settings.metrics.port)
-    except OSError as error:
-        _log.warning("metrics_unavailable", reason=str(error))
-    running = asyncio.create_task(gateway.run())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    running.cancel()
-    code = 0
-    try:
-        with suppress(asyncio.CancelledError):
-            await running
-    except* RadioDeadError:
-        code = EXIT_RADIO_DEAD
-    finally:
-        await gateway.close()
-    _log.info("process_stopped", code=code)
-    return code
 
 
 class Gateway:
@@ -431,16 +391,9 @@ class Gateway:
             certificate_expires_ms=(
                 self._renewing.validity.not_after_ms if self._renewing else None
             ),
-            certificate_problem=self._certificate_problem,
+            certificate_problem=self._renewing.problem if self._renewing else "",
             renewal=self._renewing.renewal.state if self._renewing else "",
         )
-
-    @property
-    def _certificate_problem(self) -> str:
-        if self._renewing is None:
-            return ""
-        is_refused = not self.uplink.is_up and self.uplink.problem in CERTIFICATE_PROBLEMS
-        return self.uplink.problem if is_refused else self._renewing.renewal.problem
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from core import durable
+from gateway import certificate_dates
 
 KEY: Final = "key.pem"
 CERTIFICATE: Final = "certificate.pem"
@@ -65,17 +66,11 @@ def load(folder: Path) -> Identity | None:
 
 def validity(certificate: Path) -> Validity:
     """Return when a certificate holds, or raise IdentityError."""
-    # Imported late: a gateway with a login never needs it.
-    from cryptography import x509  # noqa: PLC0415  # memory
-
     try:
-        first = x509.load_pem_x509_certificate(certificate.read_bytes())
+        begin, end = certificate_dates.read(certificate.read_text())
     except (OSError, ValueError) as error:
         raise IdentityError(f"{certificate}: {error}") from None
-    return Validity(
-        round(first.not_valid_before_utc.timestamp() * 1000),
-        round(first.not_valid_after_utc.timestamp() * 1000),
-    )
+    return Validity(round(begin.timestamp() * 1000), round(end.timestamp() * 1000))
 
 
 def held(folder: Path, stage: Stage) -> Held:
@@ -90,7 +85,8 @@ def request(folder: Path, stage: Stage, name: str) -> bytes:
 
     Its key is made with it, on this disk, and never leaves it. Raises OSError.
     """
-    from gateway import signing_request  # noqa: PLC0415  # memory, as above
+    # Imported late: it is needed four times a year.
+    from gateway import signing_request  # noqa: PLC0415  # memory
 
     place = folder / stage
     for owned in (folder, place):

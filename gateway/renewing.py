@@ -9,6 +9,7 @@ from typing import Final
 from core import clock, edge, log
 from gateway import identity, renewal
 from gateway.identity import IdentityError, Validity
+from gateway.refusals import CERTIFICATE_PROBLEMS
 from gateway.renewal import Renewal
 from gateway.uplink import Uplink
 
@@ -38,6 +39,13 @@ class Renewing:
     def validity(self) -> Validity:
         """From when until when the identity's certificate holds."""
         return self.renewal.validity
+
+    @property
+    def problem(self) -> str:
+        """Why the certificate is refused or not renewed; empty when all is well."""
+        if not self._uplink.is_up and self._uplink.problem in CERTIFICATE_PROBLEMS:
+            return self._uplink.problem
+        return self.renewal.problem
 
     def feed(self, event: renewal.Event | edge.CertificateReply) -> None:
         """Tell what happened; it is looked at soon."""

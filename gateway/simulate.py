@@ -18,7 +18,7 @@ from core import durable, log, mqtt_address
 from core.config import Settings
 from core.errors import ConfigError
 from firmware_bridge.virtual.simulation import RingEntry, Simulation, read_rings
-from gateway import daemon
+from gateway import process
 
 _LOOPBACK: Final = ("127.0.0.1", 0)
 _RING_MARK: Final = b"SIM"
@@ -69,7 +69,7 @@ async def run(settings: Settings, plan: Plan) -> int:
             control_port=simulation.control_port,
             folder=str(plan.folder),
         )
-        return await daemon.serve(msgspec.structs.replace(settings, gateway=gateway))
+        return await process.serve(msgspec.structs.replace(settings, gateway=gateway))
 
 
 @asynccontextmanager

@@ -85,7 +85,7 @@ async def test_a_gateway_is_claimed_carries_taps_renews_itself_and_is_cast_out(
 
         await asyncio.to_thread(revoke, system.url, made["id"], owner)
         await eventually(
-            lambda: gateway._certificate_problem == "certificate_refused", "the refusal", 20
+            lambda: gateway._renewing.problem == "certificate_refused", "the refusal", 20
         )
         await taps.reach(gateway)
         stats = await gateway.spool.stats()

@@ -12,7 +12,7 @@ import pytest
 
 from core import clock, config
 from firmware_bridge.virtual.memory import Memory
-from gateway import ble, daemon
+from gateway import ble, process
 from gateway.adapter import Adapter
 from gateway.ble import RadioDeadError
 from gateway.link import LinkState
@@ -52,8 +52,8 @@ def start_gateway(server, tmp_path) -> Iterator[Callable[..., GatewayProcess]]:
         return process
 
     yield start
-    for process in started:
-        process.stop()
+    for gateway in started:
+        gateway.stop()
 
 
 def press(rings: RingsProcess, number: int = 1) -> Key:
@@ -197,7 +197,7 @@ def test_a_dead_radio_ends_the_process_with_a_code_for_its_supervisor(tmp_path, 
     gateway = config.Gateway(
         id="gw-1", mqtt_url="mqtt://127.0.0.1:9", spool_path=str(tmp_path / "spool.db")
     )
-    assert daemon.run(config.Settings(gateway=gateway)) == 75
+    assert process.run(config.Settings(gateway=gateway)) == 75
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ async def test_a_refused_renewal_leaves_the_gateway_working(claim, hub, tmp_path
         await eventually(lambda: hub.requests, "the request", 10)
         await carries(gateway, hub, 1)
         if code != "not_due":
-            await eventually(lambda: gateway._certificate_problem == code, "the word")
+            await eventually(lambda: gateway._renewing.problem == code, "the word")
     assert (folder / "certificate.pem").read_bytes() == before
 
 
@@ -165,9 +165,7 @@ async def test_certificates_that_the_broker_refuses_are_given_up_for_the_old_one
 
     hub.certify = reply
     async with running(folder, tmp_path) as gateway:
-        await eventually(
-            lambda: gateway._certificate_problem == "successor_refused", "the word", 20
-        )
+        await eventually(lambda: gateway._renewing.problem == "successor_refused", "the word", 20)
         await carries(gateway, hub, 1)
     assert (folder / "certificate.pem").read_bytes() == before
     assert not (folder / "renewing").exists()
@@ -181,7 +179,7 @@ async def test_an_answer_that_is_no_certificate_of_ours_is_refused(
     ca = broker.authority.ca_pem.encode()
     hub.certify = lambda request: CertificateReply(id=request.id, certificate=garbage, ca=ca)
     async with running(folder, tmp_path) as gateway:
-        await eventually(lambda: gateway._certificate_problem == "answer_malformed", "the word", 10)
+        await eventually(lambda: gateway._renewing.problem == "answer_malformed", "the word", 10)
         await carries(gateway, hub, 1)
 
 
