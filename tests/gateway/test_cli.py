@@ -13,6 +13,8 @@ from gateway.adapter import backends_of, check_backend, check_backends
 from gateway.cli import app
 from gateway.diagnose import REFUSED_REMEDIES
 from gateway.spool import Stats
+from tests.fixtures.authority import Authority
+from tests.gateway.claim_double import GATEWAY, claimed
 
 
 @pytest.fixture
@@ -139,3 +141,39 @@ def test_several_adapters_take_the_place_of_the_one():
     assert backends_of(config.Gateway()) == ("auto",)
     with pytest.raises(ConfigError, match=r"gateway\.adapters: .* twice"):
         check_backends(config.Gateway(adapters=("auto", "auto")))
+
+
+def test_status_shows_how_long_the_certificate_holds_and_what_is_wrong_with_it(home, capsys):
+    in_ten_days = clock.unix_ms() + 10 * 24 * 3600 * 1000 + 60_000
+    options = {"identity": "certificate", "certificate_expires_ms": in_ten_days}
+    health.write_status(home / "status.json", a_health(**options, renewal="asking"))
+    run("status")
+    assert "certificate, 10 days left, renewal: asking" in capsys.readouterr().out
+    problem = a_health(**options, certificate_problem="certificate_refused")
+    health.write_status(home / "status.json", problem)
+    run("status")
+    assert "PROBLEM: certificate_refused" in capsys.readouterr().out
+    run("diagnose", "--json")
+    findings = {item["check"]: item for item in json.loads(capsys.readouterr().out)}
+    assert not findings["identity"]["ok"]
+    assert "claim anew" in findings["identity"]["remedy"]
+
+
+def test_diagnose_looks_at_certificate_and_broker_of_a_claimed_gateway(
+    home, tls_mosquitto, capsys, monkeypatch, tmp_path
+):
+    tls_mosquitto.admit(GATEWAY)
+    folder = claimed(tmp_path / "identity", tls_mosquitto.authority, tls_mosquitto.gateway_url)
+    monkeypatch.setenv("PINGHUB_GATEWAY__IDENTITY_PATH", str(folder))
+    monkeypatch.setenv("PINGHUB_GATEWAY__BLE_BACKEND", "bumble:tcp-client:127.0.0.1:9")
+    run("diagnose", "--json")
+    findings = {item["check"]: item for item in json.loads(capsys.readouterr().out)}
+    assert findings["settings"]["detail"] == f"gateway {GATEWAY}"
+    assert findings["identity"]["detail"] == "certificate, 89 days left"
+    assert findings["mqtt"]["ok"]
+    stranger = Authority(tmp_path / "stranger")
+    (folder / "ca.pem").write_text(stranger.ca_pem)
+    run("diagnose", "--json")
+    findings = {item["check"]: item for item in json.loads(capsys.readouterr().out)}
+    assert "hub_not_trusted" in findings["mqtt"]["detail"]
+    assert "another CA" in findings["mqtt"]["remedy"]
