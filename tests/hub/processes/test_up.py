@@ -158,7 +158,7 @@ def test_after_sigkill_nothing_stays_and_reset_starts_anew(tmp_path: Path):
     try:
         again.wait_ready(60)
         assert (tmp_path / "secrets.toml").read_text() != gateway_id
-        # Old rings would be in their second boot. Its first taps may be past before anybody listens.
+        # Old rings would be in their second boot. The first taps may be past before one listens.
         wait_until(lambda: "boot 1 seq " in again.text, "a tap of new rings", 20)
     finally:
         again.process.send_signal(signal.SIGINT)
