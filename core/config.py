@@ -99,24 +99,63 @@ class Mqtt(Section, frozen=True, kw_only=True):
     dynamic_security: bool = False
 
 
+class LoginProvider(Section, frozen=True, kw_only=True):
+    """One way to sign in, `[auth.providers.<name>]`; docs/auth.md says what each kind needs."""
+
+    kind: Literal["oidc", "google", "apple", "supabase"] = "oidc"
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: Secret = ""
+    native_client_ids: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256")
+    endpoint_hosts: tuple[str, ...] = ()
+    """Hosts besides the issuer's that its discovery document may send the hub to."""
+    apple_team_id: str = ""
+    apple_key_id: str = ""
+    apple_private_key: Secret = ""
+    jwt_secret: Secret = ""
+    """Supabase: the shared secret of projects whose tokens are not signed by a key pair."""
+    trusts_email: bool = False
+    """Supabase: that the project confirms e-mail addresses before anybody is signed in."""
+
+
 class Auth(Section, frozen=True, kw_only=True):
     """Sign-in: token lives and the Ed25519 keys that sign access tokens.
 
     `signing_keys`: PEM file with PKCS#8 private keys; the first signs, all verify.
+    `redirect_uris`: where sign-ins may end, exactly as apps write them.
+    `providers`: ways to sign in, by name (docs/auth.md); in the environment a JSON object.
     """
 
     issuer: str = "pinghub"
     signing_keys: str = ""
     access_token_seconds: Annotated[int, Meta(gt=0, le=600)] = 600
     refresh_token_seconds: Positive = 30 * 24 * 3600
+    redirect_uris: tuple[str, ...] = ()
+    providers: dict[str, LoginProvider] = field(default_factory=dict[str, LoginProvider])
 
 
 class Keys(Section, frozen=True, kw_only=True):
-    """Keys at rest. Key rings are `1:<base64 of 32 bytes>,2:…`; the highest number seals."""
+    """Keys at rest. Key rings are `1:<base64 of 32 bytes>,2:…`; the highest number wraps.
+
+    `field_keys`: key-encryption keys; they wrap the data keys that seal fields.
+    `kms_url`: a Vault or OpenBao whose transit key `kms_key` wraps in their place. Its token is
+    `kms_token`, or in `kms_token_file`, read at each call; `kms_ca_file`: PEM, whom to believe.
+    `refresh_seconds`: how often processes look for new data keys; `cache_seconds`: how long an
+    opened one is used while the key-encryption key is away. Both the same in all processes.
+    """
 
     field_keys: Secret = ""
     index_key: Secret = ""
     sun_master_key: Secret = ""
+    kms_url: str = ""
+    kms_key: str = "pinghub"
+    kms_token: Secret = ""
+    kms_token_file: str = ""
+    kms_ca_file: str = ""
+    refresh_seconds: PositiveFloat = 20.0
+    cache_seconds: PositiveFloat = 3600.0
 
 
 class Realtime(Section, frozen=True, kw_only=True):
@@ -260,14 +299,17 @@ _SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("mqtt", "url"): ("mqtt", "mqtts"),
     ("gateway", "mqtt_url"): ("mqtt", "mqtts"),
     ("pki", "gateway_mqtt_url"): ("mqtts",),
+    ("keys", "kms_url"): ("http", "https"),
 }
 _PREFIX: Final = "PINGHUB_"
 _TEST_PREFIX: Final = "PINGHUB_TEST_"
 _LISTS: Final = {
     ("server", "allowed_origins"),
     ("server", "trusted_proxies"),
+    ("auth", "redirect_uris"),
     ("gateway", "readers"),
 }
+_JSON: Final = {("auth", "providers")}
 _OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 
@@ -305,15 +347,18 @@ def require(value: str, setting: str) -> str:
 
 def shown(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the settings as plain values with secrets and URL passwords redacted."""
-    return {
-        section.name: {
-            item.name: _redacted(
-                getattr(getattr(settings, section.name), item.name), _is_secret(item.type)
-            )
-            for item in fields(getattr(settings, section.name))
-        }
-        for section in fields(settings)
-    }
+    return {section.name: _shown(getattr(settings, section.name)) for section in fields(settings)}
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if item.name == "providers":
+            shown[item.name] = {name: _shown(provider) for name, provider in value.items()}
+        else:
+            shown[item.name] = _redacted(value, _is_secret(item.type))
+    return shown
 
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
@@ -340,9 +385,19 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
         section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
         if not separator:
             raise ConfigError(f"{name} is not a setting: use {_PREFIX}SECTION__KEY")
-        is_list = (section, key) in _LISTS
-        found[section, key] = [item for item in value.split(",") if item] if is_list else value
+        found[section, key] = _parse(name, (section, key), value)
     return found
+
+
+def _parse(name: str, place: tuple[str, str], value: str) -> Any:  # noqa: ANN401  # checked as a whole
+    if place in _LISTS:
+        return [item for item in value.split(",") if item]
+    if place not in _JSON:
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise ConfigError(f"{name} is not JSON") from None
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -37,6 +37,47 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         "Development only",
         'Works only with server.mode = "development" and from a loopback address without a proxy.',
     ),
+    "login.provider_unknown": ErrorSpec(
+        404, "Unknown provider", "Use a provider of `[auth.providers]` that allows this."
+    ),
+    "login.redirect_refused": ErrorSpec(
+        422, "Redirect refused", "Add the app's redirect_uri, exactly, to `auth.redirect_uris`."
+    ),
+    "login.state_invalid": ErrorSpec(
+        400,
+        "Sign-in not under way",
+        "Start again, and come back within ten minutes in the same browser.",
+    ),
+    "login.declined": ErrorSpec(
+        403, "Sign-in declined", "The person or the provider has declined; start again."
+    ),
+    "login.refused": ErrorSpec(
+        401,
+        "Sign-in refused",
+        "What the provider said cannot be believed; start again, or look at the hub's log.",
+    ),
+    "login.code_invalid": ErrorSpec(
+        401, "Code invalid", "A code works once, for a minute, with its verifier; start again."
+    ),
+    "login.link_required": ErrorSpec(
+        409,
+        "Account exists",
+        "Sign in to the account of this e-mail address and add the login: POST /v1/me/logins.",
+    ),
+    "login.taken": ErrorSpec(
+        409, "Login taken", "This login belongs to another account; remove it there first."
+    ),
+    "login.email_unverified": ErrorSpec(
+        409, "E-mail unverified", "Confirm the e-mail address at the provider, then start again."
+    ),
+    "login.not_found": ErrorSpec(404, "Login not found", "List yours with GET /v1/me/logins."),
+    "login.last": ErrorSpec(
+        409, "Last login", "Add another login first: nobody could sign in to this account."
+    ),
+    "login.limit": ErrorSpec(409, "Too many logins", "Remove one of the account's logins first."),
+    "login.provider_unavailable": ErrorSpec(
+        503, "Provider unavailable", "The identity provider does not answer; retry later."
+    ),
     "request.origin_refused": ErrorSpec(
         403, "Origin refused", "Add the page's origin to `server.allowed_origins`."
     ),

@@ -27,6 +27,17 @@ add_user = command(
     login="system",
 )
 
+create_user = query(
+    UUID,
+    """
+    INSERT INTO users (id, full_name, email, email_hash, locale)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (email_hash) DO NOTHING
+    RETURNING id
+    """,
+    login="system",
+)
+
 find_user_by_email = query(UUID, "SELECT id FROM users WHERE email_hash = $1", login="system")
 
 find_me = query(

@@ -58,7 +58,7 @@ async def sign_in_for_development(
     lifetime_seconds = resources(request).settings.auth.refresh_token_seconds
     async with begin(resources(request).api, _acting_as(request, data.user_id)) as tx:
         opened = await service.open_session(tx, lifetime_seconds=lifetime_seconds)
-    return _signed_in(request, opened)
+    return service.signed_in(opened, resources(request).token_keys)
 
 
 @post(
@@ -80,7 +80,7 @@ async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> S
         )
     if opened is None:
         raise DomainError("auth.token_invalid")
-    return _signed_in(request, opened)
+    return service.signed_in(opened, resources(request).token_keys)
 
 
 @post("/auth/logout", tags=["accounts"], status_code=204, responses=documented())
@@ -106,17 +106,6 @@ async def change_me(request: Request[Any, Any, Any], data: JSONBody[ChangeMe]) -
 
 def _acting_as(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
     return replace(actor(request), kind="user", user_id=UserId(user_id))
-
-
-def _signed_in(request: Request[Any, Any, Any], opened: service.OpenedSession) -> SignedIn:
-    keys = resources(request).token_keys
-    account = opened.account
-    return SignedIn(
-        access_token=keys.issue(account.id, opened.family_id, account.role),
-        expires_in=keys.lifetime_seconds,
-        refresh_token=opened.refresh_token,
-        user=account,
-    )
 
 
 ACCOUNT_ROUTES: Final = [

@@ -11,9 +11,17 @@ from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
 from core.errors import DomainError
 from hub.domains.accounts import queries
-from hub.domains.accounts.schemas import Account, ChangeMe, Me, PickableUser, StoredSession
+from hub.domains.accounts.schemas import (
+    Account,
+    ChangeMe,
+    Me,
+    PickableUser,
+    SignedIn,
+    StoredSession,
+)
 from hub.domains.profiles import service as profiles
 from hub.http import page
+from hub.http.tokens import TokenKeys
 
 USERS_LISTING = "users"
 EMAIL_COLUMN = "users.email"
@@ -41,9 +49,32 @@ async def add_user(
     """Return the user with this e-mail address, new if there was none; a system transaction."""
     user_id = ids.new_id()
     sealed = cipher.seal(email.encode(), column=EMAIL_COLUMN, row=user_id.bytes)
-    email_hash = blind_index(index_key, "email", email.strip().lower())
+    email_hash = email_index(index_key, email)
     await queries.add_user.run(tx, user_id, full_name, sealed, email_hash, timezone)
     return await queries.find_user_by_email.one(tx, email_hash)
+
+
+async def create_user(
+    tx: Tx,
+    *,
+    full_name: str,
+    email: str | None,
+    email_hash: bytes | None,
+    locale: str | None,
+    cipher: FieldCipher,
+) -> UUID | None:
+    """Make a user; None when somebody has the address. A system transaction.
+
+    Without `email_hash` the address is kept for writing to, and proves nothing.
+    """
+    user_id = ids.new_id()
+    sealed = email and cipher.seal(email.encode(), column=EMAIL_COLUMN, row=user_id.bytes)
+    return await queries.create_user.first(tx, user_id, full_name, sealed, email_hash, locale)
+
+
+def email_index(index_key: bytes, email: str) -> bytes:
+    """Return what an address is found by, however it is written."""
+    return blind_index(index_key, "email", email.strip().lower())
 
 
 async def open_session(tx: Tx, *, lifetime_seconds: int) -> OpenedSession:
@@ -91,6 +122,17 @@ async def close_session(tx: Tx, family_id: UUID) -> None:
 async def sessions_revoked_within(tx: Tx, *, seconds: float) -> list[UUID]:
     """Return the sign-in sessions of all users that ended lately; a system transaction."""
     return await queries.sessions_revoked_within.all(tx, seconds)
+
+
+def signed_in(opened: OpenedSession, keys: TokenKeys) -> SignedIn:
+    """Return the tokens of a session that was opened or exchanged."""
+    account = opened.account
+    return SignedIn(
+        access_token=keys.issue(account.id, opened.family_id, account.role),
+        expires_in=keys.lifetime_seconds,
+        refresh_token=opened.refresh_token,
+        user=account,
+    )
 
 
 async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
