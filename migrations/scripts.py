@@ -18,6 +18,7 @@ OBJECTS: Final = (
     "claims",
     "touches",
     "reads",
+    "logins",
     "policies",
     "triggers",
     "events",

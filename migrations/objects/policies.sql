@@ -33,7 +33,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public
 FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-  users, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
+  users, user_logins, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
   conversations, conversation_members, messages, events, outbox, consumer_tasks,
   ring_claims, contact_cards, blocks, friendships, touches
 TO ping_system, ping_definer;
@@ -49,6 +49,12 @@ GRANT UPDATE (full_name, timezone, locale, onboarding_completed_at, last_login_a
 ON users TO ping_api, ping_worker;
 CREATE POLICY own ON users TO ping_api, ping_worker
 USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
+
+-- user_logins: written by the hub, after it has verified what a provider says; taken away by the user
+GRANT SELECT (id, user_id, provider, issuer, last_used_at, created_at), DELETE
+ON user_logins TO ping_api;
+CREATE POLICY own ON user_logins TO ping_api
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
 -- sessions: looked up by app.find_session, so the hash is never read back
 GRANT SELECT (id, user_id, family_id, user_agent, ip, expires_at, revoked_at, created_at, updated_at)
@@ -220,7 +226,7 @@ SET LOCAL ROLE ping_definer;
 GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
 GRANT EXECUTE ON FUNCTION
-app.find_session(bytea), app.open_direct_conversation(uuid),
+app.find_session(bytea), app.find_login(text, text), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.

@@ -40,6 +40,11 @@ AFTER INSERT OR DELETE OR UPDATE OF
   onboarding_completed_at, deleted_at ON users
 FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'email', 'email_hash');
 
+-- Each sign-in uses a login, which its session says already.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF user_id, provider, issuer, subject, email_hash ON user_logins
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'subject', 'email_hash');
+
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON sessions
 FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'token_hash');

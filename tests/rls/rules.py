@@ -17,6 +17,7 @@ ALL: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 # the new row would have.
 API: Final[dict[str, dict[str, Verbs]]] = {
     "users": {"own": CHANGE, "foreign": NONE},
+    "user_logins": {"own": READ | {"DELETE"}, "foreign": NONE},
     "sessions": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "profiles": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
@@ -41,6 +42,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
 
 # Jobs act for a user with the same policies; these rights only the interface needs.
 NOT_FOR_WORKERS: Final = {
+    "user_logins": {"SELECT", "DELETE"},
     "sessions": {"INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "gateways": {"INSERT", "UPDATE"},

@@ -46,6 +46,11 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
             await connection.execute(
                 "INSERT INTO idempotency_keys (key, request_hash) VALUES ('k', '')"
             )
+            await connection.execute(
+                """INSERT INTO user_logins (provider, issuer, subject)
+                VALUES ('google', 'https://accounts.google.com', $1)""",
+                name,
+            )
             await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
         ring = await connection.fetchval(
             """INSERT INTO rings (user_id, kind, status, label, device_id)
