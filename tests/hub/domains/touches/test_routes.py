@@ -1,5 +1,6 @@
 """Touches over REST: passive rings that a phone reads, cards, settings, friends."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -84,6 +85,26 @@ async def test_the_same_link_is_the_same_touch_in_one_session_and_refused_in_ano
     assert older.json()["code"] == "tap.already_used"
     assert len(await meetings.touches(ada.user)) == 1
     assert await meetings.touches(eve) == []
+
+
+async def test_a_link_that_is_no_address_is_refused_like_any_other(ada: User) -> None:
+    for link in ("https://[hub/?picc_data=00&cmac=00", "https://hub]/?picc_data=00&cmac=00"):
+        answer = await read(ada, link)
+        assert (answer.status_code, answer.json()["code"]) == (403, "tap.refused")
+
+
+async def test_more_requests_at_once_than_connections_do_not_wait_for_each_other(
+    meetings: Meetings, worn: Worn
+) -> None:
+    ada, other = worn
+    link = await link_of(meetings, ada, 7)
+    await read(other.user, link)
+    at_once = 2 * meetings.hub.resources.settings.database.pool_max
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(
+            *(read(other.user, link, **idempotency_key()) for _ in range(at_once))
+        )
+    assert {answer.status_code for answer in answers} == {201}
 
 
 async def test_a_retry_with_its_key_gets_the_first_answer(meetings: Meetings, worn: Worn) -> None:
