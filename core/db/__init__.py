@@ -5,6 +5,7 @@ The only package that imports asyncpg. Whatever form the loss of the database ta
 """
 
 from core.db.failure import Conflict
+from core.db.halving import by_halves
 from core.db.listen import listen
 from core.db.pool import Pool
 from core.db.query import Command, Query, command, query
@@ -18,6 +19,7 @@ __all__ = [
     "Tx",
     "assert_no_transaction",
     "begin",
+    "by_halves",
     "command",
     "listen",
     "network_forbidden",

@@ -5,13 +5,14 @@ read and a phone opened is one tap. A static tag is recorded as unverified; no c
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from core import log
 from core.actor import SYSTEM
-from core.db import Conflict, Pool, Tx, begin
+from core.db import Conflict, Pool, Tx, begin, by_halves
 from core.edge import RejectCode
 from core.errors import DomainError
 from firmware_bridge.sun import COUNTER_MAX
@@ -43,22 +44,12 @@ async def record(
     A read that the database cannot take is found by halving the batch, and keeps no other waiting.
     Raises DomainError("service.unavailable") while the database is away; then nothing is decided.
     """
-    try:
-        return await _record(pool, keys, arrivals)
-    except Exception as error:  # sorted below: outage, bad value, fault of ours
-        if _is_code(error, "service.unavailable"):
-            raise
-        if len(arrivals) == 1:
-            if isinstance(error, Conflict) or _is_code(error, "request.invalid"):
-                return await _refuse_unstorable(pool, arrivals[0])
-            # A fault of ours, not of the read: nothing final may come of it.
-            _log.exception("read_deferred")
-            return _answers(arrivals, {0: "deferred"})
-    middle = len(arrivals) // 2
-    return [
-        *await record(pool, keys, arrivals[:middle]),
-        *await record(pool, keys, arrivals[middle:]),
-    ]
+    return await by_halves(
+        arrivals,
+        partial(_record, pool, keys),
+        refuse=partial(_refuse_unstorable, pool),
+        defer=lambda item: _answers([item], {0: "deferred"}),
+    )
 
 
 async def _record(
@@ -135,10 +126,6 @@ async def _refuse_unstorable(pool: Pool, item: ReadArrival | ReadRefusal) -> lis
     except Conflict as error:  # its gateway was deleted just now: nobody waits for an answer
         _log.warning("refusal_not_kept", constraint=error.constraint_name)
     return _answers([item], {0: refusal.reason})
-
-
-def _is_code(error: Exception, code: str) -> bool:
-    return isinstance(error, DomainError) and error.code == code
 
 
 def _refusal(item: ReadArrival | ReadRefusal, verdict: Verdict) -> ReadRefusal:

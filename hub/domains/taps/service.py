@@ -1,6 +1,7 @@
 """Taps into the database: verified one by one, recorded batch by batch, each with a verdict."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -9,8 +10,7 @@ import msgspec
 from core import clock, log
 from core.actor import SYSTEM
 from core.crypto import DecryptionError, FieldCipher
-from core.db import Conflict, Pool, Tx, begin
-from core.errors import DomainError
+from core.db import Conflict, Pool, Tx, begin, by_halves
 from hub.domains.gateways import service as gateways
 from hub.domains.taps import queries
 from hub.domains.taps.rules import refuse, signer_of, tap_time
@@ -125,22 +125,12 @@ async def record(
     A tap that the database cannot take is found by halving the batch, and keeps no other waiting.
     Raises DomainError("service.unavailable") while the database is away; then nothing is decided.
     """
-    try:
-        return await _record(pool, keys, arrivals)
-    except Exception as error:  # sorted below: outage, bad value, fault of ours
-        if _is_code(error, "service.unavailable"):
-            raise
-        if len(arrivals) == 1:
-            if isinstance(error, Conflict) or _is_code(error, "request.invalid"):
-                return await _refuse_unstorable(pool, arrivals[0])
-            # A fault of ours, not of the tap: nothing final may come of it.
-            _log.exception("tap_deferred")
-            return _answers(arrivals, {0: "deferred"})
-    middle = len(arrivals) // 2
-    return [
-        *await record(pool, keys, arrivals[:middle]),
-        *await record(pool, keys, arrivals[middle:]),
-    ]
+    return await by_halves(
+        arrivals,
+        partial(_record, pool, keys),
+        refuse=partial(_refuse_unstorable, pool),
+        defer=lambda item: _answers([item], {0: "deferred"}),
+    )
 
 
 async def _record(
@@ -287,10 +277,6 @@ async def _refuse_unstorable(pool: Pool, item: Arrival | Refusal) -> list[Answer
     except Conflict as error:  # its gateway was deleted just now: nobody waits for an answer
         _log.warning("refusal_not_kept", constraint=error.constraint_name)
     return _answers([item], {0: refusal.reason})
-
-
-def _is_code(error: Exception, code: str) -> bool:
-    return isinstance(error, DomainError) and error.code == code
 
 
 async def _keep(tx: Tx, item: Refusal) -> None:
