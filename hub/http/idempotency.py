@@ -38,10 +38,12 @@ class Answer(msgspec.Struct, Generic[Body], frozen=True):
     body: Body
     status: int = 201
     location: str | None = None
+    kept: Body | None = None
+    """What is stored for repetitions where `body` has a secret, which is answered once."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An answer as it is stored: byte for byte what the first request got."""
+    """An answer as it is stored: byte for byte what the first request got, but for secrets."""
 
     status: int
     headers: dict[str, str]
@@ -82,7 +84,8 @@ async def run_once(
     body = msgspec.json.encode(answer.body)
     headers = {"Location": answer.location} if answer.location else {}
     if key is not None:
-        await queries.store_answer.run(tx, key, answer.status, msgspec.json.encode(headers), body)
+        kept = body if answer.kept is None else msgspec.json.encode(answer.kept)
+        await queries.store_answer.run(tx, key, answer.status, msgspec.json.encode(headers), kept)
     return Outcome(answer.status, headers, body)
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec.structs import replace
 
 from core.db import Tx
 from hub.domains.gateways import service
@@ -55,7 +56,8 @@ async def create_gateway(
 
     async def effect(tx: Tx) -> Answer[GatewayCreated]:
         made = await service.create_gateway(tx, data, resources(request).index_key)
-        return Answer(made, location=f"/v1/gateways/{made.id}")
+        kept = replace(made, claim_code=None)
+        return Answer(made, location=f"/v1/gateways/{made.id}", kept=kept)
 
     return await once(request, idempotency_key, effect)
 

@@ -172,7 +172,8 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
 class GatewayCreated(Gateway, frozen=True, kw_only=True):
     """A new gateway, with the code that is shown this once."""
 
-    claim_code: str
+    claim_code: str | None
+    """Kept nowhere, so null when the request is repeated with its key: ask for another one."""
 
 
 class RejectedTap(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from core.edge import GatewayInfo, HealthReport, Reported, RpcReply, RpcRequest
 from core.ids import new_id
 from hub.domains.gateways import service
 from hub.domains.gateways.schemas import GatewayPresence, Health, Info
-from tests.fixtures.app import Running, User
+from tests.fixtures.app import Running, User, idempotency_key
 from tests.fixtures.mqtt import ExternalMqtt, RestartableMqtt
 from tests.fixtures.waiting import wait_until
 from tests.hub.providers.test_gateway_rpc import Answerer, Answering, lines
@@ -70,6 +70,18 @@ async def start_gateway(
         gateway.close()
 
 
+async def test_a_repeated_registration_is_answered_without_the_code_which_is_kept_nowhere(
+    ada: User, admin: Any
+) -> None:
+    sent: dict[str, Any] = {"json": {"name": "Hall"}, "headers": idempotency_key()}
+    made = (await ada.client.post("/v1/gateways", **sent)).json()
+    again = await ada.client.post("/v1/gateways", **sent)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == made | {"claim_code": None}
+    stored = await admin.fetchval("SELECT string_agg(k::text, '') FROM idempotency_keys AS k")
+    assert made["claim_code"].encode().hex() not in stored
+
+
 async def test_a_gateway_is_registered_and_its_code_shown_once(ada: User) -> None:
     made = await make(ada)
     assert made.pop("claim_code")
@@ -89,7 +101,7 @@ async def test_a_gateway_is_registered_and_its_code_shown_once(ada: User) -> Non
 async def test_a_repeated_registration_makes_one_gateway(ada: User) -> None:
     send = {"json": {"name": "Hall"}, "headers": {"Idempotency-Key": "once"}}
     first, second = [await ada.client.post("/v1/gateways", **send) for _ in range(2)]
-    assert first.json() == second.json()
+    assert first.json()["id"] == second.json()["id"]
     assert len((await ada.client.get("/v1/gateways")).json()["items"]) == 1
 
 
