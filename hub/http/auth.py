@@ -15,7 +15,7 @@ from core import config, log
 from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
 from hub.http import limits
-from hub.http.deps import Connection, resources
+from hub.http.deps import Connection, resources, sign_ins
 from hub.http.tokens import Claims
 
 PUBLIC: Final[dict[str, Any]] = {"public": True}
@@ -36,7 +36,7 @@ def limited(policy: str, *, public: bool = False) -> dict[str, Any]:
 async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     """Know the actor, count the request, refuse bodies that are not JSON."""
     public = bool(handler.opt.get("public"))
-    current = anonymous(connection) if public else _signed_in(connection)
+    current = anonymous(connection) if public else await _signed_in(connection)
     connection.scope["state"]["actor"] = current
     policy_name: str | None = handler.opt.get("limit", "default")
     if policy_name is not None:
@@ -95,11 +95,13 @@ def client_address(connection: Connection) -> str:
     return client[0] if client else ""
 
 
-def _signed_in(connection: Connection) -> Actor:
+async def _signed_in(connection: Connection) -> Actor:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise DomainError("auth.required")
-    return _actor(connection, resources(connection).token_keys.verify(token.strip()))
+    claims = resources(connection).token_keys.verify(token.strip())
+    await sign_ins(connection).admit(str(claims.sid))
+    return _actor(connection, claims)
 
 
 def _actor(connection: Connection, claims: Claims | None) -> Actor:

@@ -6,7 +6,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
 )
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -17,12 +17,14 @@ from redis.backoff import NoBackoff
 from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
+from core.data_keys import DataKeys
 from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.limits import Limiter
 from hub.http.tokens import TokenKeys, load_keys
 from hub.providers.authority import open_authority
 from hub.providers.gateway_rpc import GatewayRpc
+from hub.providers.key_wrapping import open_wrapping
 from hub.providers.mqtt_sender import MqttSender
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -31,6 +33,8 @@ _SYSTEM_CONNECTIONS_MAX: Final = 4
 _READINESS_CONNECTIONS_MAX: Final = 2
 _READINESS_SECONDS: Final = 1.0
 _SUN_KEY_BYTES: Final = 16
+# A process that misses one look at the list of data keys has another before the new one seals.
+_REFRESHES_ANNOUNCED: Final = 3
 
 
 class Resources(msgspec.Struct, kw_only=True):
@@ -50,13 +54,25 @@ class Resources(msgspec.Struct, kw_only=True):
     is_draining: bool = False
 
 
+class SignIns(Protocol):
+    """Which sign-in sessions have ended, as this process knows."""
+
+    async def admit(self, session_id: str) -> None:
+        """Return when a session's access token may be used, or raise."""
+        ...
+
+    def end(self, session_id: str) -> None:
+        """Refuse a session's tokens from now on; whoever ended it has committed."""
+        ...
+
+
 def require_settings(settings: config.Settings) -> None:
     """Raise ConfigError now for what would be missed inside a starting server."""
     config.require(settings.database.url, "database.url")
     config.require(settings.database.system_url, "database.system_url")
     config.require(settings.redis.url, "redis.url")
     load_keys(settings.auth)
-    read_field_keys(settings)
+    open_wrapping(settings.keys, read_cipher(settings).ring)
     read_index_key(settings)
     read_sun_master_key(settings)
     open_authority(settings.pki)
@@ -101,15 +117,30 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             redis=redis,
             limiter=limiter,
             token_keys=load_keys(settings.auth),
-            cipher=crypto.FieldCipher(read_field_keys(settings)),
+            cipher=read_cipher(settings),
             index_key=read_index_key(settings),
             gateway_rpc=GatewayRpc(sender),
             authority=open_authority(settings.pki),
         )
 
 
+def read_cipher(settings: config.Settings) -> crypto.FieldCipher:
+    """Return a cipher whose data keys are still to come, or raise ConfigError.
+
+    hub/domains/encryption brings them.
+    """
+    keys = settings.keys
+    # With a KMS the ring only opens what it sealed or wrapped before, if anything.
+    ring = None if keys.kms_url and not keys.field_keys else read_field_keys(settings)
+    data_keys = DataKeys(
+        cache_seconds=keys.cache_seconds,
+        announce_seconds=keys.refresh_seconds * _REFRESHES_ANNOUNCED,
+    )
+    return crypto.FieldCipher(ring, data_keys)
+
+
 def read_field_keys(settings: config.Settings) -> crypto.KeyRing:
-    """Return the key ring that seals fields, or raise ConfigError."""
+    """Return the ring of key-encryption keys, or raise ConfigError."""
     text = config.require(settings.keys.field_keys, "keys.field_keys")
     try:
         return crypto.KeyRing.parse(text)
@@ -139,6 +170,11 @@ def read_key(text: str, setting: str, size_bytes: int) -> bytes:
 def resources(connection: Connection) -> Resources:
     """Return what this process has opened."""
     return cast("Resources", connection.app.state.resources)
+
+
+def sign_ins(connection: Connection) -> SignIns:
+    """Return what this process knows of ended sign-in sessions."""
+    return cast("SignIns", connection.app.state.sign_ins)
 
 
 def actor(connection: Connection) -> Actor:

@@ -15,6 +15,7 @@ from hub.realtime.broker import Broker, StreamPosition
 from hub.realtime.broker_memory import MemoryBroker
 from hub.realtime.channels import DEFAULT, Grammar
 from hub.realtime.cluster.control import Control
+from hub.realtime.cluster.messages import Revoke
 from hub.realtime.cluster.obedience import Obedience
 from hub.realtime.cluster.revocations import Revocations
 from hub.realtime.connection import Connection
@@ -196,6 +197,10 @@ class Hub:
             on_batch_end=self._continuity.on_batch_end,
         )
         await self.control.start(self._obedience)
+
+    def end_sign_in(self, session: str) -> None:
+        """Refuse the tokens of a sign-in session and close its connections, on this process."""
+        self._obedience.on_order(Revoke(sign_in_session=session))
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Send every client away (3001) at a moment of its own within the drain time, then stop."""

@@ -93,7 +93,8 @@ async def open_realtime(app: Litestar, house: Resources, rules: Configured) -> A
     )
     hub.procedures["realtime.diagnose"] = diagnose_procedure(hub)
     await hub.start()
-    guard.start()
+    guard.start(hub.end_sign_in)
+    app.state.sign_ins = guard
     app.state.realtime = hub
     app.state.endpoints = endpoints(
         hub,

@@ -21,7 +21,7 @@ from hub.domains.accounts.schemas import (
     SignedIn,
 )
 from hub.http.auth import PUBLIC, limited, require_development
-from hub.http.deps import actor, as_system, reading, resources, writing
+from hub.http.deps import actor, as_system, reading, resources, sign_ins, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
@@ -85,9 +85,11 @@ async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> S
 
 @post("/auth/logout", tags=["accounts"], status_code=204, responses=documented())
 async def logout(request: Request[Any, Any, Any]) -> None:
-    """End the sign-in session of the access token; its refresh tokens work no more."""
+    """End the sign-in session of the access token: its tokens work no more, its sockets close."""
+    session_id = UUID(actor(request).session_id)
     async with writing(request) as tx:
-        await service.close_session(tx, UUID(actor(request).session_id))
+        await service.close_session(tx, session_id)
+    sign_ins(request).end(str(session_id))
 
 
 @get("/me", tags=["accounts"], responses=documented())

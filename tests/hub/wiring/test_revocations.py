@@ -1,5 +1,6 @@
 """A session that ended stays ended for processes that were not there to hear it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from core.db import Pool
+from core.errors import DomainError
 from hub.realtime.cluster.revocations import Revocations
 from hub.realtime.tokens.claims import TokenInvalidError
 from hub.wiring import revocations
@@ -50,7 +52,10 @@ async def test_what_ended_long_ago_is_not_kept(admin: Any, guard: RevocationGuar
     await guard.check(ended)
 
 
-async def test_lost_orders_are_read_again(admin: Any, guard: RevocationGuard) -> None:
+async def test_lost_orders_are_read_again(
+    admin: Any, guard: RevocationGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "_LOOK_SECONDS", 60)
     guard.start()
     await guard.check("")
     ended = await end_session(admin)
@@ -58,6 +63,25 @@ async def test_lost_orders_are_read_again(admin: Any, guard: RevocationGuard) ->
     guard.doubt()
     with pytest.raises(TokenInvalidError):
         await guard.check(ended)
+
+
+async def test_what_no_order_told_is_read_within_a_second(
+    admin: Any, guard: RevocationGuard
+) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    guard.start(told.put_nowait)
+    await guard.check("")
+    ended = await end_session(admin)
+    assert await asyncio.wait_for(told.get(), 1) == ended
+
+
+async def test_rest_hears_the_same_in_its_own_words(admin: Any, guard: RevocationGuard) -> None:
+    guard.start()
+    await guard.admit(str(uuid4()))
+    ended = str(uuid4())
+    guard.end(ended)
+    with pytest.raises(DomainError, match="Invalid token"):
+        await guard.admit(ended)
 
 
 async def test_while_nobody_knows_clients_are_asked_to_come_back(
@@ -73,5 +97,7 @@ async def test_while_nobody_knows_clients_are_asked_to_come_back(
         guard.start()
         with pytest.raises(RevocationsUnknownError):
             await guard.check("")
+        with pytest.raises(DomainError, match="Temporarily unavailable"):
+            await guard.admit("")
     monkeypatch.setattr(revocations, "_WAIT_SECONDS", 10)
     await guard.check("")

@@ -213,10 +213,11 @@ async def test_refresh_tokens_are_stored_as_hashes_only(ada: User, system_pool: 
     assert all(ada.refresh_token not in row[0] for row in rows)
 
 
-async def test_logout_ends_the_session_and_may_be_repeated(ada: User, anonymous):
-    for _ in range(2):
-        answer = await ada.client.post("/v1/auth/logout")
-        assert (answer.status_code, answer.content) == (204, b"")
+async def test_logout_ends_the_session_and_all_its_tokens(ada: User, anonymous):
+    answer = await ada.client.post("/v1/auth/logout")
+    assert (answer.status_code, answer.content) == (204, b"")
+    for answer in (await ada.client.post("/v1/auth/logout"), await ada.client.get("/v1/me")):
+        assert (answer.status_code, answer.json()["code"]) == (401, "auth.token_invalid")
     assert (await refresh(anonymous, ada.refresh_token)).status_code == 401
 
 
