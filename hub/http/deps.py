@@ -17,14 +17,12 @@ from redis.backoff import NoBackoff
 from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
-from core.data_keys import DataKeys
 from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.limits import Limiter
 from hub.http.tokens import TokenKeys, load_keys
 from hub.providers.authority import open_authority
 from hub.providers.gateway_rpc import GatewayRpc
-from hub.providers.key_wrapping import open_wrapping
 from hub.providers.mqtt_sender import MqttSender
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -33,8 +31,6 @@ _SYSTEM_CONNECTIONS_MAX: Final = 4
 _READINESS_CONNECTIONS_MAX: Final = 2
 _READINESS_SECONDS: Final = 1.0
 _SUN_KEY_BYTES: Final = 16
-# A process that misses one look at the list of data keys has another before the new one seals.
-_REFRESHES_ANNOUNCED: Final = 3
 
 
 class Resources(msgspec.Struct, kw_only=True):
@@ -72,7 +68,7 @@ def require_settings(settings: config.Settings) -> None:
     config.require(settings.database.system_url, "database.system_url")
     config.require(settings.redis.url, "redis.url")
     load_keys(settings.auth)
-    open_wrapping(settings.keys, read_cipher(settings).ring)
+    read_field_keys(settings)
     read_index_key(settings)
     read_sun_master_key(settings)
     open_authority(settings.pki)
@@ -117,30 +113,15 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             redis=redis,
             limiter=limiter,
             token_keys=load_keys(settings.auth),
-            cipher=read_cipher(settings),
+            cipher=crypto.FieldCipher(read_field_keys(settings)),
             index_key=read_index_key(settings),
             gateway_rpc=GatewayRpc(sender),
             authority=open_authority(settings.pki),
         )
 
 
-def read_cipher(settings: config.Settings) -> crypto.FieldCipher:
-    """Return a cipher whose data keys are still to come, or raise ConfigError.
-
-    hub/domains/encryption brings them.
-    """
-    keys = settings.keys
-    # With a KMS the ring only opens what it sealed or wrapped before, if anything.
-    ring = None if keys.kms_url and not keys.field_keys else read_field_keys(settings)
-    data_keys = DataKeys(
-        cache_seconds=keys.cache_seconds,
-        announce_seconds=keys.refresh_seconds * _REFRESHES_ANNOUNCED,
-    )
-    return crypto.FieldCipher(ring, data_keys)
-
-
 def read_field_keys(settings: config.Settings) -> crypto.KeyRing:
-    """Return the ring of key-encryption keys, or raise ConfigError."""
+    """Return the key ring that seals fields, or raise ConfigError."""
     text = config.require(settings.keys.field_keys, "keys.field_keys")
     try:
         return crypto.KeyRing.parse(text)
