@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 import pytest_asyncio
@@ -15,28 +15,38 @@ from cryptography import x509
 from core import authority as ca
 from core import config
 from core.db import Pool
+from hub import cli
 from tests.fixtures.gateway_identity import PKI, claimed
 from tests.fixtures.postgres import Database
 from tests.fixtures.requests import new_key
 from tests.fixtures.world import World
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., "Done"]
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    returncode: object
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def pinghub(tmp_path: Path) -> Run:
-    """Run the command in a home of its own."""
+def pinghub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run the command in a home of its own, in this process: a new one starts for a second."""
 
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **settings: str) -> Done:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return subprocess.run(
-            [sys.executable, "-m", "hub.cli", "pki", *arguments],
-            capture_output=True,
-            text=True,
-            env={**kept, "PINGHUB_HOME": str(tmp_path / "home"), **settings},
-            check=False,
-            timeout=60,
-        )
+        environment = {**kept, "PINGHUB_HOME": str(tmp_path / "home"), **settings}
+        monkeypatch.setattr(sys, "argv", ["pinghub", "pki", *arguments])
+        patched = mock.patch.dict(os.environ, environment, clear=True)
+        with patched, pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Done(ended.value.code or 0, said.out, said.err)
 
     return run
 

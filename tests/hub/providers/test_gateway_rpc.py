@@ -15,6 +15,7 @@ from core import config, edge
 from core.edge import RpcReply, RpcRequest
 from core.errors import DomainError
 from core.ids import new_id
+from hub.providers import mqtt_sender
 from hub.providers.gateway_rpc import GatewayRpc
 from hub.providers.mqtt_sender import MqttSender
 from tests.fixtures.mqtt import ExternalMqtt, RestartableMqtt
@@ -199,7 +200,10 @@ async def test_many_processes_call_one_gateway_and_each_has_its_own_answer(
     assert results == [{"number": number} for number in range(12)]
 
 
-async def test_without_a_broker_the_service_is_unavailable() -> None:
+async def test_without_a_broker_the_service_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mqtt_sender, "_BROKER_SECONDS", 0.2)
     sender = MqttSender(config.Mqtt(url="mqtt://127.0.0.1:9"))
     try:
         with pytest.raises(DomainError) as caught:

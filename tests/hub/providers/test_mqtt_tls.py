@@ -10,6 +10,7 @@ import pytest
 from core.config import Mqtt
 from core.errors import ConfigError, DomainError
 from core.ids import new_id
+from hub.providers import mqtt_sender
 from hub.providers.mqtt import MqttLink
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.mqtt_tls import tls_context
@@ -18,6 +19,12 @@ from tests.fixtures.mqtt_peer import connected
 from tests.fixtures.tls_mqtt import TlsMosquitto
 
 Start = Callable[..., TlsMosquitto]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up soon; a broker that lets us in needs a twentieth of it."""
+    monkeypatch.setattr(mqtt_sender, "_BROKER_SECONDS", 1.0)
 
 
 async def hears(broker: TlsMosquitto, settings: Mqtt) -> None:
@@ -47,6 +54,7 @@ async def test_ingest_speaks_tls_with_its_login(tls_mosquitto: TlsMosquitto):
     await hears(tls_mosquitto, tls_mosquitto.settings())
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_ingest_shows_its_own_certificate_where_the_broker_asks_for_one(
     authority: Authority, start_tls_mosquitto: Start
 ):
@@ -62,6 +70,7 @@ async def test_ingest_shows_its_own_certificate_where_the_broker_asks_for_one(
         await without.close()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_broker_of_another_authority_is_not_believed(
     tls_mosquitto: TlsMosquitto, tmp_path: Path
 ):

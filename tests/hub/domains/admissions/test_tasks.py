@@ -1,5 +1,6 @@
 """The real broker comes to admit and expel what the database says."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from core.db import Pool, begin
 from core.errors import DomainError
 from hub.domains.admissions import tasks
 from hub.domains.events.schemas import Event
-from hub.providers import dynamic_security
+from hub.providers import dynamic_security, mqtt_sender
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
 from tests.fixtures.authority import Identity
@@ -132,6 +133,39 @@ async def test_one_revoked_lately_that_came_back_without_rights_is_sent_away_aga
         assert peer.wait_lost(1)
 
 
+@pytest.mark.parametrize(("seconds_ago", "is_sent_away"), [(30, True), (600, False)])
+async def test_a_replaced_device_that_was_quicker_than_the_list_of_the_revoked_is_sent_away_again(
+    *, outside, world, identity, tls_mosquitto, admin, seconds_ago, is_sent_away
+):
+    await follow(outside, world.gateway_id)
+    await admin.execute(
+        "UPDATE gateways SET claimed_at = now() - make_interval(secs => $2) WHERE id = $1",
+        world.gateway_id,
+        float(seconds_ago),
+    )
+    for reason in (None, "replaced"):
+        await admin.execute(
+            """
+            INSERT INTO gateway_certificates (
+              user_id, gateway_id, serial, fingerprint, public_key_hash, certificate,
+              not_before, not_after, revoked_at, revoked_reason
+            )
+            SELECT user_id, id, $2, $3, $3, '', now(), now() + interval '1 day',
+              CASE WHEN $4::text IS NOT NULL THEN now() END, $4
+            FROM gateways WHERE id = $1
+            """,
+            world.gateway_id,
+            os.urandom(16).hex(),
+            os.urandom(32),
+            reason,
+        )
+    with as_gateway(tls_mosquitto, identity) as peer:
+        await reconcile(outside)
+        assert bool(peer.wait_lost(1)) is is_sent_away
+    with as_gateway(tls_mosquitto, identity) as peer:
+        assert is_heard(peer, identity)
+
+
 async def test_without_dynamic_security_nothing_is_asked_of_the_broker(
     system_pool, world, tls_mosquitto
 ):
@@ -142,8 +176,9 @@ async def test_without_dynamic_security_nothing_is_asked_of_the_broker(
 
 
 async def test_an_event_waits_for_a_broker_that_is_away_and_reconciliation_just_comes_again(
-    outside, world, tls_mosquitto
+    outside, world, tls_mosquitto, monkeypatch
 ):
+    monkeypatch.setattr(mqtt_sender, "_BROKER_SECONDS", 0.2)
     tls_mosquitto.stop()
     with pytest.raises(DomainError) as raised:
         await follow(outside, world.gateway_id)
