@@ -24,3 +24,18 @@ list_lately_revoked = query(
     """,
     login="system",
 )
+
+list_lately_replaced = query(
+    UUID,
+    """
+    SELECT DISTINCT g.id
+    FROM gateways AS g
+    JOIN gateway_certificates AS c ON c.user_id = g.user_id AND c.gateway_id = g.id
+    WHERE g.revoked_at IS NULL
+        AND g.claimed_at > now() - make_interval(secs => $1)
+        AND c.revoked_reason = 'replaced'
+        AND c.not_after > now()
+    ORDER BY g.id
+    """,
+    login="system",
+)

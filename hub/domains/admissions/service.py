@@ -19,3 +19,8 @@ async def is_admitted(tx: Tx, gateway_id: UUID) -> bool:
 async def list_lately_revoked(tx: Tx, seconds: float) -> list[UUID]:
     """Return the gateways that were revoked within so many seconds."""
     return await queries.list_lately_revoked.all(tx, seconds)
+
+
+async def list_lately_replaced(tx: Tx, seconds: float) -> list[UUID]:
+    """Return the gateways whose device another one has replaced within so many seconds."""
+    return await queries.list_lately_replaced.all(tx, seconds)

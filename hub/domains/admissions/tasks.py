@@ -17,6 +17,9 @@ from hub.providers.outside import Outside
 # While the broker has not read the list of revoked certificates, such a gateway can still connect,
 # without any rights; after it has, a connection from before is ended here.
 _REVOKED_AGAIN_SECONDS: Final = 600.0
+# Nor does it know a replaced device by its name, which is the new one's too. Two or three turns:
+# each one disturbs the new device as well, for as long as it takes to connect again.
+_REPLACED_AGAIN_SECONDS: Final = 150.0
 
 _log = log.get("admissions")
 _corrected = Counter(
@@ -52,7 +55,9 @@ async def reconcile(_tx: Tx) -> Errand:
             difference = await dynamic_security.reconcile(outside.mqtt, lambda: _admitted(outside))
             async with begin(outside.system(), SYSTEM, read_only=True) as tx:
                 revoked = await service.list_lately_revoked(tx, _REVOKED_AGAIN_SECONDS)
+                replaced = await service.list_lately_replaced(tx, _REPLACED_AGAIN_SECONDS)
             await dynamic_security.expel(outside.mqtt, [str(item) for item in revoked])
+            await dynamic_security.admit(outside.mqtt, [str(item) for item in replaced])
         except DomainError as error:
             if error.code != "service.unavailable":
                 raise
