@@ -197,6 +197,7 @@ find_own_gateway = query(
     login="system",
 )
 
+# Not while one is at it: each call holds a worker for as long as the gateway takes to answer.
 ask_gateway = query(
     UUID,
     """
@@ -205,7 +206,26 @@ ask_gateway = query(
     WHERE id = $1
         AND user_id = app.user_id()
         AND (status = 'done' OR (status = 'open' AND expires_at > now()))
+        AND (
+            asked_at IS NULL
+            OR gateway_code IS NOT NULL
+            OR asked_at < now() - make_interval(secs => $3)
+        )
     RETURNING id
+    """,
+    login="system",
+)
+
+is_being_asked = query(
+    bool,
+    """
+    SELECT EXISTS (
+        SELECT FROM ring_claims
+        WHERE id = $1
+            AND user_id = app.user_id()
+            AND (status = 'done' OR (status = 'open' AND expires_at > now()))
+            AND asked_at IS NOT NULL
+    )
     """,
     login="system",
 )

@@ -70,6 +70,7 @@ async def prove_claim(
 
 @post(
     "/ring-claims/{claim_id:uuid}/gateway",
+    opt=limited("gateway_calls"),
     tags=["rings"],
     status_code=202,
     responses=documented(*_CLOSED, "gateway.not_found", "gateway.offline"),
@@ -79,7 +80,8 @@ async def ask_gateway(
 ) -> RingClaim:
     """Let one of one's gateways talk to the ring; press the ring within a few seconds.
 
-    `ring.claimed` tells of success, `gateway_code` of the claim why it did not succeed.
+    `ring.claimed` tells of success, `gateway_code` of the claim why it did not succeed. While a
+    gateway tries, nothing more is asked of any.
     """
     async with _as_claimer(request) as tx:
         return await service.ask_gateway(tx, claim_id, data.gateway_id)

@@ -38,6 +38,8 @@ from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
 _PRIVATE_KEY_COLUMN: Final = "ring_claims.hub_private_key"
 _REFUSED_WAIT_SECONDS: Final = 3600
 _PURGE_MAX_ROWS: Final = 10_000
+# Both calls of an errand, each up to its time-out.
+_TRY_SECONDS: Final = 25.0
 
 _log = log.get("claims")
 
@@ -157,8 +159,9 @@ async def ask_gateway(tx: Tx, claim_id: UUID, gateway_id: UUID) -> RingClaim:
     claim = await get(tx, claim_id)
     if status != "online":
         raise DomainError("gateway.offline")
-    is_asked = claim.methods == ("ble",) and await queries.ask_gateway.first(
-        tx, claim_id, gateway_id
+    is_asked = claim.methods == ("ble",) and (
+        await queries.ask_gateway.first(tx, claim_id, gateway_id, _TRY_SECONDS)
+        or await queries.is_being_asked.one(tx, claim_id)
     )
     if not is_asked:
         raise DomainError("ring.claim_closed")

@@ -29,6 +29,10 @@ EVENT = query(
     login="system",
 )
 
+COUNT_ASKED = query(
+    int, "SELECT count(*) FROM events WHERE type = 'ring.claim_asked'", login="system"
+)
+
 
 class FakeGateway:
     """Stands at the end of the calls: the ring in reach, and what goes wrong."""
@@ -117,6 +121,15 @@ async def test_what_went_wrong_is_shown_and_the_claim_stays_open(
     assert (answer.status_code, answer.json()["gateway_code"]) == (202, None)
     await react(hub, system_pool)
     assert await shown(ada, asked) == ("done", None)
+
+
+async def test_whoever_asks_without_end_is_at_work_once(
+    system_pool: Pool, ada: User, asked: FakeGateway, gateway_id: UUID
+) -> None:
+    answers = [await ask(ada, asked.started, gateway_id) for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {202}
+    async with begin(system_pool, SYSTEM) as tx:
+        assert await COUNT_ASKED.one(tx) == 1
 
 
 async def test_a_confirmation_that_did_not_arrive_is_brought_again(
