@@ -6,21 +6,19 @@ broker's memory, because gateways send again whatever was not acknowledged end t
 
 import asyncio
 import random
-import socket
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import clock, ids, log, mqtt_address
+from core import clock, log, mqtt_address
 from core.config import Mqtt
-from hub.providers.mqtt_tls import tls_context
+from hub.providers.mqtt_client import new_client, space_reconnects
 
 _KEEPALIVE_SECONDS: Final = 10
 _RESUBSCRIBE_SECONDS: Final = 5.0
@@ -98,20 +96,9 @@ class MqttLink:
             self._client.publish(topic, payload, qos=1)
 
     def _make_client(self, settings: Mqtt) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"hub-ingest-{ids.new_token(9)}",
-            protocol=MQTTProtocolVersion.MQTTv5 if self._is_v5 else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if self._is_v5 else True,
-            manual_ack=True,
-        )
-        if self._address.username:
-            client.username_pw_set(self._address.username, self._address.password)
-        if self._address.tls:
-            client.tls_set_context(tls_context(settings))
+        client = new_client(settings, self._address, "ingest", manual_ack=True)
         client.max_inflight_messages = _OUTGOING_MAX
         client.max_queued_messages_set(_OUTGOING_MAX)
-        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -187,14 +174,8 @@ class MqttLink:
     def _spread_reconnects(self) -> None:
         # Jitter, so that a fleet does not return to a restarted broker in one moment.
         first = random.uniform(0.1, 0.5)  # noqa: S311  # jitter
-        delays: Any = self._client.reconnect_delay_set  # documented as whole seconds, takes any
-        delays(min_delay=first, max_delay=first * 16)
+        space_reconnects(self._client, first, first * 16)
 
     def _hand_over(self, function: Any, *args: Any) -> None:  # noqa: ANN401  # call_soon's own types
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *args)
-
-
-def _send_at_once(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401  # a socket of any kind
-    # Small answers must not wait 40 ms for the acknowledgement of the segment before.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

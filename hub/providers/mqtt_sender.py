@@ -5,30 +5,33 @@ tells the caller what became of each message.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from core import config, edge, ids, log, mqtt_address
+from core import config, edge, log, mqtt_address
 from core.config import Mqtt
 from core.db import assert_no_transaction
 from core.errors import DomainError
-from hub.providers.mqtt_tls import tls_context
+from hub.providers.mqtt_client import new_client, space_reconnects
 
 _KEEPALIVE_SECONDS: Final = 20
 _BROKER_SECONDS: Final = 3.0
 """How long the broker may take to let us in, and to take a message."""
+_RECONNECT_SECONDS: Final = (0.1, 2.0)
+"""A caller waits: no longer than `_BROKER_SECONDS` in all."""
 _ANSWERS_MAX: Final = 64
 """Answers of one topic that wait to be read; who sends more loses them."""
 _NOBODY_LISTENS: Final = 0x10
+_FAILURE: Final = 0x80
+"""From this MQTT reason code on, it was refused."""
 
 _log = log.get("mqtt_sender")
 
@@ -129,25 +132,14 @@ class MqttSender:
     def _connect(self) -> Client:
         self._loop = asyncio.get_running_loop()
         address = mqtt_address.parse(config.require(self._settings.url, "mqtt.url"), "mqtt.url")
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"hub-sender-{ids.new_token(9)}",
-            protocol=MQTTProtocolVersion.MQTTv5 if self._is_v5 else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if self._is_v5 else True,
-        )
-        if address.username:
-            client.username_pw_set(address.username, address.password)
-        if address.tls:
-            client.tls_set_context(tls_context(self._settings))
+        client = new_client(self._settings, address, "sender")
         client.on_pre_connect = _forget_what_failed
-        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        delays: Any = client.reconnect_delay_set  # documented as whole seconds, takes any
-        delays(min_delay=0.1, max_delay=2.0)
+        space_reconnects(client, *_RECONNECT_SECONDS)
         client.connect_async(address.host, address.port, _KEEPALIVE_SECONDS)
         client.loop_start()
         return client
@@ -239,9 +231,6 @@ class MqttSender:
                 queue.put_nowait(payload)
 
 
-_FAILURE: Final = 0x80
-
-
 def _unavailable() -> DomainError:
     return DomainError("service.unavailable", "The MQTT broker cannot be reached.")
 
@@ -249,8 +238,3 @@ def _unavailable() -> DomainError:
 def _forget_what_failed(client: Client, _data: object) -> None:
     # What the broker did not take before a disconnect has failed, and the caller knows it.
     client.drop_out_messages()
-
-
-def _send_at_once(_client: Client, _data: object, connection: Any) -> None:  # noqa: ANN401  # a socket of any kind
-    # A call is one small message: it must not wait for the acknowledgement of the one before.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
