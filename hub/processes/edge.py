@@ -1,4 +1,4 @@
-"""`pinghub edge status`: all gateways for the operator; ids only, as names are their owners'."""
+"""`pinghub edge`: all gateways for the operator; ids only, as names are their owners'."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -20,6 +20,17 @@ app = App(
     help="Gateways, as the operator of the hub sees them.",
     help_format="markdown",
     group_commands=Group("Commands"),
+)
+app.command(
+    "hub.processes.ring_batch:add_rings",
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub edge add-rings --count 5 --out rings.json`  for virtual rings: `pinghub gateway"
+        " simulate --rings-file rings.json`\n\n"
+        "- `pinghub edge add-rings --uid 04A1B2C3D4E5F6 --out rings.json`  with this NFC tag, set"
+        " up as `pinghub ring provision` says\n\n"
+        "- `jq -r '.[].claim_code' rings.json`  what to print on their cards"
+    ),
 )
 _SHOWN_MAX: Final = 200
 

@@ -69,7 +69,12 @@ def judge(
 
 
 def released_code(index_key: bytes, ring_id: UUID) -> str:
-    """Return the code by which the next owner claims a released ring: 60 bits in three groups."""
-    number = int.from_bytes(blind_index(index_key, "ring.released_code", ring_id.hex))
+    """Return the code by which the next owner claims a released ring."""
+    return card_code(blind_index(index_key, "ring.released_code", ring_id.hex))
+
+
+def card_code(random: bytes) -> str:
+    """Return a code for the card of a ring, of at least 8 bytes: 60 bits in three groups."""
+    number = int.from_bytes(random)
     chars = "".join(_CODE_ALPHABET[number >> 5 * place & 31] for place in range(_CODE_CHARS))
     return "-".join(chars[start : start + 4] for start in range(0, _CODE_CHARS, 4))

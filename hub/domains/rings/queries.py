@@ -94,7 +94,7 @@ add_ring = command(
     """
     INSERT INTO rings (id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key, id_key)
     VALUES ($1, 'dual', $2, $3, $4, 1, $5, $6)
-    ON CONFLICT (device_id) DO NOTHING
+    ON CONFLICT DO NOTHING
     """,
     login="system",
 )

@@ -45,7 +45,7 @@ async def add_ring(
 ) -> MadeRing:
     """Return the ring with this device id, its keys opened; new and unclaimed if need be.
 
-    Needs a system transaction.
+    Needs a system transaction. Raises DomainError when another ring has the tag or the code.
     """
     ring_id = ids.new_id()
 
@@ -61,7 +61,9 @@ async def add_ring(
         new_key(TAP_KEY_COLUMN),
         new_key(ID_KEY_COLUMN),
     )
-    stored = await queries.find_stored_ring.one(tx, device_id)
+    stored = await queries.find_stored_ring.first(tx, device_id)
+    if stored is None:
+        raise DomainError("request.conflict", f"Another ring has the tag {nfc_uid.hex().upper()}.")
 
     def opened(sealed: bytes, column: str) -> bytes:
         return cipher.open(sealed, column=column, row=stored.id.bytes)
