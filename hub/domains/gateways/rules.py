@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from core import edge
-from core.edge import Desired, HealthReport
+from core.edge import AdapterReport, Desired, HealthReport
 from hub.domains.gateways.schemas import Answer, Condition, GatewayAlert, Watch, Wish
 
 OFFLINE_MS: Final = 2 * 60_000
@@ -74,14 +74,17 @@ def _of_health(report: HealthReport, known: Watch) -> list[GatewayAlert]:
         found.append("clock_wrong")
     if report.certificate_problem:
         found.append("certificate_problem")
-    if any(
-        (item.problem and not item.scanning) or (item.scan_age_ms or 0) > SCAN_SILENT_MS
-        for item in report.adapters
-    ):
+    if any(_is_down(adapter) for adapter in report.adapters):
         found.append("adapter_down")
     if any(item.problem and not item.up for item in report.readers):
         found.append("reader_down")
     return found
+
+
+def _is_down(adapter: AdapterReport) -> bool:
+    # Connected rings do not advertise; a link proves the radio where nothing else is heard.
+    is_deaf = adapter.links == 0 and (adapter.scan_age_ms or 0) > SCAN_SILENT_MS
+    return is_deaf or bool(adapter.problem and not adapter.scanning)
 
 
 def _of_the_past(known: Watch, now_ms: int) -> list[GatewayAlert]:

@@ -57,6 +57,8 @@ NO_CAUSES: list[dict[str, Any]] = [
     {"certificate_expires_ms": NOW + 15 * DAY},
     {"certificate_expires_ms": None},
     {"health": report(adapters=(AdapterReport(adapter="hci0", scanning=True, scan_age_ms=900),))},
+    # Nobody advertises where every ring is connected.
+    {"health": report(adapters=(AdapterReport(adapter="hci0", links=3, scan_age_ms=DAY),))},
 ]
 
 
@@ -72,6 +74,11 @@ def test_a_cause_gives_its_alert_and_no_other(alert: GatewayAlert) -> None:
 @pytest.mark.parametrize("given", NO_CAUSES)
 def test_what_is_within_its_bounds_gives_none(given: dict[str, Any]) -> None:
     assert rules.alerts(condition(**given), NOW) == []
+
+
+def test_a_radio_without_links_that_hears_nothing_is_down() -> None:
+    deaf = AdapterReport(adapter="hci0", scanning=True, scan_age_ms=5 * MINUTE + 1)
+    assert rules.alerts(condition(health=report(adapters=(deaf,))), NOW) == ["adapter_down"]
 
 
 def test_of_a_gateway_that_is_away_only_what_lasts_is_told() -> None:
