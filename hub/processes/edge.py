@@ -9,11 +9,9 @@ from cyclopts import App, Group, Parameter
 from rich.console import Console
 
 from core import config
-from core.actor import SYSTEM
-from core.config import Settings
-from core.db import Pool, begin
 from hub.domains.gateways import service
 from hub.domains.gateways.schemas import EdgeStatus
+from hub.processes.one_read import one_read
 
 app = App(
     name="edge",
@@ -44,26 +42,11 @@ _SHOWN_MAX: Final = 200
 )
 def status(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
     """Show gateways (those with alerts first, at most 200), alerts, and refused taps by reason."""
-    found = asyncio.run(_read(config.load()))
+    found = asyncio.run(one_read(config.load(), lambda tx: service.edge_status(tx, _SHOWN_MAX)))
     if as_json:
         print(msgspec.json.encode(found).decode())  # noqa: T201  # a command's output
     else:
         _show(found)
-
-
-async def _read(settings: Settings) -> EdgeStatus:
-    database = settings.database
-    pool = await Pool.open(
-        config.require(database.system_url, "database.system_url"),
-        max_size=1,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
-    )
-    try:
-        async with begin(pool, SYSTEM, read_only=True) as tx:
-            return await service.edge_status(tx, _SHOWN_MAX)
-    finally:
-        await pool.close()
 
 
 def _show(found: EdgeStatus) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cyclopts import App, Group, Parameter
@@ -13,14 +12,13 @@ from msgspec import structs
 
 from core import authority as ca
 from core import clock, config
-from core.actor import SYSTEM
 from core.authority import Authority, AuthorityError
 from core.config import Settings
-from core.db import Pool, Tx, begin
 from core.errors import ConfigError, DomainError
 from hub.domains.certificates import service
 from hub.embedded.generated import as_toml
 from hub.embedded.private import owned_folder, write_private
+from hub.processes.one_read import one_read
 from hub.providers import revocation_file
 from hub.providers.authority import days_left, open_authority
 
@@ -32,7 +30,6 @@ app = App(
     group_commands=Group("Commands"),
 )
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-_Found = TypeVar("_Found")
 
 _NEXT_STEPS: Final = """\
 {settings}   the [pki] table: append it to pinghub.toml of every hub process, keep a copy offline
@@ -147,7 +144,7 @@ def show(*, as_json: AsJson = False) -> None:
         f"  revoked in    {settings.pki.crl_path or 'no file: set pki.crl_path'}",
     ]
     try:
-        figures = asyncio.run(_ask(settings, service.count_certificates))
+        figures = asyncio.run(one_read(settings, service.count_certificates))
     except (ConfigError, DomainError) as error:
         # The authority can be looked at where no database is.
         lines.append(f"certificates of gateways: unknown; {error}")
@@ -181,7 +178,7 @@ def crl(path: Path | None = None, *, as_json: AsJson = False) -> None:
     settings = config.load()
     authority = _authority(settings)
     target = path or Path(config.require(settings.pki.crl_path, "pki.crl_path"))
-    revoked = asyncio.run(_ask(settings, service.list_revoked))
+    revoked = asyncio.run(one_read(settings, service.list_revoked))
     content = service.write_revocation_list(authority, revoked, clock.now())
     try:
         is_written = revocation_file.replace(target, content, revoked.number)
@@ -200,21 +197,6 @@ def _authority(settings: Settings) -> Authority:
             "pki.ca_key is not set: `pinghub pki init` makes an authority, `pinghub up` its own"
         )
     return authority
-
-
-async def _ask(settings: Settings, ask: Callable[[Tx], Coroutine[Any, Any, _Found]]) -> _Found:
-    database = settings.database
-    pool = await Pool.open(
-        config.require(database.system_url, "database.system_url"),
-        max_size=1,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
-    )
-    try:
-        async with begin(pool, SYSTEM, read_only=True) as tx:
-            return await ask(tx)
-    finally:
-        await pool.close()
 
 
 def _refuse_existing(*paths: Path) -> None:
