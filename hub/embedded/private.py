@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+from core import durable
+
 
 def owned_folder(path: Path) -> Path:
     """Create a folder that only its owner may enter."""
@@ -12,13 +14,8 @@ def owned_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    temporary.replace(path)
+    """Replace a file in one step, readable by its owner only; raises OSError."""
+    durable.replace(path, content.encode())
 
 
 def privately(path: str, flags: int) -> int:

@@ -1,10 +1,11 @@
 """The file in which MQTT brokers read which certificates they must not accept."""
 
 import fcntl
-import os
 from pathlib import Path
 
 from cryptography import x509
+
+from core import durable
 
 
 def replace(path: Path, content: bytes, number: int) -> bool:
@@ -17,13 +18,8 @@ def replace(path: Path, content: bytes, number: int) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if number < _number(path):
             return False
-        fresh = path.with_name(f"{path.name}.new")
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.chmod(0o644)  # nothing in it is secret, and the broker runs as somebody else
-        fresh.replace(path)
+        # Nothing in it is secret, and the broker runs as somebody else.
+        durable.replace(path, content, mode=0o644)
     return True
 
 
