@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from prometheus_client import Counter
 
 from core import clock, log, mqtt_address
 from core.config import Mqtt
@@ -27,6 +28,9 @@ _RESUBSCRIBE_SECONDS: Final = 5.0
 _OUTGOING_MAX: Final = 2000
 
 _log = log.get("mqtt")
+_dropped = Counter(
+    "pinghub_mqtt_dropped", "Messages without a receipt (QoS 0) that found the inbox full"
+)
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -40,7 +44,10 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class MqttLink:
-    """Subscribed whenever the broker can be reached; at most `in_flight_max` unacknowledged."""
+    """Subscribed whenever the broker can be reached; at most `in_flight_max` unacknowledged.
+
+    So many may wait here as well; what comes then without a receipt (QoS 0) is dropped.
+    """
 
     def __init__(self, settings: Mqtt, *, filters: Sequence[str], in_flight_max: int) -> None:
         self._address = mqtt_address.parse(settings.url, "mqtt.url")
@@ -154,6 +161,10 @@ class MqttLink:
         self._hand_over(self._disconnected)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        # The broker holds back what waits for a receipt; the rest may come as fast as it can.
+        if message.mid == 0 and len(self._inbox) >= self._in_flight_max:
+            _dropped.inc()
+            return
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -41,6 +41,15 @@ async def test_a_message_that_arrives_while_the_inbox_is_emptied_is_not_left_lyi
     assert found.message_id == 2
 
 
+async def test_what_needs_no_receipt_does_not_fill_the_memory() -> None:
+    link = MqttLink(config.Mqtt(url="mqtt://127.0.0.1:1"), filters=[], in_flight_max=3)
+    nothing: Any = None
+    for number in (0, 0, 0, 0, 0, 1, 0):
+        link._on_message(nothing, nothing, message(number))
+    kept = await link.receive(10, 0)
+    assert [item.message_id for item in kept] == [0, 0, 0, 1]
+
+
 async def test_what_came_without_a_number_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     link = MqttLink(config.Mqtt(url="mqtt://127.0.0.1:1"), filters=[], in_flight_max=10)
     nothing: Any = None
