@@ -1,6 +1,7 @@
 """The file in which MQTT brokers read which certificates they must not accept."""
 
 import fcntl
+import stat
 from pathlib import Path
 
 from cryptography import x509
@@ -18,9 +19,15 @@ def replace(path: Path, content: bytes, number: int) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if number < _number(path):
             return False
-        # Nothing in it is secret, and the broker runs as somebody else.
-        durable.replace(path, content, mode=0o644)
+        durable.replace(path, content, _mode(path))
     return True
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0o644  # nothing in it is secret, and the broker runs as somebody else
 
 
 def _number(path: Path) -> int:

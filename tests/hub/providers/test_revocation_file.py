@@ -35,6 +35,16 @@ def test_a_newer_list_replaces_an_older_one_and_not_the_other_way_round(tmp_path
     assert sorted(item.name for item in path.parent.iterdir()) == ["crl.pem", "crl.pem.lock"]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_who_may_read_the_list_is_not_changed(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "crl.pem"
+    revocation_file.replace(path, of(1), 1)
+    assert path.stat().st_mode & 0o777 == 0o644, "for a broker that runs as somebody else"
+    path.chmod(mode)
+    assert revocation_file.replace(path, of(2), 2)
+    assert path.stat().st_mode & 0o777 == mode
+
+
 @pytest.mark.parametrize("found", [b"", b"not a list", PAIR.certificate.encode()])
 def test_what_is_no_list_is_replaced(tmp_path: Path, found: bytes) -> None:
     path = tmp_path / "crl.pem"
