@@ -20,6 +20,7 @@ from core.crypto import FieldCipher, KeyRing, blind_index
 from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
 from core.pause import pause_seconds
+from core.sparingly import Sparingly
 from hub.domains.certificates import service as certificates
 from hub.domains.certificates.mqtt import read_request, write_reply
 from hub.domains.certificates.schemas import Renewed
@@ -45,9 +46,13 @@ _BATCHES_IN_FLIGHT: Final = 2
 _COUNT_SECONDS: Final = 15.0
 
 _log = log.get("ingest")
+_said = Sparingly()
 _taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
 _reads = Counter("pinghub_ingest_reads", "Reads of NFC readers by verdict", ["verdict"])
 _reports_dropped = Counter("pinghub_ingest_reports_dropped", "Reports that no column takes")
+_reports_unreadable = Counter(
+    "pinghub_ingest_reports_unreadable", "Reports of gateways that are none by the contract"
+)
 _batch_seconds = Histogram("pinghub_ingest_batch_seconds", "Time from receipt to commit of a batch")
 
 
@@ -128,7 +133,9 @@ async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer
     infos = [item for item in map(read_info, _on(messages, "/info")) if item]
     reports = [item for item in map(read_health, _on(messages, "/health")) if item]
     seen = [item for item in map(read_ring_state, _on(messages, "/state")) if item]
+    unreadable = len(messages) - len(presences) - len(infos) - len(reports) - len(seen)
     if not (presences or infos or reports or seen):
+        _note_unreadable(messages, unreadable)
         return []
     try:
         async with begin(pool, SYSTEM) as tx:
@@ -147,9 +154,23 @@ async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer
                 *await _note_gateways(pool, messages[middle:]),
             ]
         _reports_dropped.inc()
-        _log.warning("report_dropped", topic=messages[0].topic, error=type(error).__name__)
+        topic = messages[0].topic
+        if times := _said.turn(topic):
+            name = type(error).__name__
+            _log.warning("report_dropped", topic=topic, error=name, times=times)
         return []
+    _note_unreadable(messages, unreadable)
     return answers
+
+
+def _note_unreadable(messages: Sequence[Message], count: int) -> None:
+    """Count the reports that are none by the contract; the log names who may have sent them."""
+    if count <= 0:
+        return
+    _reports_unreadable.inc(count)
+    gateways = {edge.gateway_of(message.topic) for message in messages}
+    if len(gateways) == 1 and (times := _said.turn(gateway := gateways.pop())):
+        _log.warning("report_unreadable", gateway_id=gateway, times=times)
 
 
 async def _renew_certificates(pool: Pool, keys: Keys, messages: Sequence[Message]) -> list[Answer]:

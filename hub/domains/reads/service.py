@@ -15,6 +15,7 @@ from core.actor import SYSTEM
 from core.db import Conflict, Pool, Tx, begin, by_halves
 from core.edge import RejectCode
 from core.errors import DomainError
+from core.sparingly import Sparingly
 from firmware_bridge.sun import COUNTER_MAX
 from hub.domains.gateways import service as gateways
 from hub.domains.reads import queries, rules
@@ -27,6 +28,7 @@ _FINAL: Final = frozenset({"unknown_ring", "bad_tag", "ring_revoked", "counter_s
 _NOT_KEPT: Final = frozenset({"committed", "deferred", "untrusted"})
 
 _log = log.get("reads")
+_said = Sparingly()
 
 
 class TagKeys(msgspec.Struct, frozen=True):
@@ -136,7 +138,9 @@ def _refusal(item: ReadArrival | ReadRefusal, verdict: Verdict) -> ReadRefusal:
 
 
 async def _keep(tx: Tx, item: ReadRefusal) -> None:
-    _log.warning("read_refused", reason=item.reason, gateway_id=str(item.gateway_id))
+    gateway_id = str(item.gateway_id)
+    if times := _said.turn((gateway_id, item.reason)):
+        _log.warning("read_refused", reason=item.reason, gateway_id=gateway_id, times=times)
     await queries.keep_refused.run(
         tx, item.gateway_id, item.read_id, item.reason, item.raw, taps.REFUSED_KEPT_MAX
     )

@@ -11,6 +11,7 @@ from core import clock, log
 from core.actor import SYSTEM
 from core.crypto import DecryptionError, FieldCipher
 from core.db import Conflict, Pool, Tx, begin, by_halves
+from core.sparingly import Sparingly
 from hub.domains.gateways import service as gateways
 from hub.domains.taps import queries
 from hub.domains.taps.rules import refuse, signer_of, tap_time
@@ -32,6 +33,7 @@ _ROUNDS: Final = 3
 _KEY_COLUMN: Final = "rings.tap_key"
 
 _log = log.get("taps")
+_said = Sparingly()
 
 
 class RingKeys:
@@ -280,7 +282,9 @@ async def _refuse_unstorable(pool: Pool, item: Arrival | Refusal) -> list[Answer
 
 
 async def _keep(tx: Tx, item: Refusal) -> None:
-    _log.warning("tap_refused", reason=item.reason, gateway_id=str(item.gateway_id))
+    gateway_id = str(item.gateway_id)
+    if times := _said.turn((gateway_id, item.reason)):
+        _log.warning("tap_refused", reason=item.reason, gateway_id=gateway_id, times=times)
     await queries.keep_refused.run(
         tx,
         item.gateway_id,
