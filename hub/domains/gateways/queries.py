@@ -36,12 +36,15 @@ class GatewayRow(msgspec.Struct, frozen=True):
 
 add = command("INSERT INTO gateways (id, name) VALUES ($1, $2)")
 
+# Of a gateway that was cast out nothing more is heard, not even its end.
 find = query(
     GatewayRow,
     """
-    SELECT id, name, status, last_seen_at, version, adapters, capabilities, config, config_rev,
-        reported, health, health_at, watch, alerts, claimed_at, claim_expires_at,
-        cert_expires_at AS certificate_expires_at, revoked_at, created_at
+    SELECT id, name, CASE WHEN revoked_at IS NULL THEN status ELSE 'offline' END AS status,
+        last_seen_at, version, adapters, capabilities, config, config_rev, reported, health,
+        health_at, watch, CASE WHEN revoked_at IS NULL THEN alerts ELSE '{}' END AS alerts,
+        claimed_at, claim_expires_at, cert_expires_at AS certificate_expires_at, revoked_at,
+        created_at
     FROM gateways
     WHERE id = $1 AND user_id = app.user_id()
     """,

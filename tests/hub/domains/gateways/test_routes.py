@@ -130,6 +130,15 @@ async def test_a_gateway_that_was_cast_out_stays_so(ada: User) -> None:
         assert (answer.status_code, answer.json()["code"]) == (409, "gateway.revoked")
 
 
+async def test_a_gateway_that_was_cast_out_is_shown_as_away(ada: User, admin: Any) -> None:
+    made = await make(ada)
+    # Its broker tells nothing of its end.
+    await admin.execute("UPDATE gateways SET status = 'online', alerts = '{taps_held}'")
+    await ada.client.delete(f"/v1/gateways/{made['id']}")
+    shown = (await ada.client.get(f"/v1/gateways/{made['id']}")).json()
+    assert (shown["status"], shown["alerts"]) == ("offline", [])
+
+
 async def test_a_replaced_device_gets_a_code_of_its_own(ada: User) -> None:
     made = await make(ada)
     answer = await ada.client.post(f"/v1/gateways/{made['id']}/credentials")
