@@ -117,7 +117,9 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         404, "Claim not found", "Start a claim with POST /v1/ring-claims."
     ),
     "ring.claim_closed": ErrorSpec(
-        409, "Claim closed", "It was refused or has expired; start a new one with the ring's code."
+        409,
+        "Claim closed",
+        "It is done, was refused or has expired; where it is not done, start a new one.",
     ),
     "ring.proof_refused": ErrorSpec(
         409, "Proof refused", "Press the ring and let it answer this claim's challenge."

@@ -57,7 +57,7 @@ def simulate(
     """Run virtual rings until SIGTERM: gateways attach over HCI, tools over the control port.
 
     Args:
-        rings: File with the rings, as `pinghub seed` writes it.
+        rings: File with the rings, as `pinghub edge add-rings` writes it.
         home: Folder of the rings' durable memories.
         control: HOST:PORT of the control port (JSON lines, no password: keep it on loopback).
         hci: HOST:PORT where a gateway finds its controller (`bumble:tcp-client:HOST:PORT`); once
@@ -148,8 +148,10 @@ def ask(control: str, request: dict[str, object]) -> dict[str, Any]:
         raise DomainError("service.unavailable", detail) from None
     if not answer.get("ok"):
         problem = answer.get("error") or "no answer"
-        code = "ring.not_found" if problem == "unknown ring" else "request.conflict"
-        raise DomainError(code, f"the rings refused: {problem}")
+        if problem == "unknown ring":
+            detail = "no virtual ring has that id: `pinghub ring list` names them"
+            raise DomainError("ring.not_found", detail)
+        raise DomainError("request.conflict", f"the rings refused: {problem}")
     return answer
 
 

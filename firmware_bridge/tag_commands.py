@@ -144,7 +144,8 @@ def emulate(
 
     Args:
         device_id: Which ring of the file; default: its first.
-        rings: File with rings, as `pinghub seed` writes it; default: $PINGHUB_HOME/rings.json.
+        rings: File with rings, as `pinghub edge add-rings` writes it; default:
+            $PINGHUB_HOME/rings.json.
         base: What links begin with; default: `server.public_url` and /t.
         counter: Count on from here, when the hub has already seen reads of this tag.
         count: Taps until the end; 0: for ever. Default: 1, with --ble for ever.

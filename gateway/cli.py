@@ -29,6 +29,16 @@ app = App(
     name="gateway",
     help="The edge daemon beside the rings.",
     group_commands=Group("Commands"),
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub gateway claim ABCD-EFGH-JKMN-PQRS --hub https://hub.example.com`  make this"
+        " machine a gateway\n\n"
+        "- `PINGHUB_GATEWAY__BLE_BACKEND=bluez:hci1 pinghub gateway run`  carry taps, on the second"
+        " adapter\n\n"
+        "- `pinghub gateway status --json | jq .spool`  how a running one does, for scripts\n\n"
+        "- `pinghub gateway diagnose`  what is wrong, and what to do"
+    ),
+    help_format="markdown",
 )
 
 
@@ -43,6 +53,7 @@ def run() -> None:
 
 @app.command(
     help_epilogue=(
+        "Example: `pinghub gateway claim ABCD-EFGH-JKMN-PQRS --hub https://hub.example.com`\n\n"
         "Exit codes: 1 the hub refuses the code, 2 a wrong address or folder, 3 this machine is a"
         " gateway already, 4 no hub answers, 5 TLS or the clock. Each may be repeated."
     ),

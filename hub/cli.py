@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 
 import core.log
 from core import config
-from core.errors import ConfigError, DomainError
+from core.errors import CATALOGUE, ConfigError, DomainError
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
@@ -172,11 +172,18 @@ def main() -> NoReturn:
     except ConfigError as error:
         _fail(str(error), EXIT_CONFIG)
     except DomainError as error:
-        _fail(f"{error.code}: {error.detail}", EXIT_FAILED)
+        _fail(f"{error.code}: {_hint(error)}", EXIT_FAILED)
     except BrokenPipeError:
         # The reader (`| head`) has left; the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
+
+
+def _hint(error: DomainError) -> str:
+    # The catalogue's own words are for HTTP: there is no Retry-After in a shell.
+    if error.code == "service.unavailable" and error.detail == CATALOGUE[error.code].remedy:
+        return "a service does not answer: `pinghub doctor` tells which"
+    return error.detail
 
 
 def _fail(message: str, code: int) -> NoReturn:

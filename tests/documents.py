@@ -52,6 +52,7 @@ def settings() -> str:
     lines = [
         "# Written by `make docs` from `core/config.py`: every setting with its default.",
         "# Copy what you change to pinghub.toml, or set PINGHUB_SECTION__KEY in the environment.",
+        "# There, a list is written with commas: PINGHUB_GATEWAY__READERS=pcsc,serial:/dev/ttyUSB0",
         "# Names that platforms set are understood there too:",
         *(f"#   {alias} = {'.'.join(target)}" for alias, target in ALIASES.items()),
         "",

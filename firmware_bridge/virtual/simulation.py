@@ -95,7 +95,9 @@ def read_rings(path: Path) -> list[RingEntry]:
     try:
         entries = msgspec.json.decode(path.read_bytes(), type=list[RingEntry])
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist: `pinghub seed` writes it") from None
+        raise ConfigError(
+            f"{path} does not exist: `pinghub seed` writes it, or `pinghub edge add-rings`"
+        ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     if not entries or len({entry.device_id.lower() for entry in entries}) != len(entries):

@@ -48,6 +48,10 @@ def test_every_command_explains_itself(command: str):
         ("pki server", "pinghub pki server ./pki mqtt.example.com"),
         ("pki show", "pinghub pki show --json"),
         ("pki crl", "pinghub pki crl /etc"),
+        ("gateway", "pinghub gateway diagnose"),
+        ("gateway run", "BLE_BACKEND=bluez:hci1"),
+        ("gateway claim", "--hub https://hub.example.com"),
+        ("edge add-rings", "pinghub edge add-rings --count 5 --out rings.json"),
     ],
 )
 def test_commands_show_examples_of_their_own(command: str, example: str):
@@ -85,6 +89,15 @@ def test_a_missing_setting_is_one_line_that_names_it(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr.startswith("pinghub: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_database_that_is_away_is_one_line_with_a_hint(tmp_path: Path):
+    away = "postgresql://ping_system:x@127.0.0.1:9/pinghub"
+    done = pinghub("edge", "status", PINGHUB_HOME=str(tmp_path), DATABASE_SYSTEM_URL=away)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "pinghub: service.unavailable: a service does not answer: `pinghub doctor` tells which\n"
+    )
 
 
 @pytest.mark.parametrize(
