@@ -6,7 +6,6 @@ the aliases that platforms set (`DATABASE_URL`, `REDIS_URL`, `MQTT_URL`, …).
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields
 
+from core.config_sources import ALIASES, PREFIX, read_environment, read_toml
 from core.errors import ConfigError
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
@@ -281,16 +281,6 @@ class Settings(Section, frozen=True, kw_only=True):
     console: Console = field(default_factory=Console)
 
 
-ALIASES: Final[dict[str, tuple[str, str]]] = {
-    "DATABASE_URL": ("database", "url"),
-    "DATABASE_WORKER_URL": ("database", "worker_url"),
-    "DATABASE_SYSTEM_URL": ("database", "system_url"),
-    "DATABASE_OWNER_URL": ("database", "owner_url"),
-    "DATABASE_DIRECT_URL": ("database", "direct_url"),
-    "DATABASE_SUPERUSER_URL": ("database", "superuser_url"),
-    "REDIS_URL": ("redis", "url"),
-    "MQTT_URL": ("mqtt", "url"),
-}
 _POSTGRES: Final = ("postgresql", "postgres")
 _SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("server", "public_url"): ("http", "https"),
@@ -301,16 +291,6 @@ _SCHEMES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("pki", "gateway_mqtt_url"): ("mqtts",),
     ("keys", "kms_url"): ("http", "https"),
 }
-_PREFIX: Final = "PINGHUB_"
-_TEST_PREFIX: Final = "PINGHUB_TEST_"
-_LISTS: Final = {
-    ("server", "allowed_origins"),
-    ("server", "trusted_proxies"),
-    ("auth", "redirect_uris"),
-    ("gateway", "readers"),
-}
-_JSON: Final = {("auth", "providers")}
-_OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 
 def home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -323,9 +303,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     merged: dict[str, dict[str, Any]] = {}
     config_file = Path(environ.get("PINGHUB_CONFIG", "pinghub.toml"))
     for path in (home(environ) / "embedded.toml", config_file):
-        for section, values in _read_toml(path).items():
+        for section, values in read_toml(path).items():
             merged.setdefault(section, {}).update(values)
-    for (section, key), value in _from_environment(environ).items():
+    for (section, key), value in read_environment(environ).items():
         merged.setdefault(section, {})[key] = value
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
@@ -340,7 +320,7 @@ def require(value: str, setting: str) -> str:
     if value:
         return value
     section, key = setting.split(".")
-    names = [f"{_PREFIX}{section.upper()}__{key.upper()}"]
+    names = [f"{PREFIX}{section.upper()}__{key.upper()}"]
     names += [alias for alias, target in ALIASES.items() if target == (section, key)]
     raise ConfigError(f"{setting} is not set: start `pinghub up`, or set {' or '.join(names)}")
 
@@ -359,45 +339,6 @@ def _shown(section: Section) -> dict[str, Any]:
         else:
             shown[item.name] = _redacted(value, _is_secret(item.type))
     return shown
-
-
-def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        content = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    for section, values in content.items():
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: `{section}` must be a table: [{section}]")
-    return content
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
-    found: dict[tuple[str, str], Any] = {}
-    for alias, target in ALIASES.items():
-        if alias in environ:
-            found[target] = environ[alias]
-    for name, value in environ.items():
-        if not name.startswith(_PREFIX) or name.startswith(_TEST_PREFIX) or name in _OWN_VARIABLES:
-            continue
-        section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
-        if not separator:
-            raise ConfigError(f"{name} is not a setting: use {_PREFIX}SECTION__KEY")
-        found[section, key] = _parse(name, (section, key), value)
-    return found
-
-
-def _parse(name: str, place: tuple[str, str], value: str) -> Any:  # noqa: ANN401  # checked as a whole
-    if place in _LISTS:
-        return [item for item in value.split(",") if item]
-    if place not in _JSON:
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ConfigError(f"{name} is not JSON") from None
 
 
 def _check_addresses(settings: Settings) -> None:
