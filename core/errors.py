@@ -78,6 +78,9 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "login.provider_unavailable": ErrorSpec(
         503, "Provider unavailable", "The identity provider does not answer; retry later."
     ),
+    "session.not_found": ErrorSpec(
+        404, "Sign-in session not found", "List yours with GET /v1/me/sessions."
+    ),
     "request.origin_refused": ErrorSpec(
         403, "Origin refused", "Add the page's origin to `server.allowed_origins`."
     ),

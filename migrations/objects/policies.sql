@@ -57,10 +57,14 @@ CREATE POLICY own ON user_logins TO ping_api
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
 -- sessions: looked up by app.find_session, so the hash is never read back
-GRANT SELECT (id, user_id, family_id, user_agent, ip, expires_at, revoked_at, created_at, updated_at)
-ON sessions TO ping_api, ping_worker;
-GRANT INSERT (id, family_id, token_hash, user_agent, ip, expires_at) ON sessions TO ping_api;
-GRANT UPDATE (revoked_at) ON sessions TO ping_api, ping_worker;
+GRANT SELECT (
+  id, user_id, family_id, generation, device_name, user_agent, ip, expires_at, revoked_at,
+  revoked_because, signed_in_at, created_at, updated_at
+) ON sessions TO ping_api, ping_worker;
+GRANT INSERT (
+  id, family_id, generation, token_hash, device_name, user_agent, ip, expires_at, signed_in_at
+) ON sessions TO ping_api;
+GRANT UPDATE (device_name, revoked_at, revoked_because) ON sessions TO ping_api, ping_worker;
 CREATE POLICY own ON sessions FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
 CREATE POLICY own_new ON sessions FOR INSERT TO ping_api

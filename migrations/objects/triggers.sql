@@ -47,7 +47,7 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'subject', 'email_hash');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON sessions
-FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'token_hash');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'token_hash', 'device_name', 'user_agent', 'ip');
 
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF

@@ -14,6 +14,7 @@ import pytest_asyncio
 from core.actor import Role
 from core.edge import RejectCode, RingLinkState, TapKind, TimeSource
 from hub import domains
+from hub.domains.accounts.schemas import RevokedBecause
 from hub.domains.certificates.schemas import RevokedReason
 from hub.domains.claims.schemas import ClaimStatus
 from hub.domains.friends.schemas import FriendSource
@@ -26,6 +27,7 @@ from tests.fixtures.postgres import Database
 
 COLUMNS: dict[str, Any] = {
     "users.role": Role,
+    "sessions.revoked_because": RevokedBecause,
     "profiles.visibility": Visibility,
     "rings.kind": RingKind,
     "rings.status": RingStatus,

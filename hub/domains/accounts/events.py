@@ -6,6 +6,6 @@ from msgspec import Struct
 
 
 class SessionRevoked(Struct, frozen=True, kw_only=True, tag="session.revoked"):
-    """A sign-in session ended: signed out, or its refresh token was used twice."""
+    """A sign-in session ended: signed out, removed, or its refresh token was used twice."""
 
     session_id: UUID

@@ -3,7 +3,13 @@
 from uuid import UUID
 
 from core.db import command, query
-from hub.domains.accounts.schemas import Account, PickableUser, SealedEmail, StoredSession
+from hub.domains.accounts.schemas import (
+    Account,
+    PickableUser,
+    SealedEmail,
+    SignInSession,
+    StoredSession,
+)
 
 # As the system login: the picker of the development sign-in shows what no user may see.
 list_users = query(
@@ -70,6 +76,19 @@ insert_session = command(
     """
 )
 
+insert_successor = command(
+    """
+    INSERT INTO sessions (
+      id, family_id, generation, device_name, signed_in_at, token_hash, user_agent, ip, expires_at
+    )
+    SELECT
+      $2, family_id, generation + 1, device_name, signed_in_at, $3, nullif($4, ''),
+      nullif($5, '')::inet, now() + make_interval(secs => $6::int)
+    FROM sessions
+    WHERE id = $1
+    """
+)
+
 # Before an actor is known: the function answers ids only, keyed by the secret's hash.
 find_session = query(
     StoredSession,
@@ -79,27 +98,85 @@ find_session = query(
     """,
 )
 
-# Whoever ends a family must not miss the successor that an exchange under way is about to write:
-# its row is invisible until that commits, so all of a family's changes wait for each other.
-lock_family = command("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11))")
+# Whoever ends a session must not miss the successor that an exchange under way is about to write:
+# its row is invisible until that commits, so changes of one user's sessions wait for each other.
+lock_sessions = command("SELECT pg_advisory_xact_lock(hashtextextended(app.user_id()::text, 11))")
 
-# Of two exchanges of one token at once, one revokes the row and the other finds it revoked.
-revoke_session = query(
+exchange_token = query(
     UUID,
     """
     UPDATE sessions
-    SET revoked_at = now()
+    SET revoked_at = now(), revoked_because = 'exchanged'
     WHERE id = $1 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
     RETURNING id
     """,
 )
 
-revoke_family = command(
+# The live child of a token that was exchanged a moment ago. clock_timestamp: now() is from before
+# the wait for the lock.
+find_fresh_successor = query(
+    UUID,
+    """
+    SELECT child.id
+    FROM sessions AS parent
+    JOIN sessions AS child
+      ON child.family_id = parent.family_id AND child.generation = parent.generation + 1
+    WHERE
+      parent.id = $1
+      AND parent.user_id = app.user_id()
+      AND child.user_id = app.user_id()
+      AND parent.revoked_because = 'exchanged'
+      AND parent.revoked_at > clock_timestamp() - make_interval(secs => $2)
+      AND child.revoked_at IS NULL
+      AND child.expires_at > now()
+    """,
+)
+
+revoke_family = query(
+    UUID,
     """
     UPDATE sessions
-    SET revoked_at = now()
+    SET revoked_at = now(), revoked_because = $2
     WHERE family_id = $1 AND revoked_at IS NULL AND user_id = app.user_id()
+    RETURNING family_id
+    """,
+)
+
+revoke_other_families = query(
+    UUID,
     """
+    UPDATE sessions
+    SET revoked_at = now(), revoked_because = 'removed'
+    WHERE family_id <> $1 AND revoked_at IS NULL AND user_id = app.user_id()
+    RETURNING family_id
+    """,
+)
+
+list_sessions = query(
+    SignInSession,
+    """
+    SELECT
+      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
+      created_at AS last_used_at, family_id = $1 AS is_current
+    FROM sessions
+    WHERE
+      family_id < $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
+    ORDER BY family_id DESC
+    LIMIT $3
+    """,
+)
+
+name_session = query(
+    SignInSession,
+    """
+    UPDATE sessions
+    SET device_name = $3
+    WHERE
+      family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
+    RETURNING
+      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
+      created_at AS last_used_at, family_id = $1 AS is_current
+    """,
 )
 
 # From the events, whose index by type and time makes it cheap; the row itself is one of many that

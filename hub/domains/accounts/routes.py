@@ -3,8 +3,8 @@
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Request, get, patch, post
-from litestar.params import JSONBody
+from litestar import Request, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
 from core.actor import Actor
@@ -16,9 +16,11 @@ from hub.domains.accounts.schemas import (
     ChangeMe,
     DevelopmentSignIn,
     Me,
+    NameSession,
     PickableUser,
     Refresh,
     SignedIn,
+    SignInSession,
 )
 from hub.http.auth import PUBLIC, limited, require_development
 from hub.http.deps import actor, as_system, reading, resources, sign_ins, writing
@@ -70,15 +72,24 @@ async def sign_in_for_development(
     responses=documented(),
 )
 async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> SignedIn:
-    """Exchange a refresh token for new tokens; using one twice ends the sign-in session."""
+    """Exchange a refresh token for new tokens.
+
+    The same request again, within ten seconds, gets the same refresh token, in case the answer was
+    lost. Any other second use of a refresh token ends the sign-in session.
+    """
     house = resources(request)
     async with begin(house.api, actor(request), read_only=True) as tx:
         session = await service.find_session(tx, data.refresh_token)
     async with begin(house.api, _acting_as(request, session.user_id)) as tx:
         opened = await service.rotate_session(
-            tx, session, lifetime_seconds=house.settings.auth.refresh_token_seconds
+            tx,
+            session,
+            data.refresh_token,
+            lifetime_seconds=house.settings.auth.refresh_token_seconds,
+            key=house.index_key,
         )
     if opened is None:
+        sign_ins(request).end(str(session.family_id))
         raise DomainError("auth.token_invalid")
     return service.signed_in(opened, resources(request).token_keys)
 
@@ -86,10 +97,52 @@ async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> S
 @post("/auth/logout", tags=["accounts"], status_code=204, responses=documented())
 async def logout(request: Request[Any, Any, Any]) -> None:
     """End the sign-in session of the access token: its tokens work no more, its sockets close."""
-    session_id = UUID(actor(request).session_id)
+    session_id = _current(request)
     async with writing(request) as tx:
         await service.close_session(tx, session_id)
     sign_ins(request).end(str(session_id))
+
+
+@get("/me/sessions", tags=["accounts"], responses=documented("request.cursor_invalid"))
+async def list_sessions(
+    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
+) -> Page[SignInSession]:
+    """List where the user is signed in, the newest sign-in first."""
+    async with reading(request) as tx:
+        return await service.list_sessions(tx, _current(request), limit=limit, cursor=cursor)
+
+
+@patch(
+    "/me/sessions/{session_id:uuid}", tags=["accounts"], responses=documented("session.not_found")
+)
+async def name_session(
+    request: Request[Any, Any, Any], session_id: FromPath[UUID], data: JSONBody[NameSession]
+) -> SignInSession:
+    """Name the device of a sign-in session."""
+    async with writing(request) as tx:
+        return await service.name_session(tx, _current(request), session_id, data.device_name)
+
+
+@delete(
+    "/me/sessions/{session_id:uuid}",
+    tags=["accounts"],
+    status_code=204,
+    responses=documented("session.not_found"),
+)
+async def remove_session(request: Request[Any, Any, Any], session_id: FromPath[UUID]) -> None:
+    """End a sign-in session: its tokens work no more, its sockets close within a second."""
+    async with writing(request) as tx:
+        await service.remove_session(tx, session_id)
+    sign_ins(request).end(str(session_id))
+
+
+@delete("/me/sessions", tags=["accounts"], status_code=204, responses=documented())
+async def remove_other_sessions(request: Request[Any, Any, Any]) -> None:
+    """End all other sign-in sessions of the user; the one that asks stays."""
+    async with writing(request) as tx:
+        ended = await service.remove_other_sessions(tx, _current(request))
+    for session_id in ended:
+        sign_ins(request).end(str(session_id))
 
 
 @get("/me", tags=["accounts"], responses=documented())
@@ -110,11 +163,19 @@ def _acting_as(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
     return replace(actor(request), kind="user", user_id=UserId(user_id))
 
 
+def _current(request: Request[Any, Any, Any]) -> UUID:
+    return UUID(actor(request).session_id)
+
+
 ACCOUNT_ROUTES: Final = [
     list_development_users,
     sign_in_for_development,
     refresh,
     logout,
+    list_sessions,
+    name_session,
+    remove_session,
+    remove_other_sessions,
     get_me,
     change_me,
 ]

@@ -10,6 +10,9 @@ from core.actor import Role
 from hub.domains.profiles.schemas import Profile
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
+RevokedBecause = Literal["exchanged", "signed_out", "removed", "reused", "expired"]
+"""Why a refresh token works no more: it has a successor, or its sign-in session ended."""
+
 Line = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)")
 ]
@@ -28,7 +31,7 @@ class DevelopmentSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Exchanges a refresh token; each works once."""
+    """Exchanges a refresh token; the same one again, within ten seconds, gets the same answer."""
 
     refresh_token: RefreshToken
 
@@ -98,3 +101,22 @@ class StoredSession(Struct, frozen=True):
     family_id: UUID
     expires_at: datetime
     revoked_at: datetime | None
+
+
+class SignInSession(Struct, frozen=True):
+    """One sign-in of the user, on one device."""
+
+    id: UUID
+    device_name: str | None
+    user_agent: str | None
+    ip: str | None
+    created_at: datetime
+    last_used_at: datetime
+    """When its tokens were last exchanged: at least every ten minutes while it is in use."""
+    is_current: bool
+
+
+class NameSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Names the device of a sign-in session; null takes the name away."""
+
+    device_name: Line | None

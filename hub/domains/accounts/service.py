@@ -1,7 +1,9 @@
 """Sign-in sessions and one's own account."""
 
+import base64
 import zoneinfo
 from functools import cache
+from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET, Struct
@@ -16,7 +18,9 @@ from hub.domains.accounts.schemas import (
     ChangeMe,
     Me,
     PickableUser,
+    RevokedBecause,
     SignedIn,
+    SignInSession,
     StoredSession,
 )
 from hub.domains.profiles import service as profiles
@@ -24,8 +28,11 @@ from hub.http import page
 from hub.http.tokens import TokenKeys
 
 USERS_LISTING = "users"
+SESSIONS_LISTING = "sessions"
 EMAIL_COLUMN = "users.email"
-_FIRST_ID = UUID(int=0)
+# A repeated request after a lost answer comes within seconds; a copy of the token has no longer.
+GRACE_SECONDS: Final = 10.0
+_FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 
 class OpenedSession(Struct, frozen=True):
@@ -83,7 +90,16 @@ async def open_session(tx: Tx, *, lifetime_seconds: int) -> OpenedSession:
     if account is None:
         raise DomainError("request.not_found", "There is no such user.")
     await queries.note_login.run(tx)
-    return await _add_session(tx, ids.new_id(), account, lifetime_seconds)
+    refresh_token, family_id = ids.new_token(), ids.new_id()
+    await queries.insert_session.run(
+        tx,
+        family_id,
+        token_hash(refresh_token),
+        tx.actor.user_agent,
+        tx.actor.ip,
+        lifetime_seconds,
+    )
+    return OpenedSession(refresh_token, family_id, account)
 
 
 async def find_session(tx: Tx, refresh_token: str) -> StoredSession:
@@ -95,28 +111,82 @@ async def find_session(tx: Tx, refresh_token: str) -> StoredSession:
 
 
 async def rotate_session(
-    tx: Tx, session: StoredSession, *, lifetime_seconds: int
+    tx: Tx, session: StoredSession, refresh_token: str, *, lifetime_seconds: int, key: bytes
 ) -> OpenedSession | None:
-    """Exchange the actor's session for its successor.
+    """Exchange the actor's refresh token for its successor; soon again, for the same one.
 
-    None when the token was used before or has expired: somebody else may hold a copy, so the whole
-    family is revoked. The caller commits, then refuses.
+    None when it has expired, or when it was exchanged before and is not the parent of the newest
+    one or not a moment ago: somebody else may hold a copy, so the sign-in session has ended. The
+    caller commits, then refuses.
     """
-    await queries.lock_family.run(tx, session.family_id)
-    if await queries.revoke_session.first(tx, session.id) is None:
-        await queries.revoke_family.run(tx, session.family_id)
-        return None
+    await queries.lock_sessions.run(tx)
     account = await queries.find_me.first(tx)
     if account is None:
-        await queries.revoke_family.run(tx, session.family_id)
+        await queries.revoke_family.all(tx, session.family_id, "removed")
         return None
-    return await _add_session(tx, session.family_id, account, lifetime_seconds)
+    if await queries.exchange_token.first(tx, session.id) is not None:
+        successor = ids.new_id()
+        token = _successor_token(key, successor, refresh_token)
+        await queries.insert_successor.run(
+            tx,
+            session.id,
+            successor,
+            token_hash(token),
+            tx.actor.user_agent,
+            tx.actor.ip,
+            lifetime_seconds,
+        )
+        return OpenedSession(token, session.family_id, account)
+    successor = await queries.find_fresh_successor.first(tx, session.id, GRACE_SECONDS)
+    if successor is not None:
+        token = _successor_token(key, successor, refresh_token)
+        stored = await queries.find_session.first(tx, token_hash(token))
+        if stored is not None and stored.id == successor:
+            return OpenedSession(token, session.family_id, account)
+    reason: RevokedBecause = "expired" if session.revoked_at is None else "reused"
+    await queries.revoke_family.all(tx, session.family_id, reason)
+    return None
+
+
+async def list_sessions(
+    tx: Tx, current_id: UUID, *, limit: int, cursor: str | None
+) -> page.Page[SignInSession]:
+    """Return a page of the actor's live sign-in sessions, the newest sign-in first."""
+    before = page.decode_cursor(cursor, SESSIONS_LISTING, tuple[UUID])
+    rows = await queries.list_sessions.all(
+        tx, current_id, before[0] if before else _LAST_ID, limit + 1
+    )
+    return page.paginate(rows, limit, SESSIONS_LISTING, lambda session: (session.id,))
+
+
+async def name_session(
+    tx: Tx, current_id: UUID, session_id: UUID, device_name: str | None
+) -> SignInSession:
+    """Name one of the actor's sign-in sessions, or raise session.not_found."""
+    await queries.lock_sessions.run(tx)
+    named = await queries.name_session.first(tx, current_id, session_id, device_name)
+    if named is None:
+        raise DomainError("session.not_found")
+    return named
 
 
 async def close_session(tx: Tx, family_id: UUID) -> None:
     """End the actor's sign-in session; again is harmless."""
-    await queries.lock_family.run(tx, family_id)
-    await queries.revoke_family.run(tx, family_id)
+    await queries.lock_sessions.run(tx)
+    await queries.revoke_family.all(tx, family_id, "signed_out")
+
+
+async def remove_session(tx: Tx, family_id: UUID) -> None:
+    """End one of the actor's sign-in sessions from another one, or raise session.not_found."""
+    await queries.lock_sessions.run(tx)
+    if not await queries.revoke_family.all(tx, family_id, "removed"):
+        raise DomainError("session.not_found")
+
+
+async def remove_other_sessions(tx: Tx, current_id: UUID) -> list[UUID]:
+    """End all of the actor's sign-in sessions but one; return those that lived."""
+    await queries.lock_sessions.run(tx)
+    return await queries.revoke_other_families.all(tx, current_id)
 
 
 async def sessions_revoked_within(tx: Tx, *, seconds: float) -> list[UUID]:
@@ -171,19 +241,13 @@ async def change_me(tx: Tx, change: ChangeMe, cipher: FieldCipher) -> Me:
     return await get_me(tx, cipher)
 
 
-async def _add_session(
-    tx: Tx, family_id: UUID, account: Account, lifetime_seconds: int
-) -> OpenedSession:
-    refresh_token = ids.new_token()
-    await queries.insert_session.run(
-        tx,
-        family_id,
-        token_hash(refresh_token),
-        tx.actor.user_agent,
-        tx.actor.ip,
-        lifetime_seconds,
-    )
-    return OpenedSession(refresh_token, family_id, account)
+def _successor_token(key: bytes, row_id: UUID, refresh_token: str) -> str:
+    """Return what a refresh token is exchanged for: found again only by who has both.
+
+    So a lost answer can be repeated, though the database knows nothing but hashes.
+    """
+    derived = blind_index(key, "refresh_token", f"{row_id}:{refresh_token}")
+    return base64.urlsafe_b64encode(derived).rstrip(b"=").decode()
 
 
 def _is_time_zone(name: str) -> bool:

@@ -173,19 +173,41 @@ async def test_signing_out_closes_the_sockets_on_every_process_within_a_second(
         assert await comes_back(ada, later) == 3500
 
 
-async def test_an_exchange_of_refresh_tokens_closes_nothing_but_a_second_one_everything(
+async def test_an_exchange_of_refresh_tokens_closes_nothing_but_reuse_everything(
     site: Site, ada: User, grace: User, anonymous: Any, connect: Callable[..., Any]
 ) -> None:
+    async def refresh(token: str) -> httpx.Response:
+        return await anonymous.post("/v1/auth/refresh", json={"refresh_token": token})
+
     phones = await connect(ada, site.first, site.second)
     [other] = await connect(grace, site.first)
-    body = {"refresh_token": ada.refresh_token}
-    assert (await anonymous.post("/v1/auth/refresh", json=body)).status_code == 200
+    successors = [(await refresh(ada.refresh_token)).json()["refresh_token"] for _ in range(2)]
+    assert successors[0] == successors[1]
     # Orders keep their order: when this one has arrived, another would have.
     assert (await grace.client.post("/v1/auth/logout")).status_code == 204
     await all_ended([other], 5)
     assert not any(phone.disconnected.is_set() for phone in phones)
-    assert (await anonymous.post("/v1/auth/refresh", json=body)).status_code == 401
+    assert (await refresh(successors[0])).status_code == 200
+    started = time.monotonic()
+    assert (await refresh(ada.refresh_token)).status_code == 401
     assert await all_ended(phones, 5) == [3503, 3503]
+    assert max(phone.ended_at for phone in phones) - started < 1
+
+
+async def test_a_device_that_is_removed_from_another_one_loses_sockets_and_rest(
+    site: Site, ada: User, anonymous: Any, connect: Callable[..., Any]
+) -> None:
+    phones = await connect(ada, site.first, site.second)
+    answer = await anonymous.post("/v1/auth/development/sign-in", json={"user_id": str(ada.id)})
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    started = time.monotonic()
+    answer = await anonymous.delete("/v1/me/sessions", headers=headers)
+    assert answer.status_code == 204
+    assert await all_ended(phones, 5) == [3503, 3503]
+    assert max(phone.ended_at for phone in phones) - started < 1
+    for served in (site.first, site.second):
+        assert await me(ada, served) == (401, "auth.token_invalid")
+    assert (await anonymous.get("/v1/me", headers=headers)).status_code == 200
 
 
 async def test_rest_refuses_the_token_on_every_process_within_a_second(
