@@ -69,13 +69,23 @@ BEGIN
       outcome := 'bad_tag';
     ELSE
       IF item.counter IS NULL THEN
-        UPDATE public.rings AS r SET last_seen_at = now() WHERE r.id = ring.id;
-        is_fresh := true;
+        -- Anybody can say so: what others' gateways say counts once a minute.
+        is_fresh := EXISTS (
+          SELECT FROM public.gateways AS g
+          WHERE g.id = item.gateway_id AND g.user_id = ring.user_id
+        ) OR NOT EXISTS (
+          SELECT FROM public.ring_taps AS t
+          WHERE t.user_id = ring.user_id AND t.ring_id = ring.id AND NOT t.verified
+            AND t.id > uuidv7(-interval '1 minute')
+        );
+        UPDATE public.rings AS r SET last_seen_at = now() WHERE r.id = ring.id AND is_fresh;
       ELSE
         PERFORM FROM app.count_sun_read(item.nfc_uid_hash, item.counter);
         is_fresh := FOUND;
       END IF;
-      outcome := CASE WHEN is_fresh THEN 'recorded' ELSE 'counter_stale' END;
+      outcome := CASE
+        WHEN is_fresh THEN 'recorded' WHEN item.counter IS NULL THEN 'duplicate' ELSE 'counter_stale'
+      END;
       IF is_fresh THEN
         INSERT INTO public.ring_taps (
           user_id, ring_id, gateway_id, read_id, kind, source, boot, seq, raw,

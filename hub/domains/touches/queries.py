@@ -227,7 +227,7 @@ id_keys = query(
 
 # Whose ring has told another story of that number was not touched; whoever shares with nobody, or
 # has blocked the other, is not asked; and a stranger who overheard identifiers cannot ask without
-# end.
+# end: whoever was declined waits for a day, as nobody learns whom to block.
 ask = command(
     """
     INSERT INTO touches (user_id, meeting_id, side, ring_id, is_asked, touched_at, expires_at)
@@ -250,9 +250,11 @@ ask = command(
             SELECT FROM touches AS open
             JOIN touches AS opener ON opener.meeting_id = open.meeting_id AND opener.side = 1
             WHERE open.user_id = r.user_id
-                AND open.state = 'half'
-                AND open.is_asked
                 AND opener.user_id = half.user_id
+                AND (
+                    (open.state = 'half' AND open.is_asked)
+                    OR (open.answer = 'declined' AND open.updated_at > now() - interval '1 day')
+                )
         )
         AND (
             SELECT count(*) FROM touches AS open

@@ -190,6 +190,21 @@ async def test_a_static_tag_that_nobody_claimed_or_that_goes_by_two_names_is_unk
 
 
 @pytest.mark.req("RNG-05")
+async def test_strangers_gateways_cannot_fill_a_timeline_with_reads_of_a_static_tag(
+    admin: Any, system_pool: Pool, world: World
+) -> None:
+    await give_tag(admin, world, STATIC_UID, has_keys=False)
+    reads = [message(world, f"{BASE}?m={STATIC_UID.hex().upper()}x000001") for _ in range(20)]
+    assert set(await record(system_pool, *reads)) == {"committed"}
+    assert len(await taps_of(admin)) == 20  # through the owner's gateway each one counts
+    await admin.execute("DELETE FROM ring_taps")
+    stranger = await admin.fetchval("INSERT INTO users (full_name) VALUES ('Mallory') RETURNING id")
+    await admin.execute("UPDATE gateways SET user_id = $1", stranger)
+    assert set(await record(system_pool, *reads)) == {"committed"}
+    assert set(await record(system_pool, *reads)) == {"committed"}
+    assert len(await taps_of(admin)) == 1
+
+
 async def test_a_ring_whose_tag_proves_its_taps_is_not_imitated_by_a_static_one(
     admin: Any, system_pool: Pool, world: World, ring: UUID
 ) -> None:

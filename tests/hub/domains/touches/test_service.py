@@ -42,6 +42,26 @@ async def ask_once(meetings: Meetings) -> bool:
         return await service.ask_owners(tx, meetings.hub.resources.cipher)
 
 
+async def test_who_was_declined_cannot_ask_again_on_the_same_day(
+    meetings: Meetings, worn: Worn
+) -> None:
+    ada, grace = worn
+    admin = meetings.admin
+    for hours_ago, expected in ((0, 1), (1, 1), (25, 2)):
+        await meetings.meet(meetings.touch(ada, grace)[0])
+        await admin.execute("ALTER TABLE touches DISABLE TRIGGER touch")
+        await admin.execute(
+            "UPDATE touches SET created_at = now() - interval '1 minute',"
+            " updated_at = now() - make_interval(hours => $1)",
+            hours_ago,
+        )
+        await admin.execute("ALTER TABLE touches ENABLE TRIGGER touch")
+        await ask_once(meetings)
+        asked = await meetings.touches(grace.user)
+        assert len(asked) == expected
+        await grace.user.client.post(f"/v1/touches/{asked[0]['id']}/decline")
+
+
 @pytest.mark.req("RNG-04")
 @pytest.mark.parametrize("first", [0, 1])
 async def test_two_who_always_share_have_each_others_card_when_both_records_are_there(
