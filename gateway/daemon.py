@@ -1,6 +1,6 @@
 """The gateway: notification -> spool -> acknowledgement to the ring -> uplink -> hub.
 
-The four laws of delivery meet here: the ring is acknowledged by gateway.link only for what `store`
+The four laws of delivery meet here: the ring is acknowledged by gateway.link only for what `Intake`
 reported safe; a row leaves the spool only in `_acknowledged`, by the hub's own message.
 """
 
@@ -16,12 +16,12 @@ import msgspec
 from core import clock, edge, log
 from core.config import Settings
 from core.ids import new_id
-from firmware_bridge import gatt, tap
-from gateway import counters, health, machine_clock, supervisor
+from gateway import counters, health, supervisor
 from gateway.access import access_of
 from gateway.adapter import backends_of
 from gateway.ble import Scan
 from gateway.delivery import WINDOW, Delivery
+from gateway.intake import Intake
 from gateway.notes import Notes
 from gateway.paths import spool_path, status_path
 from gateway.radio import Radio
@@ -30,12 +30,11 @@ from gateway.recent_log import RecentLog
 from gateway.remote_config import RemoteConfig
 from gateway.renewal import LinkFailed, LinkUp
 from gateway.renewing import Renewing
-from gateway.ring_clocks import RingClocks
 from gateway.ring_states import RingStates
 from gateway.rpc import Rpc
 from gateway.rpc_methods import methods_of
 from gateway.sender import Sender
-from gateway.spool import Entry, Spool, SpoolUnavailableError
+from gateway.spool import Spool, SpoolUnavailableError
 from gateway.uplink import Listener, Uplink
 
 SPOOL_RETRY_SECONDS: Final = 1.0
@@ -78,19 +77,19 @@ class Gateway:
             if access.identity_path
             else None
         )
-        self.radio = Radio(
-            backends_of(settings.gateway),
-            self,
-            jitter,
-            slots=settings.gateway.connections_per_adapter,
-            bonds=self._status_path.parent,
-        )
         self.spool = Spool(
             spool_path(settings),
             max_rows=settings.gateway.spool_max_rows,
             max_bytes=settings.gateway.spool_max_bytes,
         )
-        self._clocks = RingClocks()
+        self.intake = Intake(self.spool, stored=self._tap_stored, start=self._start)
+        self.radio = Radio(
+            backends_of(settings.gateway),
+            self.intake,
+            jitter,
+            slots=settings.gateway.connections_per_adapter,
+            bonds=self._status_path.parent,
+        )
         self._states = RingStates()
         self._wake = asyncio.Event()
         self._taps = Sender(
@@ -107,7 +106,6 @@ class Gateway:
             gateway=self._settings.id,
             wake=self._wake.set,
         )
-        self._is_full = False
         self._acknowledged_count = 0
         self._notes = Notes(self.spool, self.uplink)
         self._remote = RemoteConfig(self._status_path.with_name("config.json"))
@@ -118,7 +116,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        self._clocks.load(await self.spool.remembered())
+        await self.intake.recall()
         self.uplink.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.radio.run())
@@ -140,60 +138,9 @@ class Gateway:
         await asyncio.to_thread(self.spool.close)
         self._status_path.unlink(missing_ok=True)
 
-    def observe(self, ring: bytes, status: gatt.Status, unix_ms: int, round_trip_ms: float) -> None:
-        """Learn a ring's clock from a STATUS round trip."""
-        state = self._clocks.observe(ring, status, unix_ms, round_trip_ms)
-        if state is not None:
-            self._start(self._save_clock(ring, state))
-
-    async def store(
-        self, ring: bytes, record: tap.TapRecord, raw: bytes, *, rssi: int | None, live: bool
-    ) -> bool:
-        """Return whether the record is on disk; only then may the ring forget it."""
-        received = machine_clock.read()
-        when = self._clocks.date(ring, record, received, live=live)
-        event = edge.TapEvent(
-            ring=ring,
-            boot=record.boot,
-            seq=record.seq,
-            raw=raw,
-            t=when.unix_ms,
-            unc_ms=when.uncertainty_ms,
-            t_src=when.source,
-            rx_ms=received.unix_ms,
-            rssi=rssi,
-            lat=self._place[0],
-            lon=self._place[1],
-        )
-        entry = Entry(
-            ring,
-            record.boot,
-            record.seq,
-            raw,
-            edge.encode(event),
-            received.unix_ms,
-            received.anchor,
-        )
-        try:
-            outcome = await self.spool.put(entry)
-        except SpoolUnavailableError:
-            counters.TAPS.labels("unavailable").inc()
-            return False
-        counters.TAPS.labels(outcome).inc()
-        self._note_room(outcome == "full")
-        if outcome == "stored":
-            self._taps.stored()
-            self._wake.set()
-        return outcome in ("stored", "duplicate")
-
-    def _note_room(self, is_full: bool) -> None:
-        if is_full and not self._is_full:
-            _log.error("spool_full", rows=self._settings.spool_max_rows)
-        self._is_full = is_full
-
-    async def _save_clock(self, ring: bytes, state: bytes) -> None:
-        with suppress(SpoolUnavailableError):  # known again after the next STATUS
-            await self.spool.remember(ring, state)
+    def _tap_stored(self) -> None:
+        self._taps.stored()
+        self._wake.set()
 
     async def _pump(self) -> None:
         """Keep the window full while there is a link."""
@@ -336,10 +283,9 @@ class Gateway:
         self._health_seconds = values.health_seconds or health.HEALTH_SECONDS
         self.radio.places.slots = values.connections_per_adapter or own.connections_per_adapter
         is_placed = values.latitude is not None
-        self._place = (
+        self.intake.place = self._reads.place = (
             (values.latitude, values.longitude) if is_placed else (own.latitude, own.longitude)
         )
-        self._reads.place = self._place
 
     def _called(self, method: str, payload: bytes, correlation: bytes) -> None:
         self._start(self._answer(method, payload, correlation))

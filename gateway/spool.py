@@ -85,7 +85,7 @@ class Spool:
     def __init__(self, path: Path, *, max_rows: int = 1_000_000, max_bytes: int = 0) -> None:
         """Open or create the file; raise ConfigError when the place is unusable or taken."""
         self.path = path
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._max_bytes = max_bytes
         self.generation = 0
         """Changes when the file was replaced; row ids of different generations do not compare."""
@@ -294,7 +294,7 @@ class Spool:
                 db, "ring = ? AND boot = ? AND seq = ?", entry.ring, entry.boot, entry.seq
             )
         rows = self._counts.total() + self._changes.total()
-        if rows >= self._max_rows and not self._drop_quarantined(db, 1):
+        if rows >= self.max_rows and not self._drop_quarantined(db, 1):
             return "full"
         db.execute(
             "INSERT INTO taps"

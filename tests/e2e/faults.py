@@ -52,18 +52,18 @@ def acknowledge_the_highest() -> None:
 
 def acknowledge_before_the_commit() -> None:
     """The gateway tells a ring that a record is safe before the disk has it."""
-    from gateway.daemon import Gateway
+    from gateway.intake import Intake
 
-    original = Gateway.store
+    original = Intake.store
 
-    async def store(self: Gateway, *args: Any, **kwargs: Any) -> bool:
+    async def store(self: Intake, *args: Any, **kwargs: Any) -> bool:
         async def store_later() -> None:
             await original(self, *args, **kwargs)
 
         self._start(store_later())
         return True
 
-    Gateway.store = store
+    Intake.store = store
 
 
 def trust_the_puback() -> None:

@@ -199,7 +199,7 @@ class Journey:
         try:
             return json.loads((self.system.home / "gateway" / "status.json").read_text())
         except (OSError, ValueError):
-            return {"t": 0, "spool": {"pending": 0}, "resends": 0}
+            return {"t": 0, "spool": {"pending": 0}, "resends": 0, "rings": []}
 
     async def alive(self, name: str) -> None:
         """Wait until a process that was killed is back."""

@@ -39,7 +39,7 @@ class Taps:
         self._seq += 1
         record = tap.TapRecord(kind="button", boot=BOOT, seq=self._seq, uptime_ms=self._seq)
         raw = tap.encode(record, ring_id=self._id, key=self._key)
-        assert await gateway.store(self._id, record, raw, rssi=-40, live=True)
+        assert await gateway.intake.store(self._id, record, raw, rssi=-40, live=True)
 
     async def arrive(self, gateway: Gateway) -> None:
         """Let one go all the way, until the hub's word has come back."""

@@ -123,6 +123,17 @@ async def the_gateway_speaks(journey: Journey) -> None:
     await journey.until(lambda: journey.gateway_status()["t"] > now_ms, "a status of now", 20)
 
 
+async def the_gateway_hears_the_rings(journey: Journey) -> None:
+    """Wait until the gateway takes the taps of all rings as they come."""
+    await the_gateway_speaks(journey)
+    count = len(ask(journey.rings_address, {"list": True})["rings"])
+
+    def hears() -> bool:
+        return [ring["state"] for ring in journey.gateway_status()["rings"]].count("live") == count
+
+    await journey.until(hears, "the gateway to be connected to all rings", 20)
+
+
 async def the_gateway_dies_while_the_mqtt_broker_is_away(journey: Journey) -> None:
     signal_to(journey, "mqtt", signal.SIGSTOP)
     await press_ten(journey)
@@ -167,6 +178,7 @@ async def the_gateway_may_forget(journey: Journey) -> None:
 
 async def the_disk_refuses_ten_taps_and_takes_the_next(journey: Journey) -> None:
     """The next one reaches the gateway before it asks the ring for the ten again."""
+    await the_gateway_hears_the_rings(journey)  # or it would only fetch them with the next
     journey.system.refuse_writes("gateway", refused=True)
     for _ in range(10):
         await journey.press(0)

@@ -42,7 +42,7 @@ async def tap_by(gateway: Gateway, seq: int, *, ring: int = 1, boot: int = 1) ->
     """Let a record reach the gateway as a notification would; return whether it is safe."""
     record = tap.TapRecord(kind="tap_to_phone", boot=boot, seq=seq, uptime_ms=seq)
     raw = tap.encode(record, ring_id=ring_id(ring), key=ring_key(ring))
-    return await gateway.store(ring_id(ring), record, raw, rssi=-40, live=True)
+    return await gateway.intake.store(ring_id(ring), record, raw, rssi=-40, live=True)
 
 
 class GatewayProcess:
