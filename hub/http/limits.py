@@ -43,6 +43,8 @@ POLICIES: Final = {
         Policy("default", 600, 60, "user"),
         Policy("auth", 10, 60, "ip"),
         Policy("gateway_claim", 10, 60, "ip"),
+        # Each one takes room at the MQTT broker, which keeps all it knows in one file.
+        Policy("gateway_registration", 60, 3_600, "user"),
         Policy("gateway_calls", 30, 60, "user"),
         Policy("claim", 30, 60, "user"),
         Policy("search", 60, 60, "user"),

@@ -299,7 +299,9 @@ tally = query(
     SELECT
       (count(*) FILTER (WHERE status = 'online'))::int AS online,
       (count(*) FILTER (WHERE status = 'offline'))::int AS offline,
-      coalesce(sum((health -> 'spool' ->> 'pending')::bigint), 0)::bigint AS spool_pending,
+      least(
+        coalesce(sum((health -> 'spool' ->> 'pending')::bigint), 0), 9007199254740991
+      )::bigint AS spool_pending, -- a thousand gateways that lie exceed what the type holds
       coalesce(
         max((health ->> 't')::bigint - (health -> 'spool' ->> 'oldest_ms')::bigint), 0
       )::bigint AS spool_oldest_ms,

@@ -48,7 +48,12 @@ _OfGateway = Annotated[
 ]
 
 
-@post("/gateways", tags=["gateways"], responses=documented("gateway.name_taken", *_KEYED))
+@post(
+    "/gateways",
+    opt=limited("gateway_registration"),
+    tags=["gateways"],
+    responses=documented("gateway.name_taken", *_KEYED),
+)
 async def create_gateway(
     request: Request[Any, Any, Any], data: JSONBody[NewGateway], idempotency_key: OptionalKey = None
 ) -> Response[GatewayCreated]:

@@ -17,6 +17,7 @@ from core.edge import GatewayInfo, HealthReport, Reported, RpcReply, RpcRequest
 from core.ids import new_id
 from hub.domains.gateways import service
 from hub.domains.gateways.schemas import GatewayPresence, Health, Info
+from hub.http.limits import POLICIES
 from tests.fixtures.app import Running, User, idempotency_key
 from tests.fixtures.mqtt import ExternalMqtt, RestartableMqtt
 from tests.fixtures.waiting import wait_until
@@ -103,6 +104,17 @@ async def test_a_repeated_registration_makes_one_gateway(ada: User) -> None:
     first, second = [await ada.client.post("/v1/gateways", **send) for _ in range(2)]
     assert first.json()["id"] == second.json()["id"]
     assert len((await ada.client.get("/v1/gateways")).json()["items"]) == 1
+
+
+async def test_gateways_cannot_be_registered_without_end(ada: User, grace: User) -> None:
+    quota = POLICIES["gateway_registration"].quota
+    answers = [
+        await ada.client.post("/v1/gateways", json={"name": str(number)})
+        for number in range(quota + 1)
+    ]
+    assert [answer.status_code for answer in answers] == [201] * quota + [429]
+    assert answers[-1].json()["code"] == "limit.exceeded"
+    await make(grace)
 
 
 async def test_a_name_is_taken_until_its_gateway_is_cast_out(ada: User, grace: User) -> None:

@@ -183,3 +183,19 @@ def test_a_ring_state_is_read_from_its_own_topic() -> None:
     topic = edge.ring_state_topic(gateway, bytes(range(8)))
     found = read_ring_state(Message(topic, edge.encode(state), 0))
     assert found == RingSeen(gateway, bytes(range(8)), state)
+
+
+async def test_a_thousand_gateways_that_lie_do_not_end_the_figures_of_all(
+    system_pool: Pool, admin: Any, world: World
+) -> None:
+    await admin.execute(
+        """
+        INSERT INTO gateways (user_id, name, last_seen_at, health)
+        SELECT $1, n::text, now(), '{"t": 1, "spool": {"pending": 9007199254740991}}'
+        FROM generate_series(1, 1100) AS n
+        """,
+        world.user_id,
+    )
+    async with begin(system_pool, SYSTEM) as tx:
+        status = await service.edge_status(tx, 1)
+    assert status.offline >= 1100
