@@ -7,7 +7,7 @@ import msgspec
 from core.ids import UserId
 
 Role = Literal["user", "moderator", "admin"]
-ActorKind = Literal["anonymous", "user", "system"]
+ActorKind = Literal["anonymous", "user", "api_key", "system"]
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

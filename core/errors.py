@@ -25,12 +25,33 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         400, "Invalid cursor", "Start again without `cursor`; cursors are opaque and not editable."
     ),
     "auth.required": ErrorSpec(
-        401, "Authentication required", "Send `Authorization: Bearer <access token>`."
+        401, "Authentication required", "Send `Authorization: Bearer <access token or API key>`."
     ),
     "auth.token_invalid": ErrorSpec(
         401, "Invalid token", "Refresh the access token or sign in again."
     ),
     "auth.token_expired": ErrorSpec(401, "Token expired", "Refresh the access token."),
+    "auth.ambiguous": ErrorSpec(
+        400, "More than one credential", "Send one `Authorization` or one `X-API-Key`, not both."
+    ),
+    "auth.key_in_url": ErrorSpec(
+        400,
+        "API key in the URL",
+        "URLs end up in logs: revoke this key, and send its successor in a header.",
+    ),
+    "auth.key_malformed": ErrorSpec(
+        401, "Not an API key", "Copy the whole key again: its checksum does not fit."
+    ),
+    "auth.key_invalid": ErrorSpec(
+        401, "API key invalid", "It is unknown or revoked; make another."
+    ),
+    "auth.key_expired": ErrorSpec(401, "API key expired", "Make another with POST /v1/api-keys."),
+    "auth.key_refused": ErrorSpec(
+        403, "Not by API key", "Sign in for this: API keys open no such route."
+    ),
+    "auth.scope_missing": ErrorSpec(
+        403, "Scope missing", "Give the API key the scope with PATCH /v1/api-keys/{id}."
+    ),
     "auth.forbidden": ErrorSpec(403, "Forbidden", "The signed-in user may not do this."),
     "auth.development_only": ErrorSpec(
         403,
@@ -80,6 +101,11 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     ),
     "session.not_found": ErrorSpec(
         404, "Sign-in session not found", "List yours with GET /v1/me/sessions."
+    ),
+    "api_key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
+    "api_key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
+    "service_account.not_found": ErrorSpec(
+        404, "Service account not found", "List them with GET /v1/service-accounts."
     ),
     "request.origin_refused": ErrorSpec(
         403, "Origin refused", "Add the page's origin to `server.allowed_origins`."

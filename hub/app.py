@@ -14,12 +14,13 @@ from hub.http.cors import cors_config
 from hub.http.deps import open_resources
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
-from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config
+from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config, show_scopes
 from hub.http.problems import problem_response
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
 from hub.wiring.realtime import connections_first, open_realtime, server_api
 from hub.wiring.rest import REST_ROUTES, SUN_ROUTES
+from hub.wiring.scopes import ROUTE_SCOPES
 
 
 def create_app(settings: config.Settings | None = None) -> Litestar:
@@ -53,6 +54,8 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         cors_config=cors_config(settings.server.allowed_origins),
         logging_config=None,
     )
+    app.state.route_scopes = ROUTE_SCOPES
+    show_scopes(app, ROUTE_SCOPES)
     app.state.docs_url = f"{settings.server.public_url}/errors"
     app.asgi_handler = envelope.wrap(app, connections_first(app, app.asgi_handler))
     return app

@@ -63,6 +63,9 @@ app.command(
 app.command("gateway.cli:app", name="gateway", group=_EDGE, help="The edge daemon.")
 app.command("firmware_bridge.cli:app", name="ring", group=_EDGE, help="Virtual rings, ring bytes.")
 app.command("hub.processes.edge:app", name="edge", help="Gateways, as the operator sees them.")
+app.command(
+    "hub.processes.api_keys:app", name="api-key", help="API keys of users and service accounts."
+)
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
 app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
 

@@ -18,6 +18,7 @@ OBJECTS: Final = (
     "claims",
     "touches",
     "reads",
+    "api_keys",
     "logins",
     "policies",
     "triggers",

@@ -1,21 +1,25 @@
-"""Admission to a handler: who acts, and whether they may ask again so soon.
+"""Admission to a handler: who acts, whether they may do this, and whether again so soon.
 
 Every route is closed unless its `opt` says otherwise: PUBLIC needs no token, UNLIMITED is for
-probes. The guard runs before the body is read.
+probes. API keys open what hub/wiring/scopes.py says and nothing else. The guard runs before the
+body is read.
 """
 
 import ipaddress
 import re
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
+import msgspec
 from litestar.handlers import BaseRouteHandler
 
-from core import config, log
+from core import api_key, config, log
 from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
-from hub.http import limits
-from hub.http.deps import Connection, resources, sign_ins
+from core.ids import UserId
+from hub.http import limits, scopes
+from hub.http.api_keys import KnownKey, refused
+from hub.http.deps import Connection, actor, resources, sign_ins
 from hub.http.tokens import Claims
 
 PUBLIC: Final[dict[str, Any]] = {"public": True}
@@ -34,13 +38,24 @@ def limited(policy: str, *, public: bool = False) -> dict[str, Any]:
 
 
 async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Know the actor, count the request, refuse bodies that are not JSON."""
+    """Know the actor, count the request, refuse what a key may not do and foreign bodies."""
+    _refuse_key_in_url(connection)
     public = bool(handler.opt.get("public"))
-    current = anonymous(connection) if public else await _signed_in(connection)
+    key = None if public else await _presented_key(connection)
+    if public:
+        current = anonymous(connection)
+    elif key is not None:
+        current = _keyed(connection, key)
+    else:
+        current = await _signed_in(connection)
     connection.scope["state"]["actor"] = current
-    policy_name: str | None = handler.opt.get("limit", "default")
+    denied = None if key is None else _denied(connection, key)
+    # What a key may not do is none of the account's dear requests.
+    policy_name: str | None = "default" if denied else handler.opt.get("limit", "default")
     if policy_name is not None:
-        await _count(connection, limits.POLICIES[policy_name], current)
+        await _count(connection, limits.POLICIES[policy_name], current, key)
+    if denied is not None:
+        raise denied
     if not handler.opt.get("any_media"):
         _refuse_other_media(connection)
 
@@ -53,6 +68,21 @@ def anonymous(connection: Connection) -> Actor:
 def user_actor(connection: Connection, claims: Claims) -> Actor:
     """Return the actor whom verified claims name."""
     return _actor(connection, claims)
+
+
+def require_admin(connection: Connection) -> None:
+    """Refuse unless an administrator is signed in; a key never is one."""
+    current = actor(connection)
+    if current.kind != "user" or current.role != "admin":
+        raise DomainError("auth.forbidden")
+
+
+def user_id_of(connection: Connection) -> UserId:
+    """Return the account that acts; closed routes have one."""
+    user_id = actor(connection).user_id
+    if user_id is None:
+        raise DomainError("auth.required")
+    return user_id
 
 
 def require_development(connection: Connection) -> None:
@@ -104,6 +134,12 @@ async def _signed_in(connection: Connection) -> Actor:
     return _actor(connection, claims)
 
 
+def _keyed(connection: Connection, key: KnownKey) -> Actor:
+    # Without the account's role: a key administers nothing.
+    user_id = UserId(key.user_id)
+    return msgspec.structs.replace(_actor(connection, None), kind="api_key", user_id=user_id)
+
+
 def _actor(connection: Connection, claims: Claims | None) -> Actor:
     agent = connection.headers.get("user-agent", "")[:_USER_AGENT_MAX_CHARS]
     template = connection.scope.get("path_template", "")
@@ -119,8 +155,54 @@ def _actor(connection: Connection, claims: Claims | None) -> Actor:
     )
 
 
-async def _count(connection: Connection, policy: limits.Policy, current: Actor) -> None:
-    subject = str(current.user_id) if policy.by == "user" and current.user_id else current.ip
+async def _presented_key(connection: Connection) -> KnownKey | None:
+    """Return the API key of a request; None: it has none. More than one credential is none."""
+    bearers = connection.headers.getall("authorization", [])
+    keys = connection.headers.getall("x-api-key", [])
+    if len(bearers) + len(keys) > 1:
+        raise refused("ambiguous", "auth.ambiguous")
+    text = "".join(keys)
+    if not keys:
+        scheme, _, token = "".join(bearers).partition(" ")
+        text = token.strip()
+        if scheme.lower() != "bearer" or not text.startswith(api_key.MARK):
+            return None
+    house = resources(connection)
+    try:
+        key = await house.api_keys.find(text)
+    except DomainError as refusal:
+        if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
+            await _count(connection, limits.POLICIES["refused_key"], anonymous(connection))
+        raise
+    connection.scope["state"]["api_key"] = key.prefix
+    return key
+
+
+def _denied(connection: Connection, key: KnownKey) -> DomainError | None:
+    """Return why a key may not do this; what no scope is named for is closed to keys."""
+    method = str(connection.scope.get("method"))
+    route = f"{method} {connection.scope.get('path_template', '')}"
+    needed: scopes.Scope | None = connection.app.state.route_scopes.get(route)
+    if needed is None:
+        return refused("closed", "auth.key_refused")
+    if not scopes.covers(key.scopes, needed, method):
+        return refused("scope", "auth.scope_missing", f"The API key lacks the scope `{needed}`.")
+    return None
+
+
+def _refuse_key_in_url(connection: Connection) -> None:
+    # Only what the hub knows is looked at: it logs neither path nor query, but others do.
+    query = connection.scope.get("query_string", b"")
+    if query and api_key.SHAPE.search(unquote_plus(query.decode("latin-1"))):
+        raise refused("in_url", "auth.key_in_url")
+
+
+async def _count(
+    connection: Connection, policy: limits.Policy, current: Actor, key: KnownKey | None = None
+) -> None:
+    subject = str(current.user_id) if policy.by != "ip" and current.user_id else current.ip
+    if key is not None and policy.by == "actor":
+        subject = f"key:{key.id}"
     allowance = await resources(connection).limiter.take(policy, subject)
     if allowance is None:
         return

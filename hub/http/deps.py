@@ -19,6 +19,7 @@ from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
 from core.db import Pool, Tx, begin
 from core.errors import ConfigError
+from hub.http.api_keys import ApiKeys
 from hub.http.limits import Limiter
 from hub.http.tokens import TokenKeys, load_keys
 from hub.providers.authority import open_authority
@@ -42,6 +43,7 @@ class Resources(msgspec.Struct, kw_only=True):
     readiness: Pool
     redis: Redis
     limiter: Limiter
+    api_keys: ApiKeys
     token_keys: TokenKeys
     cipher: crypto.FieldCipher
     index_key: bytes
@@ -102,16 +104,21 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         stack.push_async_callback(limiter.close)
         sender = MqttSender(settings.mqtt)
         stack.push_async_callback(sender.close)
+        api = await pool(database.url, database.pool_max, database.connect_timeout_seconds)
+        system = await pool(
+            database.system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
+        )
+        api_keys = ApiKeys(api, system)
+        stack.push_async_callback(api_keys.close)
         yield Resources(
             settings=settings,
-            api=await pool(database.url, database.pool_max, database.connect_timeout_seconds),
-            system=await pool(
-                database.system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
-            ),
+            api=api,
+            system=system,
             # A pool of its own: a busy hub must not look like a hub without a database.
             readiness=await pool(database.url, _READINESS_CONNECTIONS_MAX, _READINESS_SECONDS),
             redis=redis,
             limiter=limiter,
+            api_keys=api_keys,
             token_keys=load_keys(settings.auth),
             cipher=crypto.FieldCipher(read_field_keys(settings)),
             index_key=read_index_key(settings),

@@ -109,10 +109,17 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     _SECONDS.labels(method, path).observe(seconds)
     if path in _QUIET_PATHS and status < 500:  # noqa: PLR2004  # HTTP's own number
         return
+    # By the key's public part the log tells what a leaked key has done.
+    by_key: dict[str, str] = {"api_key": scope["state"]["api_key"]} if _has_key(scope) else {}
     log.get("http").info(
         "request_finished",
         method=method,
         path=path,
         status=status,
         duration_ms=round(seconds * 1000, 2),
+        **by_key,
     )
+
+
+def _has_key(scope: Scope) -> bool:
+    return "api_key" in scope["state"]

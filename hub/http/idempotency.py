@@ -6,6 +6,7 @@ Only answers of success are kept; a refused request may be sent again with the s
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Generic, TypeVar, cast
 
 import msgspec
@@ -55,12 +56,14 @@ async def once(
     request: Request[Any, Any, Any],
     key: str | None,
     effect: Callable[[Tx], Awaitable[Answer[Body]]],
+    *,
+    unit: Callable[[Request[Any, Any, Any]], AbstractAsyncContextManager[Tx]] = writing,
 ) -> Response[Body]:
-    """Run `effect` and answer it; with a key, at most once for the same request."""
+    """Run `effect` in a unit of work and answer it; with a key, once for the same request."""
     if key is not None and not is_valid(key):
         raise DomainError("idempotency.key_invalid")
     request_hash = b"" if key is None else await _hash(request)
-    async with writing(request) as tx:
+    async with unit(request) as tx:
         outcome = await run_once(tx, key, request_hash, effect)
     headers = dict(outcome.headers)
     if outcome.is_replayed:

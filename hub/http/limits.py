@@ -29,18 +29,23 @@ _UNCHECKED = Counter("pinghub_limit_unchecked", "Requests let through while Redi
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """At most `quota` requests per window, as a burst or spread, per user or per address."""
+    """At most `quota` requests per window, as a burst or spread.
+
+    Per user, however they authenticate; per actor, where each API key counts for itself; or per
+    address.
+    """
 
     name: str
     quota: int
     window_seconds: int
-    by: Literal["user", "ip"]
+    by: Literal["user", "actor", "ip"]
 
 
 POLICIES: Final = {
     policy.name: policy
     for policy in (
-        Policy("default", 600, 60, "user"),
+        Policy("default", 600, 60, "actor"),
+        Policy("refused_key", 60, 60, "ip"),
         Policy("auth", 10, 60, "ip"),
         Policy("gateway_claim", 10, 60, "ip"),
         # Each one takes room at the MQTT broker, which keeps all it knows in one file.

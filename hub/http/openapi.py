@@ -1,15 +1,17 @@
 """The OpenAPI document, its reader, and the pages that explain errors."""
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, Final, cast
 
-from litestar import Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import Components, Schema, SecurityScheme, Server, Tag
+from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 from msgspec import Struct
 
@@ -17,6 +19,7 @@ from core.errors import CATALOGUE, DomainError
 from hub.embedded import scalar
 from hub.http import human_page
 from hub.http.auth import UNLIMITED
+from hub.http.scopes import MEANINGS, Scope
 
 _PROJECT: Final = Path(__file__).parents[2]
 _SCALAR_PATH: Final = "/schema/scalar.js"
@@ -27,10 +30,18 @@ _CSP: Final = (
 )
 _TAGS: Final = {
     "accounts": "Sign-in sessions and the signed-in user.",
+    "api-keys": "API keys of accounts, and accounts of backends.",
     "rings": "Rings and their taps.",
     "messaging": "Direct conversations and messages.",
     "platform": "Probes, keys and the like.",
 }
+
+
+_KEY_DESCRIPTION: Final = (
+    "An API key of `POST /v1/api-keys`, also taken as `Authorization: Bearer <key>`. Operations name"
+    " the scope that it needs:\n\n"
+    + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in MEANINGS.items())
+)
 
 
 def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
@@ -48,7 +59,18 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
         tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         components=Components(
             security_schemes={
-                "access_token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                "access_token": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="An access token, or an API key where `api_key` is listed.",
+                ),
+                "api_key": SecurityScheme(
+                    type="apiKey",
+                    name="X-API-Key",
+                    security_scheme_in="header",
+                    description=_KEY_DESCRIPTION,
+                ),
             }
         ),
         security=[{"access_token": []}],
@@ -62,6 +84,17 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
             response_headers={"Content-Security-Policy": _CSP},
         ),
     )
+
+
+def show_scopes(app: Litestar, route_scopes: Mapping[str, Scope | None]) -> None:
+    """Say of each operation that API keys open, before the document is made, by which scope."""
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            names = (f"{method} {route.path_format}" for method in handler.http_methods)
+            if scope := next(filter(None, map(route_scopes.get, names)), None):
+                handler.security = [{"access_token": []}, {"api_key": [scope]}]
 
 
 class ScalarPage(ScalarRenderPlugin):

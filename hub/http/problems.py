@@ -26,9 +26,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 # What any end-point may answer, before its own handler is asked.
 _ALWAYS: Final = (
     "request.malformed",
+    "auth.ambiguous",
+    "auth.key_in_url",
     "auth.required",
     "auth.token_invalid",
     "auth.token_expired",
+    "auth.key_malformed",
+    "auth.key_invalid",
+    "auth.key_expired",
+    "auth.key_refused",
+    "auth.scope_missing",
     "request.too_large",
     "request.media_type",
     "request.invalid",

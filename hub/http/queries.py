@@ -1,8 +1,44 @@
-"""SQL of the idempotency keys; rows belong to the acting user by policy."""
+"""SQL of what all routes share: API keys at the door, and idempotency keys.
+
+Rows belong to the acting user by policy; an API key is looked up before there is one.
+"""
+
+from datetime import datetime
+from uuid import UUID
 
 from msgspec import Raw, Struct
 
 from core.db import command, query
+
+
+class FoundKey(Struct, frozen=True):
+    """A live API key as the look-up by its hash finds it."""
+
+    id: UUID
+    user_id: UUID
+    prefix: str
+    scopes: list[str]
+    expires_at: datetime | None
+    is_use_unnoted: bool
+
+
+find_api_key = query(
+    FoundKey,
+    """
+    SELECT id, user_id, prefix, scopes, expires_at, is_use_unnoted
+    FROM app.find_api_key($1)
+    """,
+)
+
+# Of many processes at once, one writes.
+note_api_key_use = command(
+    """
+    UPDATE api_keys
+    SET last_used_at = now()
+    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+    """,
+    login="system",
+)
 
 
 class StoredAnswer(Struct, frozen=True):

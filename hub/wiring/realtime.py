@@ -9,7 +9,7 @@ from litestar import Litestar, asgi
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Raw
 
-from core import ids
+from core import api_key, ids
 from core.errors import DomainError
 from hub.http.auth import FOREIGN, own_origins
 from hub.http.deps import Resources
@@ -30,6 +30,7 @@ from hub.realtime.redis.presence import RedisPresence
 from hub.realtime.server_api.endpoint import NAMES
 from hub.realtime.tokens.claims import (
     ConnectClaims,
+    ConnectionDeniedError,
     SubscribeClaims,
     TokenExpiredError,
     TokenInvalidError,
@@ -132,6 +133,9 @@ class ProductApplication:
     async def verify_connection(self, token: str, request: ConnectionRequest) -> ConnectClaims:
         """Take the access token of REST while its session lives, else a configured token."""
         del request
+        if token.startswith(api_key.MARK):
+            # Whether it is a live one is not told: keys are for backends, sockets for clients.
+            raise ConnectionDeniedError
         try:
             claims = await self._verify(token)
         except TokenInvalidError:

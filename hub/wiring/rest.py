@@ -3,6 +3,7 @@
 from typing import Final
 
 from hub.domains.accounts.routes import ACCOUNT_ROUTES
+from hub.domains.api_keys.routes import API_KEY_ROUTES
 from hub.domains.cards.routes import CARD_ROUTES
 from hub.domains.certificates.routes import CERTIFICATE_ROUTES
 from hub.domains.claims.routes import CLAIM_ROUTES
@@ -18,6 +19,7 @@ __all__ = ["REST_ROUTES", "SUN_ROUTES"]
 
 REST_ROUTES: Final = [
     *ACCOUNT_ROUTES,
+    *API_KEY_ROUTES,
     *RING_ROUTES,
     *CLAIM_ROUTES,
     *GATEWAY_ROUTES,

@@ -35,14 +35,14 @@ FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_d
 GRANT SELECT, INSERT, UPDATE, DELETE ON
   users, user_logins, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
   conversations, conversation_members, messages, events, outbox, consumer_tasks,
-  ring_claims, contact_cards, blocks, friendships, touches
+  ring_claims, contact_cards, blocks, friendships, touches, api_keys
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log TO ping_system;
 GRANT SELECT, INSERT ON audit_log TO ping_definer;
 
 -- users
 GRANT SELECT (
-  id, email, full_name, timezone, locale, role, subscription_tier, subscription_status,
+  id, kind, email, full_name, timezone, locale, role, subscription_tier, subscription_status,
   onboarding_completed_at, last_login_at, deleted_at, created_at, updated_at
 ) ON users TO ping_api, ping_worker;
 GRANT UPDATE (full_name, timezone, locale, onboarding_completed_at, last_login_at)
@@ -67,12 +67,39 @@ GRANT INSERT (
 GRANT UPDATE (device_name, revoked_at, revoked_because) ON sessions TO ping_api, ping_worker;
 CREATE POLICY own ON sessions FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
+-- Accounts of backends have API keys only.
 CREATE POLICY own_new ON sessions FOR INSERT TO ping_api
-WITH CHECK (user_id = (SELECT app.user_id()));
+WITH CHECK (
+  user_id = (SELECT app.user_id())
+  AND EXISTS (SELECT FROM users AS u WHERE u.id = user_id AND u.kind = 'person')
+);
 -- What is revoked stays so.
 CREATE POLICY own_revoke ON sessions FOR UPDATE TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()) AND revoked_at IS NULL)
 WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- api_keys: looked up by app.find_api_key, so the hash is never read back; last_used_at is the hub's
+GRANT SELECT (
+  id, user_id, name, prefix, scopes, last_used_at, expires_at, revoked_at, created_at, updated_at
+) ON api_keys TO ping_api;
+GRANT INSERT (user_id, id, name, prefix, secret_hash, scopes, expires_at) ON api_keys TO ping_api;
+GRANT UPDATE (name, scopes, revoked_at) ON api_keys TO ping_api;
+CREATE POLICY own ON api_keys FOR SELECT TO ping_api
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own_new ON api_keys FOR INSERT TO ping_api
+WITH CHECK (user_id = (SELECT app.user_id()));
+-- What is revoked stays so.
+CREATE POLICY own_change ON api_keys FOR UPDATE TO ping_api
+USING (user_id = (SELECT app.user_id()) AND revoked_at IS NULL)
+WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- Whatever a route forgets: a key sees and makes no way into the account.
+CREATE POLICY not_by_key ON api_keys AS RESTRICTIVE TO ping_api, ping_worker
+USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+CREATE POLICY not_by_key ON user_logins AS RESTRICTIVE TO ping_api, ping_worker
+USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+CREATE POLICY not_by_key ON sessions AS RESTRICTIVE TO ping_api, ping_worker
+USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
 
 -- profiles: points, counts and ranks are the machines'
 GRANT SELECT ON profiles TO ping_api, ping_worker;
@@ -230,7 +257,7 @@ SET LOCAL ROLE ping_definer;
 GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
 GRANT EXECUTE ON FUNCTION
-app.find_session(bytea), app.find_login(text, text), app.open_direct_conversation(uuid),
+app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.

@@ -50,6 +50,10 @@ AFTER INSERT OR UPDATE OR DELETE ON sessions
 FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'token_hash', 'device_name', 'user_agent', 'ip');
 
 CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF name, scopes, expires_at, revoked_at ON api_keys
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'secret_hash');
+
+CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
   username, display_name, bio, visibility, privacy_settings, points, level ON profiles
 FOR EACH ROW EXECUTE FUNCTION app.audit('values');

@@ -15,6 +15,7 @@ from core.actor import Role
 from core.edge import RejectCode, RingLinkState, TapKind, TimeSource
 from hub import domains
 from hub.domains.accounts.schemas import RevokedBecause
+from hub.domains.api_keys.schemas import AccountKind
 from hub.domains.certificates.schemas import RevokedReason
 from hub.domains.claims.schemas import ClaimStatus
 from hub.domains.friends.schemas import FriendSource
@@ -23,10 +24,13 @@ from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.profiles.schemas import Visibility
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
 from hub.domains.touches.schemas import TouchAnswer, TouchState
+from hub.http.scopes import Scope
 from tests.fixtures.postgres import Database
 
 COLUMNS: dict[str, Any] = {
     "users.role": Role,
+    "users.kind": AccountKind,
+    "api_keys.scopes": Scope,
     "sessions.revoked_because": RevokedBecause,
     "profiles.visibility": Visibility,
     "rings.kind": RingKind,

@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     *("up", "watch", "doctor", "serve", "ingest", "relay", "worker", "scheduler"),
-    *("db", "seed", "config", "key", "openapi", "gateway", "ring", "pki"),
+    *("db", "seed", "config", "key", "openapi", "gateway", "ring", "pki", "api-key"),
 )
 
 
@@ -44,6 +44,7 @@ def test_every_command_explains_itself(command: str):
         ("serve", "pinghub serve --workers 4"),
         ("key", "pinghub key)"),
         ("realtime", "pinghub realtime --config"),
+        ("api-key create", "pinghub api-key create billing --new-account Billing"),
         ("pki init", "pinghub pki init ./pki"),
         ("pki server", "pinghub pki server ./pki mqtt.example.com"),
         ("pki show", "pinghub pki show --json"),

@@ -19,6 +19,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "users": {"own": CHANGE, "foreign": NONE},
     "user_logins": {"own": READ | {"DELETE"}, "foreign": NONE},
     "sessions": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
+    "api_keys": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "profiles": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
     "rings": {"own": CHANGE, "foreign": NONE},
@@ -42,6 +43,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
 
 # Jobs act for a user with the same policies; these rights only the interface needs.
 NOT_FOR_WORKERS: Final = {
+    "api_keys": {"SELECT", "INSERT", "UPDATE"},
     "user_logins": {"SELECT", "DELETE"},
     "sessions": {"INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -221,6 +221,7 @@ async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
 CHANGEABLE = {
     "users": {"full_name", "timezone", "locale", "onboarding_completed_at", "last_login_at"},
     "sessions": {"device_name", "revoked_at", "revoked_because"},
+    "api_keys": {"name", "scopes", "revoked_at"},
     "profiles": {
         "username",
         "display_name",

@@ -51,6 +51,12 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
                 VALUES ('google', 'https://accounts.google.com', $1)""",
                 name,
             )
+            await connection.execute(
+                """INSERT INTO api_keys (name, prefix, secret_hash, scopes)
+                VALUES ('backend', $1, $2, '{taps:read}')""",
+                f"{number + 1}" * 12,
+                number.to_bytes(32, "big"),
+            )
             await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
         ring = await connection.fetchval(
             """INSERT INTO rings (user_id, kind, status, label, device_id)

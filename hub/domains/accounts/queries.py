@@ -17,7 +17,7 @@ list_users = query(
     """
     SELECT id, full_name
     FROM users
-    WHERE deleted_at IS NULL AND id > $1
+    WHERE deleted_at IS NULL AND kind = 'person' AND id > $1
     ORDER BY id
     LIMIT $2
     """,

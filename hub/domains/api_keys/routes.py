@@ -1,0 +1,193 @@
+"""REST: API keys of one's own, and service accounts with theirs for administrators."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+
+from core.db import Tx, begin
+from hub.domains.api_keys import service
+from hub.domains.api_keys.schemas import (
+    ApiKey,
+    ApiKeyCreated,
+    ChangeApiKey,
+    NewApiKey,
+    NewServiceAccount,
+    ServiceAccount,
+)
+from hub.http.auth import require_admin, user_id_of
+from hub.http.deps import actor, reading, resources, writing
+from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.page import Cursor, Limit, Page
+from hub.http.problems import documented
+
+_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
+_ADMIN: Final = ("auth.forbidden", "service_account.not_found")
+
+
+@post("/api-keys", tags=["api-keys"], responses=documented("api_key.limit", *_KEYED))
+async def create_key(
+    request: Request[Any, Any, Any], data: JSONBody[NewApiKey], idempotency_key: OptionalKey = None
+) -> Response[ApiKeyCreated]:
+    """Make an API key; `key` is in this answer only, and in no repetition of it."""
+
+    async def effect(tx: Tx) -> Answer[ApiKeyCreated]:
+        made = await service.create_key(tx, user_id_of(request), data)
+        return Answer(made, kept=service.without_key(made))
+
+    return await once(request, idempotency_key, effect)
+
+
+@get("/api-keys", tags=["api-keys"], responses=documented("request.cursor_invalid"))
+async def list_keys(
+    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
+) -> Page[ApiKey]:
+    """List one's API keys but revoked ones, the newest first; never their secrets."""
+    async with reading(request) as tx:
+        return await service.list_keys(tx, user_id_of(request), limit=limit, cursor=cursor)
+
+
+@patch("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("api_key.not_found"))
+async def change_key(
+    request: Request[Any, Any, Any], key_id: FromPath[UUID], data: JSONBody[ChangeApiKey]
+) -> ApiKey:
+    """Rename a key, or change what it may do; within a second that holds everywhere."""
+    async with writing(request) as tx:
+        return await service.change_key(tx, user_id_of(request), key_id, data)
+
+
+@delete("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("api_key.not_found"))
+async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> None:
+    """End a key for good; within a second nobody takes it. Again is harmless."""
+    async with writing(request) as tx:
+        await service.revoke_key(tx, user_id_of(request), key_id)
+
+
+@post("/service-accounts", tags=["api-keys"], responses=documented("auth.forbidden", *_KEYED))
+async def create_service_account(
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewServiceAccount],
+    idempotency_key: OptionalKey = None,
+) -> Response[ServiceAccount]:
+    """Make an account for a backend: no login, only API keys. For administrators."""
+
+    async def effect(tx: Tx) -> Answer[ServiceAccount]:
+        return Answer(await service.create_service_account(tx, data.name))
+
+    return await once(request, idempotency_key, effect, unit=_administering)
+
+
+@get(
+    "/service-accounts",
+    tags=["api-keys"],
+    responses=documented("auth.forbidden", "request.cursor_invalid"),
+)
+async def list_service_accounts(
+    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
+) -> Page[ServiceAccount]:
+    """List the service accounts, the newest first. For administrators."""
+    async with _administering(request, read_only=True) as tx:
+        return await service.list_service_accounts(tx, limit=limit, cursor=cursor)
+
+
+@delete("/service-accounts/{account_id:uuid}", tags=["api-keys"], responses=documented(*_ADMIN))
+async def close_service_account(
+    request: Request[Any, Any, Any], account_id: FromPath[UUID]
+) -> None:
+    """Close a service account for good and end all its keys. For administrators."""
+    async with _administering(request) as tx:
+        await service.close_service_account(tx, account_id)
+
+
+@post(
+    "/service-accounts/{account_id:uuid}/api-keys",
+    tags=["api-keys"],
+    responses=documented("api_key.limit", *_ADMIN, *_KEYED),
+)
+async def create_service_key(
+    request: Request[Any, Any, Any],
+    account_id: FromPath[UUID],
+    data: JSONBody[NewApiKey],
+    idempotency_key: OptionalKey = None,
+) -> Response[ApiKeyCreated]:
+    """Make an API key of a service account, shown this once. For administrators."""
+
+    async def effect(tx: Tx) -> Answer[ApiKeyCreated]:
+        await service.require_service_account(tx, account_id)
+        made = await service.create_key(tx, account_id, data)
+        return Answer(made, kept=service.without_key(made))
+
+    return await once(request, idempotency_key, effect, unit=_administering)
+
+
+@get(
+    "/service-accounts/{account_id:uuid}/api-keys",
+    tags=["api-keys"],
+    responses=documented("request.cursor_invalid", *_ADMIN),
+)
+async def list_service_keys(
+    request: Request[Any, Any, Any],
+    account_id: FromPath[UUID],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ApiKey]:
+    """List the API keys of a service account, the newest first. For administrators."""
+    async with _administering(request, read_only=True) as tx:
+        await service.require_service_account(tx, account_id)
+        return await service.list_keys(tx, account_id, limit=limit, cursor=cursor)
+
+
+@patch(
+    "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
+    tags=["api-keys"],
+    responses=documented("api_key.not_found", *_ADMIN),
+)
+async def change_service_key(
+    request: Request[Any, Any, Any],
+    account_id: FromPath[UUID],
+    key_id: FromPath[UUID],
+    data: JSONBody[ChangeApiKey],
+) -> ApiKey:
+    """Rename a service account's key, or change what it may do. For administrators."""
+    async with _administering(request) as tx:
+        await service.require_service_account(tx, account_id)
+        return await service.change_key(tx, account_id, key_id, data)
+
+
+@delete(
+    "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
+    tags=["api-keys"],
+    responses=documented("api_key.not_found", *_ADMIN),
+)
+async def revoke_service_key(
+    request: Request[Any, Any, Any], account_id: FromPath[UUID], key_id: FromPath[UUID]
+) -> None:
+    """End a service account's key for good. For administrators."""
+    async with _administering(request) as tx:
+        await service.require_service_account(tx, account_id)
+        await service.revoke_key(tx, account_id, key_id)
+
+
+def _administering(
+    request: Request[Any, Any, Any], *, read_only: bool = False
+) -> AbstractAsyncContextManager[Tx]:
+    """Begin a transaction over all accounts, with the administrator as its actor."""
+    require_admin(request)
+    return begin(resources(request).system, actor(request), read_only=read_only)
+
+
+API_KEY_ROUTES: Final = [
+    create_key,
+    list_keys,
+    change_key,
+    revoke_key,
+    create_service_account,
+    list_service_accounts,
+    close_service_account,
+    create_service_key,
+    list_service_keys,
+    change_service_key,
+    revoke_service_key,
+]

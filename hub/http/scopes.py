@@ -1,0 +1,52 @@
+"""What an API key may be allowed to do: a closed list, without a word for everything.
+
+A scope stands for itself: to write does not include to read. Which route asks for which is in
+hub/wiring/scopes.py; the database knows the same words (api_keys.scopes).
+"""
+
+from typing import Final, Literal
+
+Scope = Literal[
+    "account:read",
+    "account:write",
+    "cards:read",
+    "cards:write",
+    "friends:read",
+    "friends:write",
+    "gateways:read",
+    "gateways:write",
+    "messages:read",
+    "messages:write",
+    "realtime:read",
+    "rings:read",
+    "rings:write",
+    "taps:read",
+    "touches:read",
+    "touches:write",
+]
+
+MEANINGS: Final[dict[Scope, str]] = {
+    "account:read": "The account, its profile and its privacy settings.",
+    "account:write": "Change name, time zone, profile and privacy settings.",
+    "cards:read": "The card that goes over at a touch.",
+    "cards:write": "Replace that card.",
+    "friends:read": "Friends and blocked people.",
+    "friends:write": "End friendships, block and unblock.",
+    "gateways:read": "Gateways, their certificates, and taps that were refused from them.",
+    "gateways:write": "Register, configure, call and cast out gateways.",
+    "messages:read": "Conversations and their messages.",
+    "messages:write": "Open conversations and send messages.",
+    "realtime:read": "Why the account receives nothing live.",
+    "rings:read": "Rings and claims of rings.",
+    "rings:write": "Claim, name, lose, find, revoke and release rings.",
+    "taps:read": "Taps of the account's rings.",
+    "touches:read": "Touches with others, and the cards that they gave.",
+    "touches:write": "Confirm, decline and report touches.",
+}
+
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+def covers(granted: frozenset[str], needed: Scope, method: str) -> bool:
+    """Say whether a key's scopes allow a request; what only reads never allows a write."""
+    return needed in granted and (method in _READS or needed.endswith(":write"))
