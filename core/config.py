@@ -123,7 +123,7 @@ class LoginProvider(Section, frozen=True, kw_only=True):
 class Auth(Section, frozen=True, kw_only=True):
     """Sign-in: token lives and the Ed25519 keys that sign access tokens.
 
-    `signing_keys`: PEM file with PKCS#8 private keys; the first signs, all verify.
+    `signing_keys`: PEM file with PKCS#8 private keys; `pinghub keys signing rotate` changes it.
     `redirect_uris`: where sign-ins may end, exactly as apps write them.
     `providers`: ways to sign in, by name (docs/auth.md); in the environment a JSON object.
     """

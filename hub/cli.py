@@ -68,6 +68,7 @@ app.command(
 )
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
 app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
+app.command("hub.processes.keys:app", name="keys", help="Keys at rest and their rotation.")
 
 
 @app.command(

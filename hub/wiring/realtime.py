@@ -40,6 +40,7 @@ from hub.wiring.configured import Configured
 from hub.wiring.diagnose import diagnose_procedure
 from hub.wiring.revocations import RevocationGuard
 from hub.wiring.rpc import rpc_handlers
+from hub.wiring.signing_keys import following
 
 _CONNECTIONS: Final = frozenset(
     {DEFAULT.websocket, DEFAULT.http_stream, DEFAULT.sse, DEFAULT.emulation}
@@ -104,7 +105,8 @@ async def open_realtime(app: Litestar, house: Resources, rules: Configured) -> A
         api_body_max_bytes=settings.server.max_body_bytes,
     )
     try:
-        yield
+        async with following(house.token_keys, settings.auth):
+            yield
     finally:
         await guard.close()
         # A drained hub is closed already.

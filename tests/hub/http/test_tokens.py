@@ -16,7 +16,7 @@ from joserfc.jwk import OKPKey
 from core import clock, config
 from core.errors import ConfigError, DomainError
 from core.ids import new_id
-from hub.http.tokens import TokenKeys, load_keys
+from hub.http.tokens import TokenKeys, load_keys, new_key, written
 from tests.fixtures.app import pem_key
 
 USER, SESSION = new_id(), new_id()
@@ -215,3 +215,45 @@ def test_a_bad_key_file_is_a_setting_to_correct(tmp_path: Path, content: str):
 
 def test_claims_name_uuids(keys: TokenKeys):
     assert isinstance(keys.verify(keys.issue(USER, SESSION, "user")).sub, UUID)
+
+
+def test_the_newest_key_signs_once_its_time_has_come(
+    tmp_path: Path, pem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.unix_seconds()
+    announced = new_key(now + 100)
+    keys = load_keys(write_keys(tmp_path / "keys.pem", pem, written([announced])))
+    before = keys.issue(new_id(), new_id(), "user")
+    assert kid_of(before) != announced.key.kid
+    assert announced.key.kid in {key["kid"] for key in keys.public_keys()["keys"]}
+    monkeypatch.setattr(clock, "unix_seconds", lambda: now + 100)
+    after = keys.issue(new_id(), new_id(), "user")
+    assert kid_of(after) == announced.key.kid
+    assert keys.verify(before)
+    assert keys.verify(after)
+
+
+def test_an_old_key_goes_when_its_tokens_have_expired(
+    tmp_path: Path, pem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.unix_seconds()
+    newer = new_key(now)
+    keys = load_keys(write_keys(tmp_path / "keys.pem", pem, written([newer])))
+    monkeypatch.setattr(clock, "unix_seconds", lambda: now + 659)
+    keys.retire()
+    assert len(keys.public_keys()["keys"]) == 2
+    monkeypatch.setattr(clock, "unix_seconds", lambda: now + 660)
+    keys.retire()
+    assert [key["kid"] for key in keys.public_keys()["keys"]] == [newer.key.kid]
+    stolen = load_keys(write_keys(tmp_path / "old.pem", pem))
+    assert refusal(keys, stolen.issue(new_id(), new_id(), "user")) == "auth.token_invalid"
+
+
+def test_a_key_that_will_sign_later_signs_if_there_is_no_other(tmp_path: Path) -> None:
+    announced = new_key(clock.unix_seconds() + 100)
+    keys = load_keys(write_keys(tmp_path / "keys.pem", written([announced])))
+    assert keys.verify(keys.issue(new_id(), new_id(), "user"))
+
+
+def kid_of(token: str) -> str:
+    return json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))["kid"]
