@@ -51,6 +51,7 @@ def simulate(
     control: str = "127.0.0.1:0",
     hci: tuple[str, ...] = ("127.0.0.1:0",),
     every: str = "",
+    advertise: str = "100ms",
     encrypted: Annotated[bool, Parameter(negative="")] = False,
     reader: Path | None = None,
 ) -> None:
@@ -63,6 +64,7 @@ def simulate(
         hci: HOST:PORT where a gateway finds its controller (`bumble:tcp-client:HOST:PORT`); once
             for each gateway in reach of the rings.
         every: Tap one ring after the other at this interval, as `4s` or `500ms`.
+        advertise: How often a ring without a link advertises itself.
         encrypted: Demand pairing, as real rings do.
         reader: Socket of a virtual NFC reader, for a gateway with `gateway.readers` of
             `virtual:SOCKET`.
@@ -83,6 +85,7 @@ def simulate(
             hci=hci_addresses,
             control=control_address,
             every_seconds=every_seconds,
+            advertise_seconds=parse_duration(advertise),
             encrypted=encrypted,
             reader=reader,
         )

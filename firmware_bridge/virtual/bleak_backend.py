@@ -26,7 +26,6 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
 from bumble import core, hci
 from bumble.device import Device
-from bumble.host import Host
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
@@ -38,6 +37,7 @@ from firmware_bridge.virtual.central_radio import (
     radio_of,
 )
 from firmware_bridge.virtual.central_scanner import Scanner
+from firmware_bridge.virtual.quiet_host import QuietHost, shorten_notifications
 
 __all__ = ["Adapter", "AdapterUnavailableError", "backends_for", "open_adapter", "power_on"]
 
@@ -115,14 +115,14 @@ async def open_adapter(
         raise AdapterUnavailableError(f"{spec} cannot be opened: {error}") from None
     try:
         async with asyncio.timeout(timeout_seconds):
-            host = Host(transport.source, transport.sink)
+            host = QuietHost(transport.source, transport.sink)
             return Adapter(await power_on(host, bonds=bonds), transport)
     except (OSError, core.BaseBumbleError, hci.HCI_Error, TimeoutError) as error:
         await transport.close()
         raise AdapterUnavailableError(f"{spec} does not answer: {error}") from None
 
 
-async def power_on(host: Host, *, bonds: Path | None = None, name: str = "gateway") -> Device:
+async def power_on(host: QuietHost, *, bonds: Path | None = None, name: str = "gateway") -> Device:
     """Return a central on the host, with the address its bonds are made for, else a new one."""
     kept = Bonds(bonds) if bonds is not None else None
     address = hci.Address(kept.address) if kept else hci.Address.generate_static_address()
@@ -131,4 +131,5 @@ async def power_on(host: Host, *, bonds: Path | None = None, name: str = "gatewa
     # What a peer remembers it by; Bumble would tell the controller's public address.
     device.config.identity_address_type = hci.Address.RANDOM_DEVICE_ADDRESS
     await device.power_on()
+    shorten_notifications(device)
     return device

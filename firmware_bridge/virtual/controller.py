@@ -91,6 +91,11 @@ class RadioController(Controller):
         self.le_scan_type = max(cast("Any", command).scan_types, default=0)
         return super().on_hci_le_set_extended_scan_parameters_command(cast("Any", command))
 
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Hand a packet to the host; the base describes each in a log that nobody reads."""
+        if self.host:
+            asyncio.get_running_loop().call_soon(self.host.on_packet, bytes(packet))
+
     def on_hci_disconnect_command(self, command: hci.HCI_Command) -> None:
         """Refuse to end a link that is not there, so that its host need not wait for an event."""
         known = cast("Any", command)

@@ -17,6 +17,7 @@ class RadioLink(LocalLink):
     def __init__(self) -> None:
         super().__init__()
         self._rssi: dict[str, int] = {}
+        self._connected: dict[hci.Address, Controller] = {}
 
     def set_rssi(self, address: hci.Address, dbm: int) -> None:
         """Set how loud the device with this address is heard."""
@@ -29,6 +30,15 @@ class RadioLink(LocalLink):
     def rssi(self, address: hci.Address, _receiver: Controller) -> int:
         """Return the strength at which a controller hears an address."""
         return self._rssi.get(str(address), RSSI_DEFAULT_DBM)
+
+    def find_le_controller(self, address: hci.Address) -> Controller | None:
+        """Return the controller that has an address; the base asks all connections of all."""
+        known = self._connected.get(address)
+        if known is None or known not in self.controllers or known.random_address != address:
+            known = super().find_le_controller(address)
+            if known is not None:
+                self._connected[address] = known
+        return known
 
     def scan_response(self, address: hci.Address) -> bytes:
         """Return what the advertiser with this address answers to a scan request."""

@@ -64,23 +64,25 @@ class Memory:
         record = tap.decode(raw)
         return (record.boot, record.seq) in self._kept
 
-    def next_seq(self) -> int:
-        """Return the seq that the next record must carry, or raise MemoryFullError."""
-        if len(self._kept) >= CAPACITY:
+    def next_seq(self, count: int = 1) -> int:
+        """Return the seq that the next of `count` records must carry, or raise MemoryFullError."""
+        if len(self._kept) + count > CAPACITY:
             raise MemoryFullError(f"{CAPACITY} taps wait for a central")
         return self.last_seq + 1
 
-    def keep(self, raw: bytes) -> None:
-        """Store a record durably; only then may the ring send it."""
-        record = tap.decode(raw)
-        if (record.boot, record.seq) != (self.boot, self.last_seq + 1):
+    def keep(self, *raws: bytes) -> None:
+        """Store records durably, all by one write; only then may the ring send them."""
+        records = [tap.decode(raw) for raw in raws]
+        expected = range(self.last_seq + 1, self.last_seq + 1 + len(records))
+        if [(it.boot, it.seq) for it in records] != [(self.boot, seq) for seq in expected]:
             raise ValueError("records are kept in the order of their seq")
-        if record.seq > self._reserved:
-            self._reserved = record.seq + PAGE - 1
-            self._append(f"boot {self.boot} {self._reserved}", durable=False)
-        self._append(f"tap {raw.hex()}", durable=True)
-        self._kept[record.boot, record.seq] = raw
-        self.last_seq = record.seq
+        for raw, record in zip(raws, records, strict=True):
+            if record.seq > self._reserved:
+                self._reserved = record.seq + PAGE - 1
+                self._append(f"boot {self.boot} {self._reserved}", durable=False)
+            self._append(f"tap {raw.hex()}", durable=raw is raws[-1])
+            self._kept[record.boot, record.seq] = raw
+            self.last_seq = record.seq
 
     def acknowledge(self, boot: int, seq: int) -> int:
         """Forget the records of one boot up to seq; return how many those were."""
@@ -146,14 +148,15 @@ class Memory:
         return len(gone)
 
     def _append(self, fact: str, *, durable: bool) -> None:
+        if self._lines >= _COMPACT_LINES:
+            # Before, not after: what is being written is not yet among what is remembered.
+            self._file.close()
+            self._compact()
         self._file.write(_line(fact))
         self._file.flush()
         if durable:
             os.fsync(self._file.fileno())
         self._lines += 1
-        if self._lines >= _COMPACT_LINES:
-            self._file.close()
-            self._compact()
 
     def _compact(self) -> None:
         facts = [f"boot {self.boot} {self._reserved}", f"sun {self.sun_counter}"]

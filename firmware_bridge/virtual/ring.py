@@ -12,12 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from bumble import hci
 from bumble.att import ATT_Error, Attribute, AttributeValue, ErrorCode
 from bumble.core import UUID
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
-from bumble.host import Host
 from bumble.transport.common import Transport
 
 from core.edge import TapKind
@@ -29,10 +29,13 @@ from firmware_bridge.virtual.characteristics import readable
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.link import RadioLink
 from firmware_bridge.virtual.memory import Memory
+from firmware_bridge.virtual.quiet_host import QuietHost
 from firmware_bridge.virtual.touch_point import TouchPoint, TouchRefusedError
 
 ADVERTISING_INTERVAL_MS: Final = 100.0
 TOUCH_RSSI_DBM: Final = -30
+BURST_PORTION: Final = 16
+"""So many taps of a burst share one write to the ring's memory."""
 _FIRMWARE: Final = "virtual-1"
 
 
@@ -91,10 +94,10 @@ class VirtualRing:
         self.controller = None
         if isinstance(self._radio, RadioLink):
             self.controller = RadioController(f"ring {self.ring_id.hex()}", self._radio)
-            host = Host()
+            host = QuietHost()
             host.controller = self.controller
         else:
-            host = Host(self._radio.source, self._radio.sink)
+            host = QuietHost(self._radio.source, self._radio.sink)
         self.device = Device(name=self.name, address=self.address, host=host)
         self.bonds = Bonds(self._memory_path.with_suffix(".bonds"))
         self.device.keystore = self.bonds
@@ -155,6 +158,32 @@ class VirtualRing:
         """Tap: sign, store durably, then notify; raises MemoryFullError when nothing fits."""
         async with self._writing:
             return await self._record(kind, peer_eid=peer_eid, peer_ctr=peer_ctr, rssi=rssi)
+
+    async def burst(self, count: int) -> None:
+        """Tap so often, as fast as the link takes it; raises MemoryFullError."""
+        for first in range(0, count, BURST_PORTION):
+            async with self._writing:
+                raws = self._sign_portion(min(BURST_PORTION, count - first))
+                await asyncio.to_thread(self.memory.keep, *raws)
+            for raw in raws:
+                await self._notify(raw)
+            for connection in self._listeners():
+                await connection.drain()
+
+    def _sign_portion(self, count: int) -> list[bytes]:
+        first = self.memory.next_seq(count)
+        record = tap.TapRecord(
+            kind="tap_to_phone",
+            boot=self.memory.boot,
+            seq=first,
+            uptime_ms=self._uptime_ms(),
+            time_synced=self._time_offset_ms is not None,
+            replayed=not self.subscribed,
+        )
+        return [
+            tap.encode(msgspec.structs.replace(record, seq=seq), ring_id=self.ring_id, key=self.key)
+            for seq in range(first, first + count)
+        ]
 
     @property
     def key(self) -> bytes:

@@ -23,9 +23,13 @@ from firmware_bridge.virtual import tag
 from firmware_bridge.virtual.controller import RadioController
 from firmware_bridge.virtual.hci_server import HciServer
 from firmware_bridge.virtual.link import LossyLink
-from firmware_bridge.virtual.memory import MemoryFullError
+from firmware_bridge.virtual.memory import CAPACITY, MemoryFullError
 from firmware_bridge.virtual.reader import VirtualReader
-from firmware_bridge.virtual.ring import NoIdentityError, VirtualRing
+from firmware_bridge.virtual.ring import (
+    ADVERTISING_INTERVAL_MS,
+    NoIdentityError,
+    VirtualRing,
+)
 from firmware_bridge.virtual.tag_chip import Type4Chip
 from firmware_bridge.virtual.touch_point import TouchRefusedError
 
@@ -65,6 +69,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reboot: str | None = None
     silence: str | None = None
     restore: str | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=CAPACITY)] | None = None
+    """All rings are tapped so often, at once."""
     list: bool = False
 
 
@@ -119,6 +125,7 @@ class Simulation:
         *,
         gateways: int = 1,
         encrypted: bool = False,
+        advertise_seconds: float = ADVERTISING_INTERVAL_MS / 1000,
         reader: Path | None = None,
     ) -> None:
         """`reader` is the socket of a virtual NFC reader."""
@@ -133,6 +140,7 @@ class Simulation:
                 memory_path=home / f"{device_id}.nvm",
                 name=entry.name[:29],
                 encrypted=encrypted,
+                advertising_interval_ms=advertise_seconds * 1000,
             )
             for device_id, entry in self._entries.items()
         }
@@ -195,15 +203,24 @@ class Simulation:
             return Answer(ok=False, error=f"malformed: {error}")
         verbs = ("press", "touch", "link", "hold", "reboot", "silence", "restore")
         named = {verb: name for verb in verbs if (name := getattr(request, verb)) is not None}
-        if len(named) + request.list != 1:
-            return Answer(ok=False, error=f"malformed: one of {', '.join(verbs)}, list")
+        if len(named) + request.list + (request.burst is not None) != 1:
+            return Answer(ok=False, error=f"malformed: one of {', '.join(verbs)}, burst, list")
         if request.list:
             return Answer(ok=True, rings=[self._listed(name) for name in self.rings])
+        if request.burst is not None:
+            return await self._burst(request.burst)
         ((verb, name),) = named.items()
         name = name.lower()
         if name not in self.rings:
             return Answer(ok=False, error="unknown ring")
         return await self._do(verb, name, request)
+
+    async def _burst(self, count: int) -> Answer:
+        try:
+            await asyncio.gather(*(ring.burst(count) for ring in self.rings.values()))
+        except MemoryFullError:
+            return Answer(ok=False, error="a ring's memory is full")
+        return Answer(ok=True)
 
     async def _do(self, verb: str, name: str, request: Request) -> Answer:
         ring = self.rings[name]
@@ -293,13 +310,21 @@ async def run(
     control: tuple[str, int],
     every_seconds: float | None,
     encrypted: bool = False,
+    advertise_seconds: float = ADVERTISING_INTERVAL_MS / 1000,
     reader: Path | None = None,
 ) -> None:
     """Run the rings until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    simulation = Simulation(entries, home, gateways=len(hci), encrypted=encrypted, reader=reader)
+    simulation = Simulation(
+        entries,
+        home,
+        gateways=len(hci),
+        encrypted=encrypted,
+        advertise_seconds=advertise_seconds,
+        reader=reader,
+    )
     try:
         await simulation.start(hci=hci, control=control)
     except OSError as error:

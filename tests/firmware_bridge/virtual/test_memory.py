@@ -61,6 +61,32 @@ def test_a_record_is_forced_to_disk_before_it_may_be_sent(tmp_path: Path, start,
     assert raw.hex().encode() in forced[-1]
 
 
+def test_records_kept_together_are_on_disk_after_one_write(tmp_path: Path, start, monkeypatch):
+    of, other = start(tmp_path / "m"), start(tmp_path / "other")
+    raws: list[bytes] = []
+    for _ in range(3):
+        raws.append(record(other))
+        other.keep(raws[-1])
+    forced: list[bytes] = []
+    monkeypatch.setattr(
+        memory.os, "fsync", lambda _file: forced.append((tmp_path / "m").read_bytes())
+    )
+    of.keep(*raws)
+    assert len(forced) == 1
+    assert all(raw.hex().encode() in forced[0] for raw in raws)
+    assert seqs(start(tmp_path / "m")) == [1, 2, 3]
+
+
+def test_a_record_survives_the_tidying_that_falls_on_it(tmp_path: Path, start, monkeypatch):
+    monkeypatch.setattr(memory, "_COMPACT_LINES", 10)
+    of = start(tmp_path / "m")
+    for _ in range(30):
+        of.keep(record(of))
+        copy = tmp_path / "copy"
+        copy.write_bytes((tmp_path / "m").read_bytes())
+        assert seqs(start(copy)) == seqs(of)
+
+
 def test_an_acknowledgement_forgets_its_own_boot_up_to_the_mark(tmp_path: Path, start):
     old = start(tmp_path / "m")
     for _ in range(3):
