@@ -90,6 +90,7 @@ class RingConnection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._todo: asyncio.Queue[link.Action] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
         self._boot: int | None = None
 
     def seen(self, rssi: int) -> None:
@@ -116,13 +117,20 @@ class RingConnection:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _arm(self) -> None:
+        if self.link.deadline == self._armed_for:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._armed_for = self.link.deadline
         if self.link.deadline is not None:
             delay = max(0.0, self.link.deadline - clock.monotonic_seconds())
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(delay, self.feed, link.Tick())
+            self._timer = loop.call_later(delay, self._ring_out)
+
+    def _ring_out(self) -> None:
+        self._timer = self._armed_for = None
+        self.feed(link.Tick())
 
     def _do(self, action: link.Action) -> None:
         match action:

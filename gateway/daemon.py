@@ -188,13 +188,16 @@ class Gateway:
         self._notes.link_lost()
 
     def _published(self, mid: int, reason: int) -> None:
-        self._start(self._notes.answered(mid))
+        is_note = self._notes.awaits(mid)
+        if is_note:
+            self._start(self._notes.answered(mid))
         alarm = self._alarm
         for delivery in (self.delivery, self._reads.delivery):
             delivery.puback(mid, reason, clock.monotonic_seconds())
         if self._alarm and self._alarm != alarm:
             _log.warning("taps_held", reason=self._alarm)
-        self._wake.set()
+        if is_note or reason:  # else it is the hub's word that makes room
+            self._wake.set()
 
     @property
     def _alarm(self) -> str:

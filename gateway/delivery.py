@@ -134,9 +134,13 @@ class Delivery:
     def settled(self, ring: bytes, boot: int, first: int, last: int, now: float) -> None:
         """The hub has given its word for a range, which also proves that it is there."""
         latest = now
-        for key in [key for key in self._waiting if key[0] == ring and key[1] == boot]:
-            if first <= key[2] <= last:
-                latest = min(latest, self._forget(key).sent_at)
+        if last - first < len(self._waiting):
+            keys = ((ring, boot, seq) for seq in range(first, last + 1))
+            found = [key for key in keys if key in self._waiting]
+        else:
+            found = [k for k in self._waiting if k[:2] == (ring, boot) and first <= k[2] <= last]
+        for key in found:
+            latest = min(latest, self._forget(key).sent_at)
         # Taps that were sent well before one that got through were lost on the way; waiting out
         # their backoff would only delay them.
         for item in self._waiting.values():

@@ -102,9 +102,10 @@ class Marks:
 
     def _extend(self) -> None:
         if self.is_complete:
-            for seq in sorted(seq for seq in self._stored if self._mark < seq <= self._newest):
-                self._pass(seq)
-            self._mark = max(self._mark, self._newest)
+            if self._mark < self._newest:
+                for seq in sorted(seq for seq in self._stored if self._mark < seq <= self._newest):
+                    self._pass(seq)
+                self._mark = self._newest
             boot = self._boot
         else:
             boot = self._stored.get(self._oldest)

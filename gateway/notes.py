@@ -35,6 +35,10 @@ class Notes:
                 return
             self._by_mid[mid] = note.id
 
+    def awaits(self, mid: int) -> bool:
+        """Whether this packet is a note's."""
+        return mid in self._by_mid
+
     async def answered(self, mid: int) -> None:
         """The broker has answered a packet: whatever it says, a note is not sent twice."""
         note_id = self._by_mid.pop(mid, None)

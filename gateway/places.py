@@ -71,6 +71,8 @@ class Places:
     def grant(self, now: float) -> list[tuple[str, str]]:
         """Return (address, adapter) of those who may connect now; their places are taken."""
         granted: list[tuple[str, str]] = []
+        if not any(self._is_free(adapter, now) for adapter in self._adapters.values()):
+            return granted  # asked at each advertisement, while another ring connects
         for address in list(self._waiting):
             adapter = self._best_adapter(address, now)
             if adapter is None:
