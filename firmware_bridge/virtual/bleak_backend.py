@@ -18,6 +18,7 @@ callback runs once per connection, whoever ended it, also when the transport is 
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -27,7 +28,7 @@ from bleak.backends.scanner import BaseBleakScanner
 from bumble import core, hci
 from bumble.device import Device
 from bumble.transport import open_transport
-from bumble.transport.common import Transport
+from bumble.transport.common import Transport, TransportLostError
 
 from firmware_bridge.virtual.bonds import Bonds
 from firmware_bridge.virtual.central_client import Client
@@ -44,6 +45,14 @@ __all__ = ["Adapter", "AdapterUnavailableError", "backends_for", "open_adapter",
 PREFIX: Final = "bumble:"
 _POWER_ON_SECONDS: Final = 5.0
 _RESET: Final = cast("Any", hci.HCI_Reset_Command())
+
+
+def _is_news(entry: logging.LogRecord) -> bool:
+    # Raised as well, and told by who holds the adapter: no need for a traceback beside it.
+    return entry.exc_info is None or not isinstance(entry.exc_info[1], TransportLostError)
+
+
+logging.getLogger("bumble.host").addFilter(_is_news)
 
 
 def backends_for(device: Device) -> tuple[type[BaseBleakScanner], type[BaseBleakClient]]:

@@ -1,12 +1,14 @@
 """bleak on Bumble: connects end, errors are BleakErrors, and a lost adapter says so."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError
+from bumble.transport.common import TransportLostError
 
 from firmware_bridge import gatt
 from firmware_bridge.virtual.bleak_backend import AdapterUnavailableError, open_adapter
@@ -270,3 +272,11 @@ async def test_ring_addresses_are_stable_and_differ():
     assert ring_address(ring_id(1)) == ring_address(ring_id(1))
     assert ring_address(ring_id(1)) != ring_address(ring_id(2))
     assert ring_address(ring_id(1)).is_static
+
+
+@pytest.mark.parametrize(("error", "told"), [(TransportLostError("gone"), 0), (ValueError(), 1)])
+def test_a_controller_that_went_away_leaves_no_traceback_in_the_log(
+    error: Exception, told: int, caplog: pytest.LogCaptureFixture
+):
+    logging.getLogger("bumble.host").error("Exception while sending command", exc_info=error)
+    assert len(caplog.records) == told

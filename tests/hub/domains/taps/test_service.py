@@ -36,7 +36,7 @@ async def count(admin: Any, table: str) -> int:
     return await admin.fetchval(f"SELECT count(*) FROM {table}")
 
 
-@pytest.mark.req("RNG-05")
+@pytest.mark.req("RNG-01", "RNG-05")
 async def test_a_signed_tap_is_recorded_for_the_owner_of_its_ring(
     admin: Any, system_pool: Pool, keys: RingKeys, world: World
 ) -> None:

@@ -62,7 +62,7 @@ async def test_who_was_declined_cannot_ask_again_on_the_same_day(
         await grace.user.client.post(f"/v1/touches/{asked[0]['id']}/decline")
 
 
-@pytest.mark.req("RNG-04")
+@pytest.mark.req("RNG-01", "RNG-04")
 @pytest.mark.parametrize("first", [0, 1])
 async def test_two_who_always_share_have_each_others_card_when_both_records_are_there(
     meetings: Meetings, worn: Worn, first: int
