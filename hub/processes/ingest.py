@@ -15,6 +15,7 @@ from core import authority as ca
 from core import clock, config, edge, log, metrics
 from core.actor import SYSTEM
 from core.authority import Authority
+from core.budget import Budget
 from core.config import Settings
 from core.crypto import FieldCipher, KeyRing, blind_index
 from core.db import Pool, begin
@@ -44,12 +45,18 @@ from hub.providers.mqtt import Delivery, MqttLink
 # One batch in the database while the next one gathers.
 _BATCHES_IN_FLIGHT: Final = 2
 _COUNT_SECONDS: Final = 15.0
+_REPORTS: Final = ("/state", "/info", "/health")
 
 _log = log.get("ingest")
 _said = Sparingly()
+# A gateway with hundreds of rings tells of all of them when it has come back.
+_reports_allowed = Budget(burst=1000, per_second=5)
 _taps = Counter("pinghub_ingest_taps", "Taps by verdict", ["verdict"])
 _reads = Counter("pinghub_ingest_reads", "Reads of NFC readers by verdict", ["verdict"])
 _reports_dropped = Counter("pinghub_ingest_reports_dropped", "Reports that no column takes")
+_reports_over_budget = Counter(
+    "pinghub_ingest_reports_over_budget", "Reports of gateways that sent too many of them"
+)
 _reports_unreadable = Counter(
     "pinghub_ingest_reports_unreadable", "Reports of gateways that are none by the contract"
 )
@@ -193,7 +200,7 @@ async def _renew_certificates(pool: Pool, keys: Keys, messages: Sequence[Message
 
 
 def _reports(messages: Sequence[Message]) -> list[Message]:
-    return [item for item in messages if item.topic.endswith(("/state", "/info", "/health"))]
+    return [item for item in messages if item.topic.endswith(_REPORTS)]
 
 
 def _on(messages: Sequence[Message], ending: str) -> list[Message]:
@@ -243,7 +250,9 @@ async def _carry(link: MqttLink, pool: Pool, keys: Keys, settings: config.Ingest
 
 
 async def _ingest_for_ever(pool: Pool, keys: Keys, batch: Sequence[Delivery]) -> list[Answer]:
-    messages = [Message(item.topic, item.payload, item.received_ms) for item in batch]
+    messages = affordable(
+        [Message(item.topic, item.payload, item.received_ms) for item in batch], _reports_allowed
+    )
     failures = 0
     while True:
         try:
@@ -260,6 +269,23 @@ async def _ingest_for_ever(pool: Pool, keys: Keys, batch: Sequence[Delivery]) ->
             # Unanswered, the taps come again; a loop of crashes would stop everybody's.
             _log.exception("batch_dropped")
             return []
+
+
+def affordable(messages: Sequence[Message], allowed: Budget) -> list[Message]:
+    """Return the messages without the reports of gateways that report without end.
+
+    Each report may become a row and an event. Taps and reads are their rings' word, not theirs.
+    """
+    kept: list[Message] = []
+    for message in messages:
+        is_report = message.topic.endswith(_REPORTS)
+        if is_report and not allowed.take(gateway := edge.gateway_of(message.topic)):
+            _reports_over_budget.inc()
+            if times := _said.turn(("over budget", gateway)):
+                _log.warning("reports_over_budget", gateway_id=gateway, times=times)
+        else:
+            kept.append(message)
+    return kept
 
 
 async def _count_gateways(pool: Pool) -> None:
