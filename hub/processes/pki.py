@@ -18,7 +18,7 @@ from core.errors import ConfigError, DomainError
 from hub.domains.certificates import service
 from hub.embedded.generated import as_toml
 from hub.embedded.private import owned_folder, write_private
-from hub.processes.one_read import one_read
+from hub.processes.system_pool import read_once
 from hub.providers import revocation_file
 from hub.providers.authority import days_left, open_authority
 
@@ -144,7 +144,7 @@ def show(*, as_json: AsJson = False) -> None:
         f"  revoked in    {settings.pki.crl_path or 'no file: set pki.crl_path'}",
     ]
     try:
-        figures = asyncio.run(one_read(settings, service.count_certificates))
+        figures = asyncio.run(read_once(settings, service.count_certificates))
     except (ConfigError, DomainError) as error:
         # The authority can be looked at where no database is.
         lines.append(f"certificates of gateways: unknown; {error}")
@@ -178,7 +178,7 @@ def crl(path: Path | None = None, *, as_json: AsJson = False) -> None:
     settings = config.load()
     authority = _authority(settings)
     target = path or Path(config.require(settings.pki.crl_path, "pki.crl_path"))
-    revoked = asyncio.run(one_read(settings, service.list_revoked))
+    revoked = asyncio.run(read_once(settings, service.list_revoked))
     content = service.write_revocation_list(authority, revoked, clock.now())
     try:
         is_written = revocation_file.replace(target, content, revoked.number)

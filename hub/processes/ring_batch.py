@@ -14,20 +14,19 @@ from typing import Annotated, Final, TextIO
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from core import config
+from core import config, typed_code
 from core.actor import SYSTEM
 from core.crypto import FieldCipher
-from core.db import Pool, Tx, begin
+from core.db import Tx, begin
 from core.errors import ConfigError, DomainError
 from firmware_bridge import sun
 from firmware_bridge.sun_keys import tag_keys
-from hub.domains.claims import rules
 from hub.domains.rings import service
 from hub.embedded.private import privately
 from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
+from hub.processes.system_pool import system_pool
 
 DEVICE_ID_BYTES: Final = 8
-_CODE_BYTES: Final = 8
 _NXP: Final = b"\x04"
 """Where UIDs of NXP's tags begin."""
 _BATCH_MAX: Final = 1000
@@ -59,14 +58,7 @@ def add_rings(
 
 
 async def _add(settings: config.Settings, uids: Sequence[bytes], out: Path) -> list[dict[str, str]]:
-    database = settings.database
-    pool = await Pool.open(
-        config.require(database.system_url, "database.system_url"),
-        max_size=1,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
-    )
-    try:
+    async with system_pool(settings) as pool:
         with _new_file(out) as file:
             async with begin(pool, SYSTEM) as tx:
                 entries = [
@@ -77,8 +69,6 @@ async def _add(settings: config.Settings, uids: Sequence[bytes], out: Path) -> l
                 json.dump(entries, file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
-    finally:
-        await pool.close()
     return entries
 
 
@@ -111,7 +101,7 @@ def _read_uid(text: str) -> bytes:
 
 async def _add_ring(tx: Tx, settings: config.Settings, uid: bytes, name: str) -> dict[str, str]:
     device_id = os.urandom(DEVICE_ID_BYTES)
-    code = rules.card_code(os.urandom(_CODE_BYTES))
+    code = typed_code.write(os.urandom(typed_code.CARD_BYTES))
     ring = await service.add_ring(
         tx,
         device_id=device_id,

@@ -1,4 +1,4 @@
-"""Claim codes, and when a certificate is due: what the slice decides without asking anybody."""
+"""When a certificate is due."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,30 +6,10 @@ from typing import Final
 
 from hub.domains.certificates.schemas import Issued
 
-CODE_BYTES: Final = 10
-_GROUP: Final = 4
-_BITS: Final = 5
-# Crockford's base 32: no I, L, O or U, and whoever reads an I or L means 1, an O means 0.
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_READ_AS: Final = str.maketrans({"I": "1", "L": "1", "O": "0", " ": None, "-": None})
-
 # Gateways ask when a third of the life is left; a thirtieth more forgives clocks that differ.
 _RENEWABLE_LEFT: Final = 1 / 3 + 1 / 30
 # A gateway that has lost the key of its newest certificate may ask for another after so long.
 _UNUSED_AFTER: Final = timedelta(hours=1)
-
-
-def write_code(random: bytes) -> str:
-    """Return a claim code for 10 random bytes, in four groups of four to be typed by people."""
-    value = int.from_bytes(random, "big")
-    shifts = range(len(random) * 8 - _BITS, -1, -_BITS)
-    symbols = "".join(_ALPHABET[value >> shift & 31] for shift in shifts)
-    return "-".join(symbols[at : at + _GROUP] for at in range(0, len(symbols), _GROUP))
-
-
-def normalize_code(code: str) -> str:
-    """Return a claim code as it is hashed, however it was typed."""
-    return code.upper().translate(_READ_AS)
 
 
 def is_due(certificate: Issued, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from prometheus_client import Counter
 
 from core import authority as ca
-from core import clock, csr, log
+from core import clock, csr, log, typed_code
 from core.authority import Authority, AuthorityError
 from core.config import Pki
 from core.crypto import blind_index
@@ -32,6 +32,7 @@ from hub.domains.certificates.schemas import (
 from hub.http import page
 
 CODE_SECONDS: Final = 15 * 60
+_CODE_BYTES: Final = 10
 CERTIFICATES_LISTING: Final = "gateway_certificates"
 OVERLAP_HOURS: Final = 24
 """How long a renewed certificate stays valid beside its successor, at least."""
@@ -48,7 +49,7 @@ async def new_claim_code(tx: Tx, gateway_id: UUID, index_key: bytes) -> ClaimCod
 
     Raises gateway.not_found, gateway.revoked.
     """
-    code = rules.write_code(os.urandom(rules.CODE_BYTES))
+    code = typed_code.write(os.urandom(_CODE_BYTES))
     expires_at = await queries.new_code.one(
         tx, gateway_id, claim_code_hash(index_key, code), CODE_SECONDS
     )
@@ -65,7 +66,7 @@ async def revoke_gateway(tx: Tx, gateway_id: UUID) -> None:
 
 def claim_code_hash(index_key: bytes, code: str) -> bytes:
     """Return the blind index by which a gateway is found from its claim code."""
-    return blind_index(index_key, "gateway.claim_code", rules.normalize_code(code))
+    return blind_index(index_key, "gateway.claim_code", typed_code.normalize(code))
 
 
 async def list_certificates(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from core import typed_code
 from core.crypto import blind_index
 from firmware_bridge import claim
 from firmware_bridge.claim import Challenge, ClaimError, Keys, Proof
@@ -15,8 +16,6 @@ ATTEMPTS_MAX: Final = 5
 """Wrong proofs of one claim; then it is refused."""
 REFUSED_PER_HOUR_MAX: Final = 5
 """Refused claims of one ring by one user; then they wait."""
-_CODE_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: nothing looks alike
-_CODE_CHARS: Final = 12
 
 
 class Won(msgspec.Struct, frozen=True):
@@ -70,11 +69,5 @@ def judge(
 
 def released_code(index_key: bytes, ring_id: UUID) -> str:
     """Return the code by which the next owner claims a released ring."""
-    return card_code(blind_index(index_key, "ring.released_code", ring_id.hex))
-
-
-def card_code(random: bytes) -> str:
-    """Return a code for the card of a ring, of at least 8 bytes: 60 bits in three groups."""
-    number = int.from_bytes(random)
-    chars = "".join(_CODE_ALPHABET[number >> 5 * place & 31] for place in range(_CODE_CHARS))
-    return "-".join(chars[start : start + 4] for start in range(0, _CODE_CHARS, 4))
+    number = blind_index(index_key, "ring.released_code", ring_id.hex)
+    return typed_code.write(number[: typed_code.CARD_BYTES])

@@ -4,12 +4,12 @@ import os
 from typing import Final
 from uuid import UUID
 
-from core import ids, log
+from core import ids, log, typed_code
 from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
 from core.errors import DomainError
 from firmware_bridge import sun, sun_keys
-from hub.domains.rings import queries, rules
+from hub.domains.rings import queries
 from hub.domains.rings.schemas import MadeRing, Ring, RingStatus, SunTapped, Tap
 from hub.http import page
 
@@ -26,7 +26,7 @@ _log = log.get("rings")
 
 def claim_code_hash(index_key: bytes, code: str) -> bytes:
     """Return the blind index by which a ring is found from its card."""
-    return blind_index(index_key, "ring.claim_code", rules.normalize_claim_code(code))
+    return blind_index(index_key, "ring.claim_code", typed_code.normalize(code))
 
 
 def nfc_uid_hash(index_key: bytes, uid: bytes) -> bytes:

@@ -1,0 +1,34 @@
+"""The database as an operator's command uses it: one connection, as the system, for a moment."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from core import config
+from core.actor import SYSTEM
+from core.config import Settings
+from core.db import Pool, Tx, begin
+
+_Found = TypeVar("_Found")
+
+
+@asynccontextmanager
+async def system_pool(settings: Settings) -> AsyncGenerator[Pool]:
+    """Open the database for a block; raises ConfigError without the login, DomainError."""
+    database = settings.database
+    pool = await Pool.open(
+        config.require(database.system_url, "database.system_url"),
+        max_size=1,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def read_once(settings: Settings, ask: Callable[[Tx], Awaitable[_Found]]) -> _Found:
+    """Return what `ask` reads."""
+    async with system_pool(settings) as pool, begin(pool, SYSTEM, read_only=True) as tx:
+        return await ask(tx)
