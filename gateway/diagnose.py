@@ -96,6 +96,13 @@ async def _bluetooth(backend: str) -> Finding:
             ),
         ):
             await asyncio.sleep(SCAN_SECONDS)
+    except FileNotFoundError:
+        return Finding(
+            "bluetooth",
+            ok=False,
+            detail=f"{backend}: no system D-Bus, so no BlueZ",
+            remedy="install and start bluez, or use a raw dongle: gateway.ble_backend bumble:usb:0",
+        )
     except (AdapterLostError, BleakError, OSError, TimeoutError, ConfigError) as error:
         return Finding(
             "bluetooth",

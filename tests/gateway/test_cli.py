@@ -159,6 +159,17 @@ def test_status_shows_how_long_the_certificate_holds_and_what_is_wrong_with_it(h
     assert "claim anew" in findings["identity"]["remedy"]
 
 
+@pytest.mark.usefixtures("home")
+def test_diagnose_names_what_a_machine_without_bluetooth_lacks(capsys, monkeypatch, tmp_path):
+    # What bleak meets where there is no system bus at all.
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    run("diagnose", "--json")
+    [found] = [item for item in json.loads(capsys.readouterr().out) if item["check"] == "bluetooth"]
+    assert not found["ok"]
+    assert "D-Bus" in found["detail"]
+    assert "bluez" in found["remedy"]
+
+
 def test_diagnose_looks_at_certificate_and_broker_of_a_claimed_gateway(
     home, tls_mosquitto, capsys, monkeypatch, tmp_path
 ):
