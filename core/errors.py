@@ -102,9 +102,9 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "session.not_found": ErrorSpec(
         404, "Sign-in session not found", "List yours with GET /v1/me/sessions."
     ),
-    "api_key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
-    "api_key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
-    "service_account.not_found": ErrorSpec(
+    "key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
+    "key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
+    "account.not_found": ErrorSpec(
         404, "Service account not found", "List them with GET /v1/service-accounts."
     ),
     "request.origin_refused": ErrorSpec(

@@ -24,10 +24,10 @@ from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
-_ADMIN: Final = ("auth.forbidden", "service_account.not_found")
+_ADMIN: Final = ("auth.forbidden", "account.not_found")
 
 
-@post("/api-keys", tags=["api-keys"], responses=documented("api_key.limit", *_KEYED))
+@post("/api-keys", tags=["api-keys"], responses=documented("key.limit", *_KEYED))
 async def create_key(
     request: Request[Any, Any, Any], data: JSONBody[NewApiKey], idempotency_key: OptionalKey = None
 ) -> Response[ApiKeyCreated]:
@@ -49,7 +49,7 @@ async def list_keys(
         return await service.list_keys(tx, user_id_of(request), limit=limit, cursor=cursor)
 
 
-@patch("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("api_key.not_found"))
+@patch("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
 async def change_key(
     request: Request[Any, Any, Any], key_id: FromPath[UUID], data: JSONBody[ChangeApiKey]
 ) -> ApiKey:
@@ -58,7 +58,7 @@ async def change_key(
         return await service.change_key(tx, user_id_of(request), key_id, data)
 
 
-@delete("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("api_key.not_found"))
+@delete("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
 async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> None:
     """End a key for good; within a second nobody takes it. Again is harmless."""
     async with writing(request) as tx:
@@ -104,7 +104,7 @@ async def close_service_account(
 @post(
     "/service-accounts/{account_id:uuid}/api-keys",
     tags=["api-keys"],
-    responses=documented("api_key.limit", *_ADMIN, *_KEYED),
+    responses=documented("key.limit", *_ADMIN, *_KEYED),
 )
 async def create_service_key(
     request: Request[Any, Any, Any],
@@ -142,7 +142,7 @@ async def list_service_keys(
 @patch(
     "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
     tags=["api-keys"],
-    responses=documented("api_key.not_found", *_ADMIN),
+    responses=documented("key.not_found", *_ADMIN),
 )
 async def change_service_key(
     request: Request[Any, Any, Any],
@@ -159,7 +159,7 @@ async def change_service_key(
 @delete(
     "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
     tags=["api-keys"],
-    responses=documented("api_key.not_found", *_ADMIN),
+    responses=documented("key.not_found", *_ADMIN),
 )
 async def revoke_service_key(
     request: Request[Any, Any, Any], account_id: FromPath[UUID], key_id: FromPath[UUID]

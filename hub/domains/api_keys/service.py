@@ -34,7 +34,7 @@ async def create_key(tx: Tx, account: UUID, new: NewApiKey) -> ApiKeyCreated:
     _require_future(new)
     await queries.lock_keys.run(tx, account)
     if await queries.count_keys.one(tx, account) >= KEYS_MAX:
-        raise DomainError("api_key.limit")
+        raise DomainError("key.limit")
     text, kept = api_key.generate()
     made = await queries.add_key.one(
         tx,
@@ -67,7 +67,7 @@ async def change_key(tx: Tx, account: UUID, key_id: UUID, change: ChangeApiKey) 
     scopes = None if change.scopes is UNSET else _ordered(change.scopes)
     changed = await queries.change_key.first(tx, account, key_id, name, scopes)
     if changed is None:
-        raise DomainError("api_key.not_found")
+        raise DomainError("key.not_found")
     return changed
 
 
@@ -75,7 +75,7 @@ async def revoke_key(tx: Tx, account: UUID, key_id: UUID) -> None:
     """End a key for good; again is harmless."""
     revoked = await queries.revoke_key.run(tx, account, key_id)
     if not revoked and not await queries.has_key.one(tx, account, key_id):
-        raise DomainError("api_key.not_found")
+        raise DomainError("key.not_found")
 
 
 async def create_service_account(tx: Tx, name: str) -> ServiceAccount:
@@ -95,7 +95,7 @@ async def list_service_accounts(
 async def require_service_account(tx: Tx, account: UUID) -> None:
     """Raise unless this is a service account that is not closed; a system transaction."""
     if await queries.find_service_account.first(tx, account) is None:
-        raise DomainError("service_account.not_found")
+        raise DomainError("account.not_found")
 
 
 async def close_service_account(tx: Tx, account: UUID) -> None:
@@ -123,7 +123,7 @@ async def revoke_by_prefix(tx: Tx, prefix: str) -> UUID:
     """End the key of a prefix, for operators, and return its id; a system transaction."""
     key_id = await queries.revoke_by_prefix.first(tx, prefix)
     if key_id is None:
-        raise DomainError("api_key.not_found", "No live key has this prefix.")
+        raise DomainError("key.not_found", "No live key has this prefix.")
     return key_id
 
 

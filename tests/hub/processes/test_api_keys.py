@@ -54,7 +54,7 @@ def test_a_key_of_a_user_is_made_listed_and_ended(
     assert output(capsys) == {"keys": []}
     with pytest.raises(DomainError) as refused:
         api_keys.revoke(made["prefix"])
-    assert refused.value.code == "api_key.not_found"
+    assert refused.value.code == "key.not_found"
 
 
 def test_a_service_account_comes_with_its_first_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ async def test_a_revoked_key_stays_so(ada: User, new_key: NewKey) -> None:
     assert (await ada.client.delete(f"/v1/api-keys/{key.id}")).status_code == 204
     assert (await ada.client.delete(f"/v1/api-keys/{key.id}")).status_code == 204
     answer = await ada.client.patch(f"/v1/api-keys/{key.id}", json={"name": "back"})
-    assert refusal(answer) == (404, "api_key.not_found")
+    assert refusal(answer) == (404, "key.not_found")
     assert (await ada.client.get("/v1/api-keys")).json()["items"] == []
 
 
@@ -132,7 +132,7 @@ async def test_another_s_key_is_as_if_it_did_not_exist(
         await ada.client.patch(f"/v1/api-keys/{key.id}", json={"scopes": ["taps:read"]}),
         await ada.client.delete(f"/v1/api-keys/{key.id}"),
     ):
-        assert refusal(answer) == (404, "api_key.not_found")
+        assert refusal(answer) == (404, "key.not_found")
     assert (await key.client.get("/v1/rings")).status_code == 200
     (listed,) = (await grace.client.get("/v1/api-keys")).json()["items"]
     assert (listed["name"], listed["scopes"]) == ("backend", ["rings:read"])
@@ -181,7 +181,7 @@ async def test_an_account_has_at_most_fifty_live_keys_whatever_comes_at_once(
         await fill.run(tx, ada.id, service.KEYS_MAX - 2)
     answers = await asyncio.gather(*(ada.client.post("/v1/api-keys", json=NEW) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409, 409]
-    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"api_key.limit"}
+    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"key.limit"}
     assert await count_rows(system_pool, "api_keys") == service.KEYS_MAX
 
 
@@ -262,7 +262,7 @@ async def test_a_closed_service_account_s_keys_open_nothing(
         await admin_user.client.post(f"{path}/api-keys", json=NEW),
         await admin_user.client.delete(f"{path}/api-keys/{key.id}"),
     ):
-        assert refusal(answer) == (404, "service_account.not_found")
+        assert refusal(answer) == (404, "account.not_found")
 
 
 async def test_administrators_reach_no_person_s_keys(
@@ -276,10 +276,10 @@ async def test_administrators_reach_no_person_s_keys(
         await admin_user.client.delete(f"{path}/api-keys/{key.id}"),
         await admin_user.client.delete(path),
     ):
-        assert refusal(answer) == (404, "service_account.not_found")
+        assert refusal(answer) == (404, "account.not_found")
     made = await admin_user.client.post("/v1/service-accounts", json={"name": "Billing"})
     through = f"/v1/service-accounts/{made.json()['id']}/api-keys/{key.id}"
-    assert refusal(await admin_user.client.delete(through)) == (404, "api_key.not_found")
+    assert refusal(await admin_user.client.delete(through)) == (404, "key.not_found")
     assert (await key.client.get("/v1/me")).status_code == 200
 
 
