@@ -22,7 +22,7 @@ from bumble.transport.common import Transport
 
 from core.edge import TapKind
 from firmware_bridge import claim, eid, gatt, tap, touch
-from firmware_bridge.virtual import key_slots
+from firmware_bridge.virtual import key_change
 from firmware_bridge.virtual.advertisement import advertisement, scan_response
 from firmware_bridge.virtual.bonds import Bonds
 from firmware_bridge.virtual.characteristics import readable
@@ -321,48 +321,22 @@ class VirtualRing:
         async with self._writing:
             match command:
                 case gatt.RotateKey(challenge):
-                    opcode, result = gatt.ROTATE_KEY, await self._answer_challenge(challenge)
+                    opcode = gatt.ROTATE_KEY
+                    result = await key_change.answer(
+                        self.memory,
+                        challenge,
+                        ring_id=self.ring_id,
+                        key=self.key,
+                        is_in_hand=self._is_in_hand(),
+                    )
                 case gatt.ConfirmKey(confirmation):
-                    opcode, result = gatt.CONFIRM_KEY, await self._take_keys(confirmation)
+                    opcode = gatt.CONFIRM_KEY
+                    result = await key_change.take(self.memory, confirmation)
         await self._indicate(connection, gatt.CtrlReply(opcode=opcode, result=result))
-
-    async def _answer_challenge(self, challenge: claim.Challenge) -> gatt.CtrlResult:
-        slots = self.memory.slots
-        if not (self._is_in_hand() or key_slots.has_answered(slots, challenge)):
-            return "press_first"
-        try:
-            answered = key_slots.answer(
-                slots,
-                challenge,
-                ring_id=self.ring_id,
-                key=self.key,
-                private_key=claim.new_private_key(),
-                boot=self.memory.boot,
-                seq=self.memory.last_seq,
-            )
-        except claim.ClaimError:
-            return "malformed"
-        if answered is not slots:
-            # On disk before anybody reads the proof: the hub may confirm it after a power cut.
-            await asyncio.to_thread(self.memory.keep_slots, answered)
-        return "ok"
-
-    async def _take_keys(self, confirmation: bytes) -> gatt.CtrlResult:
-        slots = self.memory.slots
-        confirmed = key_slots.confirm(slots, confirmation)
-        if confirmed is None:
-            return "refused"
-        if confirmed is not slots:
-            await asyncio.to_thread(self.memory.keep_slots, confirmed)
-        return "ok"
 
     def _is_in_hand(self) -> bool:
         pressed_at = self._pressed_at
         return pressed_at is not None and self._monotonic() - pressed_at <= claim.PRESS_SECONDS
-
-    def _proof(self) -> bytes:
-        pending = self.memory.slots.pending
-        return b"" if pending is None else claim.encode_proof(pending.proof)
 
     async def _run_replay(self, connection: Connection) -> None:
         count = 0
@@ -416,7 +390,9 @@ class VirtualRing:
             AttributeValue(write=self._on_ctrl),
         )
         ident = readable(gatt.IDENT, lambda: self.ring_id, encrypted=self._encrypted)
-        proof = readable(gatt.PROOF, self._proof, encrypted=self._encrypted)
+        proof = readable(
+            gatt.PROOF, lambda: key_change.proof(self.memory), encrypted=self._encrypted
+        )
         battery = Characteristic[bytes](
             UUID.from_16_bits(0x2A19),
             properties.READ | properties.NOTIFY,
