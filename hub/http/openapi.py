@@ -38,8 +38,8 @@ _TAGS: Final = {
 
 
 _KEY_DESCRIPTION: Final = (
-    "An API key of `POST /v1/api-keys`, also taken as `Authorization: Bearer <key>`. Operations name"
-    " the scope that it needs:\n\n"
+    "An API key of `POST /v1/api-keys`, also taken as `Authorization: Bearer <key>`. Operations"
+    " name the scope that it needs:\n\n"
     + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in MEANINGS.items())
 )
 
