@@ -15,4 +15,5 @@ pytest_plugins = [
     "tests.fixtures.hub_process",
     "tests.fixtures.stack",
     "tests.fixtures.touching",
+    "tests.fixtures.identity_provider",
 ]

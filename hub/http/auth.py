@@ -129,7 +129,7 @@ async def _signed_in(connection: Connection) -> Actor:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise DomainError("auth.required")
-    claims = resources(connection).token_keys.verify(token.strip())
+    claims = await _verify(connection, token.strip())
     await sign_ins(connection).admit(str(claims.sid))
     return _actor(connection, claims)
 
@@ -138,6 +138,16 @@ def _keyed(connection: Connection, key: KnownKey) -> Actor:
     # Without the account's role: a key administers nothing.
     user_id = UserId(key.user_id)
     return msgspec.structs.replace(_actor(connection, None), kind="api_key", user_id=user_id)
+
+
+async def _verify(connection: Connection, token: str) -> Claims:
+    house = resources(connection)
+    try:
+        return house.token_keys.verify(token)
+    except DomainError as refusal:
+        if refusal.code != "auth.token_invalid" or house.foreign_bearer is None:
+            raise
+    return await house.foreign_bearer(token, anonymous(connection))
 
 
 def _actor(connection: Connection, claims: Claims | None) -> Actor:

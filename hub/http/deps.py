@@ -1,6 +1,6 @@
 """What handlers reach for: the process's resources, the actor, and transactions."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -21,12 +21,16 @@ from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.api_keys import ApiKeys
 from hub.http.limits import Limiter
-from hub.http.tokens import TokenKeys, load_keys
+from hub.http.one_time import OneTime
+from hub.http.tokens import Claims, TokenKeys, load_keys
 from hub.providers.authority import open_authority
 from hub.providers.gateway_rpc import GatewayRpc
 from hub.providers.mqtt_sender import MqttSender
+from hub.providers.oidc import Provider, open_providers
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+ForeignBearer = Callable[[str, Actor], Awaitable[Claims]]
+"""Says whose an access token of another issuer is, or raises auth.token_invalid or _expired."""
 
 _SYSTEM_CONNECTIONS_MAX: Final = 4
 _READINESS_CONNECTIONS_MAX: Final = 2
@@ -49,6 +53,9 @@ class Resources(msgspec.Struct, kw_only=True):
     index_key: bytes
     authority: Authority | None
     gateway_rpc: GatewayRpc
+    login_providers: dict[str, Provider]
+    one_time: OneTime
+    foreign_bearer: ForeignBearer | None = None
     is_draining: bool = False
 
 
@@ -74,6 +81,7 @@ def require_settings(settings: config.Settings) -> None:
     read_index_key(settings)
     read_sun_master_key(settings)
     open_authority(settings.pki)
+    open_providers(settings.auth)
 
 
 @asynccontextmanager
@@ -104,6 +112,9 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         stack.push_async_callback(limiter.close)
         sender = MqttSender(settings.mqtt)
         stack.push_async_callback(sender.close)
+        login_providers = open_providers(settings.auth)
+        for provider in login_providers.values():
+            stack.push_async_callback(provider.close)
         api = await pool(database.url, database.pool_max, database.connect_timeout_seconds)
         system = await pool(
             database.system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
@@ -122,6 +133,8 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             token_keys=load_keys(settings.auth),
             cipher=crypto.FieldCipher(read_field_keys(settings)),
             index_key=read_index_key(settings),
+            login_providers=login_providers,
+            one_time=OneTime(redis, settings.redis.key_prefix, read_index_key(settings)),
             gateway_rpc=GatewayRpc(sender),
             authority=open_authority(settings.pki),
         )

@@ -47,6 +47,7 @@ POLICIES: Final = {
         Policy("default", 600, 60, "actor"),
         Policy("refused_key", 60, 60, "ip"),
         Policy("auth", 10, 60, "ip"),
+        Policy("login", 60, 60, "ip"),
         Policy("gateway_claim", 10, 60, "ip"),
         # Each one takes room at the MQTT broker, which keeps all it knows in one file.
         Policy("gateway_registration", 60, 3_600, "user"),

@@ -10,10 +10,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Raw
 
 from core import api_key, ids
+from core.actor import ANONYMOUS
 from core.errors import DomainError
 from hub.http.auth import FOREIGN, own_origins
-from hub.http.deps import Resources
-from hub.http.tokens import TokenKeys
+from hub.http.deps import ForeignBearer, Resources
+from hub.http.tokens import Claims, TokenKeys
 from hub.realtime import codes
 from hub.realtime.application import (
     ClientError,
@@ -35,6 +36,8 @@ from hub.realtime.tokens.claims import (
     TokenExpiredError,
     TokenInvalidError,
 )
+from hub.realtime.tokens.signatures import KeysUnavailableError
+from hub.wiring.bearers import foreign_bearer
 from hub.wiring.channels import authorizer
 from hub.wiring.configured import Configured
 from hub.wiring.diagnose import diagnose_procedure
@@ -42,6 +45,10 @@ from hub.wiring.revocations import RevocationGuard
 from hub.wiring.rpc import rpc_handlers
 from hub.wiring.signing_keys import following
 
+_REFUSALS: Final[dict[str, type[Exception]]] = {
+    "auth.token_invalid": TokenInvalidError,
+    "auth.token_expired": TokenExpiredError,
+}
 _CONNECTIONS: Final = frozenset(
     {DEFAULT.websocket, DEFAULT.http_stream, DEFAULT.sse, DEFAULT.emulation}
 )
@@ -77,6 +84,7 @@ async def server_api(scope: Scope, receive: Receive, send: Send) -> None:
 async def open_realtime(app: Litestar, house: Resources, rules: Configured) -> AsyncGenerator[None]:
     """Start the application's hub; what is still connected at the end is closed at once."""
     settings = house.settings
+    house.foreign_bearer = foreign_bearer(house)
     broker, revocations = RedisBroker(settings.redis), Revocations()
     guard = RevocationGuard(house.system, revocations)
     hub = Hub(
@@ -84,7 +92,11 @@ async def open_realtime(app: Litestar, house: Resources, rules: Configured) -> A
         broker,
         rules.namespaces,
         ProductApplication(
-            house.token_keys, authorizer(house.api), rpc_handlers(house), guard, rules
+            token_verifier(house.token_keys, house.foreign_bearer),
+            authorizer(house.api),
+            rpc_handlers(house),
+            guard,
+            rules,
         ),
         presence=RedisPresence(broker.commands, settings.redis.key_prefix),
         control=Control(RedisBroker(control_redis(settings.redis)), str(ids.new_id())),
@@ -119,7 +131,7 @@ class ProductApplication:
 
     def __init__(
         self,
-        keys: TokenKeys,
+        verify: Callable[[str], Awaitable[ConnectClaims]],
         authorize: Callable[[ConnectClaims, str], Awaitable[bool]],
         rpc: Mapping[str, RpcHandler],
         guard: RevocationGuard,
@@ -127,7 +139,7 @@ class ProductApplication:
     ) -> None:
         self.rpc = {method: _for_sessions(handler) for method, handler in rpc.items()}
         self.on_message: MessageHandler | None = None
-        self._verify = token_verifier(keys)
+        self._verify = verify
         self._authorize = authorize
         self._guard = guard
         self._rules = rules
@@ -169,20 +181,29 @@ def _for_sessions(handler: RpcHandler) -> RpcHandler:
     return handle
 
 
-def token_verifier(keys: TokenKeys) -> Callable[[str], Awaitable[ConnectClaims]]:
-    """Return the check of a connection's token: the access token of REST."""
+def token_verifier(
+    keys: TokenKeys, foreign: ForeignBearer | None = None
+) -> Callable[[str], Awaitable[ConnectClaims]]:
+    """Return the check of a connection's token: what REST takes as an access token."""
 
     async def verify(token: str) -> ConnectClaims:
         try:
-            claims = keys.verify(token)
+            claims = await find_claims(token)
         except DomainError as refusal:
-            expired = refusal.code == "auth.token_expired"
-            raise (TokenExpiredError if expired else TokenInvalidError) from None
+            raise _REFUSALS.get(refusal.code, KeysUnavailableError) from None
         return ConnectClaims(
             user=str(claims.sub),
             expires_at=claims.exp,
             session_id=str(claims.sid),
             role=claims.role,
         )
+
+    async def find_claims(token: str) -> Claims:
+        try:
+            return keys.verify(token)
+        except DomainError as refusal:
+            if refusal.code != "auth.token_invalid" or foreign is None:
+                raise
+        return await foreign(token, ANONYMOUS)
 
     return verify

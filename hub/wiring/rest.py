@@ -9,6 +9,7 @@ from hub.domains.certificates.routes import CERTIFICATE_ROUTES
 from hub.domains.claims.routes import CLAIM_ROUTES
 from hub.domains.friends.routes import FRIEND_ROUTES
 from hub.domains.gateways.routes import GATEWAY_ROUTES
+from hub.domains.logins.routes import LOGIN_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
 from hub.domains.profiles.routes import PROFILE_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
@@ -19,6 +20,7 @@ __all__ = ["REST_ROUTES", "SUN_ROUTES"]
 
 REST_ROUTES: Final = [
     *ACCOUNT_ROUTES,
+    *LOGIN_ROUTES,
     *API_KEY_ROUTES,
     *RING_ROUTES,
     *CLAIM_ROUTES,
