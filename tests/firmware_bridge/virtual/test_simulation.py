@@ -46,6 +46,17 @@ async def test_a_press_reaches_a_central_in_another_process(start_rings: Start):
         assert (record.kind, record.boot, record.seq) == ("button", boot, seq)
 
 
+async def test_a_burst_taps_every_ring_so_often(start_rings: Start):
+    rings = start_rings(count=2)
+    async with attached(rings) as adapter, listening(adapter) as gateway:
+        assert rings.ask({"burst": 20}) == {"ok": True}
+        await eventually(lambda: len(gateway.raw) == 20, "the taps of the ring with a link")
+        assert [tap.decode(raw).seq for raw in gateway.raw] == list(range(1, 21))
+    assert [ring["pending"] for ring in rings.ask({"list": True})["rings"]] == [20, 20]
+    assert not rings.ask({"burst": 4096})["ok"]
+    assert not rings.ask({"burst": 0})["ok"]
+
+
 @pytest.mark.req("RNG-05")
 async def test_sigkill_of_the_rings_loses_no_unacked_tap(start_rings: Start):
     rings = start_rings()
