@@ -115,3 +115,32 @@ def test_home_is_an_absolute_folder() -> None:
     assert config.home({}).is_absolute()
     assert config.home({}).name == ".pinghub"
     assert config.home({"PINGHUB_HOME": "/x"}) == Path("/x")
+
+
+PROVIDERS = '{"idp": {"issuer": "https://id.example", "client_id": "a", "client_secret": "hidden"}}'
+
+
+def test_providers_are_tables_in_the_file_and_json_in_the_environment(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    by_environment = config.load({**environ, "PINGHUB_AUTH__PROVIDERS": PROVIDERS})
+    (tmp_path / "pinghub.toml").write_text(
+        '[auth.providers.idp]\nissuer = "https://id.example"\nclient_id = "a"\n'
+        'client_secret = "hidden"\n'
+    )
+    assert config.load(environ) == by_environment
+    assert by_environment.auth.providers["idp"].client_secret == "hidden"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"idp": {"client": "hidden"}}', '{"idp": 7}'])
+def test_providers_that_are_none_are_one_line(environ: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        config.load({**environ, "PINGHUB_AUTH__PROVIDERS": text})
+    assert "hidden" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_secrets_of_providers_are_not_shown(environ: dict[str, str]) -> None:
+    settings = config.load({**environ, "PINGHUB_AUTH__PROVIDERS": PROVIDERS})
+    shown = config.shown(settings)["auth"]["providers"]["idp"]
+    assert (shown["client_id"], shown["client_secret"]) == ("a", "[redacted]")
