@@ -1,7 +1,8 @@
 """Cryptography at rest: AES-256-GCM for fields, HMAC-SHA256 for blind indexes, SHA-256 for tokens.
 
-A sealed value is `version(1) || key id(1) || nonce(12) || ciphertext || tag(16)`. The associated
-data binds it to its column and row: a ciphertext copied into another row does not open.
+A sealed value is `version(1) || key || nonce(12) || ciphertext || tag(16)`. Version 2 names a data
+key by four bytes; version 1, of before there were any, a key of the ring by one. The associated
+data binds it to its key, column and row: a ciphertext copied into another row does not open.
 """
 
 import base64
@@ -13,11 +14,17 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.data_keys import ID_BYTES, DataKeys, UnknownKeyError
+from core.sealed_columns import SCOPES
 
 KEY_BYTES: Final = 32
-_VERSION: Final = 1
+RING_VERSION: Final = 1
+DATA_KEY_VERSION: Final = 2
+_KEY_ID_BYTES: Final = {RING_VERSION: 1, DATA_KEY_VERSION: ID_BYTES}
 _NONCE_BYTES: Final = 12
-_HEADER_BYTES: Final = 2 + _NONCE_BYTES
 _TAG_BYTES: Final = 16
 
 
@@ -52,36 +59,102 @@ class KeyRing:
 
 
 class FieldCipher:
-    """Seals and opens single values of rows."""
+    """Seals and opens single values of rows.
 
-    def __init__(self, keys: KeyRing) -> None:
-        self._keys = keys
+    Without data keys the ring itself seals, as releases before them did. Raises
+    `service.unavailable` while a data key is away.
+    """
+
+    def __init__(self, ring: KeyRing | None, data_keys: DataKeys | None = None) -> None:
+        if ring is None and data_keys is None:
+            raise ValueError("a cipher needs a ring or data keys")
+        self.ring = ring
+        self.data_keys = data_keys
+        self._ring_keys: dict[int, AESGCM] = {}
 
     def seal(self, plaintext: bytes, *, column: str, row: bytes) -> bytes:
         """Encrypt for `column` ("users.email") of the row with the id bytes `row`."""
-        number = self._keys.current
         nonce = os.urandom(_NONCE_BYTES)
-        header = bytes((_VERSION, number)) + nonce
-        sealed = AESGCM(self._keys.key(number)).encrypt(
-            nonce, plaintext, _bind(header, column, row)
-        )
-        return header + sealed
+        mark, key = self._sealing(column)
+        return mark + nonce + key.encrypt(nonce, plaintext, _bind(mark, column, row))
 
     def open(self, sealed: bytes, *, column: str, row: bytes) -> bytes:
         """Decrypt a value sealed for the same column and row, or raise DecryptionError."""
-        if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[0] != _VERSION:
+        mark = key_mark(sealed)
+        begin = len(mark) + _NONCE_BYTES
+        if not mark or len(sealed) < begin + _TAG_BYTES:
             raise DecryptionError("not a sealed value")
-        header, ciphertext = sealed[:_HEADER_BYTES], sealed[_HEADER_BYTES:]
+        key = self._opening(mark)
         try:
-            return AESGCM(self._keys.key(header[1])).decrypt(
-                header[2:], ciphertext, _bind(header, column, row)
-            )
+            return key.decrypt(sealed[len(mark) : begin], sealed[begin:], _bind(mark, column, row))
         except InvalidTag:
             raise DecryptionError("the value does not belong here or was changed") from None
 
+    def sealing_mark(self, column: str) -> bytes:
+        """Return how values begin that are sealed for this column now."""
+        return self._sealing(column)[0]
 
-def _bind(header: bytes, column: str, row: bytes) -> bytes:
-    return header[:2] + column.encode() + b"\0" + row
+    def _sealing(self, column: str) -> tuple[bytes, AESGCM]:
+        if self.data_keys is not None:
+            data_key = self.data_keys.sealing(SCOPES[column])
+            return bytes((DATA_KEY_VERSION,)) + data_key.id.to_bytes(ID_BYTES), data_key.cipher
+        number = self.ring.current if self.ring is not None else 0
+        return bytes((RING_VERSION, number)), self._ring_key(number)
+
+    def _opening(self, mark: bytes) -> AESGCM:
+        if mark[0] == RING_VERSION:
+            return self._ring_key(mark[1])
+        if self.data_keys is None:
+            raise DecryptionError("sealed with a data key, and none are here")
+        try:
+            return self.data_keys.opening(int.from_bytes(mark[1:])).cipher
+        except UnknownKeyError:
+            raise DecryptionError("sealed with an unknown data key") from None
+
+    def _ring_key(self, number: int) -> AESGCM:
+        known = self._ring_keys.get(number)
+        if known is None:
+            if self.ring is None:
+                raise DecryptionError(f"key {number} is not on the ring")
+            known = self._ring_keys[number] = AESGCM(self.ring.key(number))
+        return known
+
+
+def key_mark(sealed: bytes) -> bytes:
+    """Return the part of a sealed value that names its key; empty: not a sealed value."""
+    size = 1 + _KEY_ID_BYTES.get(sealed[0], 0) if sealed else 0
+    return sealed[:size] if 1 < size <= len(sealed) else b""
+
+
+class KeyWrap:
+    """Wraps data keys by the keys of a ring; for each its own derivation, as they also seal."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self.current = ring.current
+
+    def wrap(self, key: bytes, bound_to: bytes) -> bytes:
+        """Encrypt a key with the highest number of the ring."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._key(self.current).encrypt(nonce, key, bound_to)
+
+    def unwrap(self, wrapped: bytes, number: int, bound_to: bytes) -> bytes:
+        """Decrypt a key wrapped by key `number`, or raise DecryptionError."""
+        if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
+            raise DecryptionError("not a wrapped key")
+        nonce, rest = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+        try:
+            return self._key(number).decrypt(nonce, rest, bound_to)
+        except InvalidTag:
+            raise DecryptionError("wrapped by another key, or changed") from None
+
+    def _key(self, number: int) -> AESGCM:
+        derivation = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"pinghub key encryption")
+        return AESGCM(derivation.derive(self._ring.key(number)))
+
+
+def _bind(mark: bytes, column: str, row: bytes) -> bytes:
+    return mark + column.encode() + b"\0" + row
 
 
 def blind_index(key: bytes, kind: str, normalized: str) -> bytes:

@@ -11,13 +11,13 @@ from hub.console.routes import console_routes
 from hub.http import envelope
 from hub.http.auth import admit
 from hub.http.cors import cors_config
-from hub.http.deps import open_resources
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config, show_scopes
 from hub.http.problems import problem_response
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
+from hub.wiring.house import open_house
 from hub.wiring.realtime import connections_first, open_realtime, server_api
 from hub.wiring.rest import REST_ROUTES, SUN_ROUTES
 from hub.wiring.scopes import ROUTE_SCOPES
@@ -30,7 +30,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
-        async with open_resources(settings) as house, open_realtime(app, house, rules):
+        async with open_house(settings) as house, open_realtime(app, house, rules):
             app.state.resources = house
             yield
 

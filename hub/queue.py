@@ -7,7 +7,7 @@ or doubled message costs time, never an effect.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from itertools import groupby
 from typing import Any, Final, cast
 from uuid import UUID
@@ -28,9 +28,10 @@ from core.crypto import FieldCipher
 from core.db import Pool, begin
 from core.errors import DomainError
 from core.pause import pause_seconds
+from hub.domains.encryption import service as encryption
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, Errand, TaskKey
-from hub.http.deps import read_field_keys
+from hub.http.deps import read_cipher
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
 from hub.wiring.slices import (
@@ -189,7 +190,12 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         deadline_seconds=settings.redis.call_deadline_seconds,
         reclaim_seconds=RECLAIM_AFTER_SECONDS,
     )
-    broker.state.outside = Outside(settings, MqttSender(settings.mqtt), lambda: broker.state.pool)
+    broker.state.outside = Outside(
+        settings,
+        MqttSender(settings.mqtt),
+        lambda: broker.state.pool,
+        lambda: broker.state.cipher,
+    )
 
     def cipher() -> FieldCipher:
         # Of the worker alone: relay and scheduler only call, and need no keys.
@@ -264,13 +270,18 @@ def _periodic_call(state: TaskiqState, task: PeriodicTask) -> Callable[..., Awai
 
 def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
     async def open_pool(state: TaskiqState) -> None:
-        state.cipher = FieldCipher(read_field_keys(settings))
+        state.cipher = read_cipher(settings)
         database = settings.database
         state.pool = await Pool.open(
             config.require(database.system_url, "database.system_url"),
             max_size=database.pool_max,
             connect_timeout_seconds=database.connect_timeout_seconds,
             statement_timeout_seconds=database.statement_timeout_seconds,
+        )
+        state.opened = AsyncExitStack()
+        state.opened.push_async_callback(state.pool.close)
+        await state.opened.enter_async_context(
+            encryption.kept(state.pool, state.cipher, settings.keys)
         )
         log.get("worker").info("process_ready")
 
@@ -279,4 +290,4 @@ def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
 
 async def _close(state: TaskiqState) -> None:
     await state.outside.mqtt.close()
-    await state.pool.close()
+    await state.opened.aclose()

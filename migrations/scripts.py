@@ -19,6 +19,7 @@ OBJECTS: Final = (
     "touches",
     "reads",
     "api_keys",
+    "encryption",
     "logins",
     "policies",
     "triggers",

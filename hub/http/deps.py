@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
+from core.data_keys import DataKeys
 from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.api_keys import ApiKeys
@@ -25,6 +26,7 @@ from hub.http.one_time import OneTime
 from hub.http.tokens import Claims, TokenKeys, load_keys
 from hub.providers.authority import open_authority
 from hub.providers.gateway_rpc import GatewayRpc
+from hub.providers.key_wrapping import open_wrapping
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.oidc import Provider, open_providers
 
@@ -36,6 +38,8 @@ _SYSTEM_CONNECTIONS_MAX: Final = 4
 _READINESS_CONNECTIONS_MAX: Final = 2
 _READINESS_SECONDS: Final = 1.0
 _SUN_KEY_BYTES: Final = 16
+# A process that misses one look at the list of data keys has another before the new one seals.
+_REFRESHES_ANNOUNCED: Final = 3
 
 
 class Resources(msgspec.Struct, kw_only=True):
@@ -77,7 +81,7 @@ def require_settings(settings: config.Settings) -> None:
     config.require(settings.database.system_url, "database.system_url")
     config.require(settings.redis.url, "redis.url")
     load_keys(settings.auth)
-    read_field_keys(settings)
+    open_wrapping(settings.keys, read_cipher(settings).ring)
     read_index_key(settings)
     read_sun_master_key(settings)
     open_authority(settings.pki)
@@ -131,7 +135,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             limiter=limiter,
             api_keys=api_keys,
             token_keys=load_keys(settings.auth),
-            cipher=crypto.FieldCipher(read_field_keys(settings)),
+            cipher=read_cipher(settings),
             index_key=read_index_key(settings),
             login_providers=login_providers,
             one_time=OneTime(redis, settings.redis.key_prefix, read_index_key(settings)),
@@ -140,8 +144,23 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         )
 
 
+def read_cipher(settings: config.Settings) -> crypto.FieldCipher:
+    """Return a cipher whose data keys are still to come, or raise ConfigError.
+
+    hub/domains/encryption brings them.
+    """
+    keys = settings.keys
+    # With a KMS the ring only opens what it sealed or wrapped before, if anything.
+    ring = None if keys.kms_url and not keys.field_keys else read_field_keys(settings)
+    data_keys = DataKeys(
+        cache_seconds=keys.cache_seconds,
+        announce_seconds=keys.refresh_seconds * _REFRESHES_ANNOUNCED,
+    )
+    return crypto.FieldCipher(ring, data_keys)
+
+
 def read_field_keys(settings: config.Settings) -> crypto.KeyRing:
-    """Return the key ring that seals fields, or raise ConfigError."""
+    """Return the ring of key-encryption keys, or raise ConfigError."""
     text = config.require(settings.keys.field_keys, "keys.field_keys")
     try:
         return crypto.KeyRing.parse(text)

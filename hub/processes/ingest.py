@@ -17,14 +17,15 @@ from core.actor import SYSTEM
 from core.authority import Authority
 from core.budget import Budget
 from core.config import Settings
-from core.crypto import FieldCipher, KeyRing, blind_index
+from core.crypto import blind_index
 from core.db import Pool, begin
-from core.errors import ConfigError, DomainError
+from core.errors import DomainError
 from core.pause import pause_seconds
 from core.sparingly import Sparingly
 from hub.domains.certificates import service as certificates
 from hub.domains.certificates.mqtt import read_request, write_reply
 from hub.domains.certificates.schemas import Renewed
+from hub.domains.encryption import service as encryption
 from hub.domains.gateways import service as gateways
 from hub.domains.gateways.mqtt import (
     read_health,
@@ -37,7 +38,7 @@ from hub.domains.reads import service as reads
 from hub.domains.reads.mqtt import read_read, write_read_acks
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
-from hub.http.deps import read_index_key, read_sun_master_key
+from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 from hub.processes.lifecycle import run_until_stopped
 from hub.providers.authority import open_authority
 from hub.providers.mqtt import Delivery, MqttLink
@@ -95,7 +96,7 @@ def _share_group(keys: config.Keys) -> str:
     A broker lets anybody join a group and only then drops what they may not read: a gateway that
     knew the name would make its share of all taps vanish.
     """
-    secret = config.require(keys.field_keys, "keys.field_keys")
+    secret = config.require(keys.index_key, "keys.index_key")
     return f"hub-{blind_index(secret.encode(), 'mqtt.share_group', '').hex()[:32]}"
 
 
@@ -216,8 +217,9 @@ async def _main(settings: Settings) -> None:
         connect_timeout_seconds=database.connect_timeout_seconds,
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
+    cipher = read_cipher(settings)
     keys = Keys(
-        rings=taps.RingKeys(_cipher(settings.keys), settings.ingest.ring_cache_seconds),
+        rings=taps.RingKeys(cipher, settings.ingest.ring_cache_seconds),
         tags=reads.TagKeys(read_sun_master_key(settings), read_index_key(settings)),
         authority=open_authority(settings.pki),
         pki=settings.pki,
@@ -229,7 +231,7 @@ async def _main(settings: Settings) -> None:
     )
     link.start()
     try:
-        async with asyncio.TaskGroup() as group:
+        async with encryption.kept(pool, cipher, settings.keys), asyncio.TaskGroup() as group:
             group.create_task(_report_ready(link))
             group.create_task(_count_gateways(pool))
             group.create_task(_carry(link, pool, keys, settings.ingest))
@@ -304,10 +306,3 @@ async def _count_gateways(pool: Pool) -> None:
 async def _report_ready(link: MqttLink) -> None:
     await link.subscribed.wait()
     _log.info("process_ready")
-
-
-def _cipher(keys: config.Keys) -> FieldCipher:
-    try:
-        return FieldCipher(KeyRing.parse(config.require(keys.field_keys, "keys.field_keys")))
-    except ValueError as error:
-        raise ConfigError(f"keys.field_keys: {error}") from None

@@ -20,9 +20,10 @@ from core.db import Pool, begin
 from core.ids import new_id
 from firmware_bridge.sun_keys import tag_keys
 from hub.domains.accounts import service as accounts
+from hub.domains.encryption import service as encryption
 from hub.domains.rings import service as rings
 from hub.embedded.private import owned_folder, write_private
-from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
+from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 
 _log = log.get("seed")
 
@@ -59,28 +60,35 @@ def run(settings: config.Settings) -> None:
 
 async def seed(settings: config.Settings, home: Path) -> None:
     """Make what is missing of the demo data; `home` receives rings.json."""
+    cipher = read_cipher(settings)
     keys = Keys(
-        FieldCipher(read_field_keys(settings)),
+        cipher,
         read_index_key(settings),
         read_sun_master_key(settings),
     )
     database = settings.database
     system = await Pool.open(config.require(database.system_url, "database.system_url"), max_size=1)
     try:
-        entries: list[dict[str, str]] = []
-        for number, person in enumerate(PEOPLE):
-            user_id = await _add_person(system, person, keys)
-            if number == 0:
-                gateway_id = UUID(settings.gateway.id) if settings.gateway.id else new_id()
-                async with begin(system, SYSTEM) as tx:
-                    await rings.add_gateway(
-                        tx, gateway_id=gateway_id, owner_id=user_id, name=GATEWAY_NAME
-                    )
-            entries += [await _add_ring(system, name, user_id, keys) for name in person.rings]
+        async with encryption.kept(system, cipher, settings.keys):
+            entries = await _add_all(system, keys, settings.gateway)
     finally:
         await system.close()
     write_private(owned_folder(home) / "rings.json", json.dumps(entries, indent=2) + "\n")
     _log.info("seeded", users=len(PEOPLE), rings=len(entries))
+
+
+async def _add_all(system: Pool, keys: Keys, gateway: config.Gateway) -> list[dict[str, str]]:
+    entries: list[dict[str, str]] = []
+    for number, person in enumerate(PEOPLE):
+        user_id = await _add_person(system, person, keys)
+        if number == 0:
+            gateway_id = UUID(gateway.id) if gateway.id else new_id()
+            async with begin(system, SYSTEM) as tx:
+                await rings.add_gateway(
+                    tx, gateway_id=gateway_id, owner_id=user_id, name=GATEWAY_NAME
+                )
+        entries += [await _add_ring(system, name, user_id, keys) for name in person.rings]
+    return entries
 
 
 async def _add_person(system: Pool, person: Person, keys: Keys) -> UUID:

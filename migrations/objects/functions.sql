@@ -6,6 +6,10 @@ SET LOCAL ROLE ping_owner;
 CREATE OR REPLACE FUNCTION app.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
+  -- A value that is sealed anew by another key is still the same to everybody.
+  IF current_setting('app.endpoint', true) = 'keys.reseal' AND session_user = 'ping_system' THEN
+    RETURN NEW;
+  END IF;
   NEW.updated_at := now();
   RETURN NEW;
 END
@@ -210,6 +214,10 @@ DECLARE
   new_values jsonb;
   address inet;
 BEGIN
+  -- The rotation is audited by data_keys, not by every row that it passes.
+  IF current_setting('app.endpoint', true) = 'keys.reseal' AND session_user = 'ping_system' THEN
+    RETURN NULL;
+  END IF;
   -- Apart from the INSERT, where the planner would cast before it asks.
   IF pg_input_is_valid(current_setting('app.ip', true), 'inet') THEN
     address := current_setting('app.ip', true)::inet;

@@ -38,6 +38,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   ring_claims, contact_cards, blocks, friendships, touches, api_keys
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log TO ping_system;
+-- Retired keys keep their row: their ids are never given away again.
+GRANT SELECT, INSERT, UPDATE ON data_keys TO ping_system;
 GRANT SELECT, INSERT ON audit_log TO ping_definer;
 
 -- users
@@ -265,7 +267,9 @@ GRANT EXECUTE ON FUNCTION
 app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
 app.emit(text, uuid, text, uuid, jsonb), app.befriend(uuid, uuid, text),
 app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
-app.exchange_touch(uuid, uuid[], bytea[])
+app.exchange_touch(uuid, uuid[], bytea[]),
+app.find_sealed(text, text, text, uuid, bytea, int), app.count_sealed(text, text),
+app.reseal(text, text, text, uuid[], bytea[], bytea[])
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION

@@ -130,3 +130,11 @@ def test_a_key_is_read_as_hex_and_as_base64(key: bytes) -> None:
 def test_what_is_no_key_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not 16 bytes as hex or base64$"):
         parse_key(text, 16)
+
+
+def test_a_value_sealed_by_an_earlier_release_opens() -> None:
+    sealed = bytes.fromhex(
+        "010230df1500c703a50373a8754268b41d1d56b016e9e244cdc0ea646bf7f9c2f10a6cec6491afec0bd25fffa6"
+    )
+    row = bytes(range(16))
+    assert CIPHER.open(sealed, column="users.email", row=row) == b"ada@example.org"

@@ -39,6 +39,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "audit_log": {"own": READ, "foreign": NONE},
     "outbox": {"foreign": NONE},
     "consumer_tasks": {"foreign": NONE},
+    "data_keys": {"foreign": NONE},
 }
 
 # Jobs act for a user with the same policies; these rights only the interface needs.
@@ -62,8 +63,13 @@ BECOMES_OWN: Final = {
     ("blocks", "foreign"),
 }
 
-# The hub's own processes act for everybody; even they cannot rewrite the audit log.
-SYSTEM: Final = {table: READ if table == "audit_log" else ALL for table in API}
+# The hub's own processes act for everybody; even they cannot rewrite the audit log, nor make a data
+# key as if it had never been.
+SYSTEM: Final = {
+    **dict.fromkeys(API, ALL),
+    "audit_log": READ,
+    "data_keys": CHANGE | {"INSERT"},
+}
 # Entered by admin routes; what it may see belongs to later domains.
 ADMIN: Final = {table: READ if table == "audit_log" else NONE for table in API}
 READER: Final = dict.fromkeys(API, NONE)

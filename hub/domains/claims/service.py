@@ -33,7 +33,7 @@ from hub.domains.claims.schemas import (
     SunProof,
 )
 from hub.domains.rings import service as rings
-from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
+from hub.http.deps import read_index_key, read_sun_master_key
 
 _PRIVATE_KEY_COLUMN: Final = "ring_claims.hub_private_key"
 _REFUSED_WAIT_SECONDS: Final = 3600
@@ -52,10 +52,10 @@ class Secrets(msgspec.Struct, frozen=True):
     sun_master_key: bytes
 
 
-def read_secrets(settings: Settings) -> Secrets:
+def read_secrets(settings: Settings, cipher: FieldCipher) -> Secrets:
     """Return the house's keys, or raise ConfigError."""
     return Secrets(
-        FieldCipher(read_field_keys(settings)),
+        cipher,
         read_index_key(settings),
         read_sun_master_key(settings),
     )

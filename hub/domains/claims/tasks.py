@@ -76,7 +76,7 @@ async def _submit(outside: Outside, wanted: GatewayErrand, answer: dict[str, Any
         seq=proved.seq,
         tag=proved.tag.hex(),
     )
-    secrets = read_secrets(outside.settings)
+    secrets = read_secrets(outside.settings, outside.cipher())
     async with _as_claimer(outside, wanted) as tx:
         claimed = await service.prove(tx, wanted.claim_id, proof, secrets)
     if claimed is None or claimed.confirmation is None:

@@ -231,12 +231,12 @@ def test_taps_are_shared_only_where_the_broker_can() -> None:
 def test_the_group_of_the_ingest_processes_is_a_secret_of_theirs() -> None:
     group = filters(with_mqtt())[0].split("/")[1]
     assert group == filters(with_mqtt())[0].split("/")[1]
-    other = config.Settings(keys=config.Keys(field_keys=FIELD_KEYS + ",2:x"))
+    other = config.Settings(keys=config.Keys(index_key="11" * 32))
     assert group != filters(other)[0].split("/")[1]
 
 
 def with_mqtt(**options: Any) -> config.Settings:
-    return config.Settings(mqtt=config.Mqtt(**options), keys=config.Keys(field_keys=FIELD_KEYS))
+    return config.Settings(mqtt=config.Mqtt(**options), keys=config.Keys(index_key="00" * 32))
 
 
 async def test_a_gateway_that_subscribes_to_all_taps_takes_none_away(

@@ -93,7 +93,12 @@ async def react(hub: Running, system_pool: Pool) -> None:
     async with begin(system_pool, SYSTEM) as tx:
         errand = await tasks.ask_gateway(tx, await EVENT.one(tx))
     if errand is not None:
-        outside = Outside(hub.settings, MqttSender(hub.settings.mqtt), lambda: system_pool)
+        outside = Outside(
+            hub.settings,
+            MqttSender(hub.settings.mqtt),
+            lambda: system_pool,
+            lambda: hub.resources.cipher,
+        )
         await errand(outside)
 
 

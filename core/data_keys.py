@@ -1,0 +1,123 @@
+"""Data keys of this process: opened, each for a bounded time; sealing and opening look here.
+
+A key is announced before it seals, so that every process can open what another one seals with it.
+Nothing here waits: a shell refreshes the list (`hub/domains/encryption`).
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core import clock
+from core.errors import DomainError
+
+DATA_KEY_BYTES: Final = 32
+ID_BYTES: Final = 4
+_RETRY_AFTER_SECONDS: Final = 2
+
+
+class UnknownKeyError(Exception):
+    """No such data key was ever announced."""
+
+
+class OpenDataKey(msgspec.Struct, frozen=True):
+    """One data key; times by this process's monotonic clock."""
+
+    id: int
+    scope: str
+    number: int
+    cipher: AESGCM
+    seals_at: float
+    ends_at: float
+    """From when on it must have been opened anew."""
+
+
+class DataKeys:
+    """At most `cache_seconds` in memory without being opened again by its key-encryption key."""
+
+    def __init__(
+        self,
+        *,
+        cache_seconds: float,
+        announce_seconds: float,
+        now: Callable[[], float] = clock.monotonic_seconds,
+    ) -> None:
+        self.cache_seconds = cache_seconds
+        self.announce_seconds = announce_seconds
+        self.wanted: Callable[[], None] | None = None
+        """Called, from any thread, when a key was missed that a refresh may bring."""
+        self._now = now
+        self._keys: dict[int, OpenDataKey] = {}
+        self._sealing: dict[str, list[OpenDataKey]] = {}
+        self._listed: frozenset[int] = frozenset()
+        self._listed_at: float | None = None
+
+    def sealing(self, scope: str) -> OpenDataKey:
+        """Return the newest key of a scope that seals, or raise `service.unavailable`."""
+        now = self._now()
+        for key in self._sealing.get(scope, ()):
+            if key.seals_at <= now < key.ends_at:
+                return key
+        raise self._missed()
+
+    def opening(self, key_id: int) -> OpenDataKey:
+        """Return a key; raises UnknownKeyError, or `service.unavailable` while it is away."""
+        now = self._now()
+        key = self._keys.get(key_id)
+        if key is not None and now < key.ends_at:
+            return key
+        # Keys are announced for longer than a fresh list is old: what it lacks does not exist.
+        is_fresh = self._listed_at is not None and now - self._listed_at < self.announce_seconds
+        if is_fresh and key_id not in self._listed:
+            raise UnknownKeyError
+        raise self._missed()
+
+    def is_due(self, key_id: int) -> bool:
+        """Say whether a key is to be opened by its key-encryption key, now or again."""
+        key = self._keys.get(key_id)
+        return key is None or self._now() >= key.ends_at - self.cache_seconds / 2
+
+    def put(
+        self, key_id: int, scope: str, number: int, key: bytes, *, seals_in_seconds: float
+    ) -> None:
+        """Take an opened key; its time begins anew. Of its scope the highest number seals."""
+        now = self._now()
+        self._keys[key_id] = OpenDataKey(
+            key_id, scope, number, AESGCM(key), now + seals_in_seconds, now + self.cache_seconds
+        )
+
+    def list_all(self, key_ids: Iterable[int]) -> None:
+        """Take note of which keys there are; all others, and those whose time is over, go."""
+        now = self._now()
+        self._listed, self._listed_at = frozenset(key_ids), now
+        self._keys = {
+            key.id: key
+            for key in self._keys.values()
+            if key.id in self._listed and now < key.ends_at
+        }
+        sealing: dict[str, list[OpenDataKey]] = {}
+        for key in sorted(self._keys.values(), key=lambda key: key.number, reverse=True):
+            sealing.setdefault(key.scope, []).append(key)
+        self._sealing = sealing
+
+    def _missed(self) -> DomainError:
+        if self.wanted is not None:
+            self.wanted()
+        return DomainError("service.unavailable", retry_after_seconds=_RETRY_AFTER_SECONDS)
+
+    def __repr__(self) -> str:
+        return f"DataKeys(ids={sorted(self._keys)})"
+
+
+def new_data_key() -> tuple[int, bytes]:
+    """Return a random id and a random key."""
+    key_id = int.from_bytes(os.urandom(ID_BYTES)) or 1
+    return key_id, os.urandom(DATA_KEY_BYTES)
+
+
+def wrap_binding(key_id: int, scope: str) -> bytes:
+    """Return the associated data of a wrapped data key."""
+    return b"pinghub data key\0" + key_id.to_bytes(ID_BYTES) + scope.encode()
