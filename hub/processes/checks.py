@@ -14,19 +14,21 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from core import config, crypto
+from core import config
 from core.actor import ANONYMOUS
 from core.config import Settings
 from core.db import Pool, begin
 from core.errors import ConfigError, DomainError
 from hub.embedded import amqtt, mosquitto, mqtt, node, postgres
 from hub.embedded import redis as embedded_redis
+from hub.http.deps import read_cipher
 from hub.processes import queries
 from hub.processes.db import is_current
 from hub.processes.system import answers
 from hub.providers import dynamic_security
 from hub.providers.authority import days_left, open_authority
 from hub.providers.dynamic_security import CommandError
+from hub.providers.key_wrapping import open_wrapping
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.mqtt_tls import tls_context
 
@@ -80,16 +82,19 @@ def home(_settings: Settings) -> Finding:
 
 def keys(settings: Settings) -> Finding:
     """The keys at rest and the signing keys can be read."""
-    if not settings.keys.field_keys and not settings.auth.signing_keys:
+    if not any((settings.keys.field_keys, settings.keys.kms_url, settings.auth.signing_keys)):
         return Finding("Keys", "idle", "none yet", f"{_START}, or set keys.* and auth.signing_keys")
     try:
-        numbers = crypto.KeyRing.parse(settings.keys.field_keys)
+        ring = read_cipher(settings).ring
+        open_wrapping(settings.keys, ring)
         Path(config.require(settings.auth.signing_keys, "auth.signing_keys")).read_bytes()
     except (ValueError, OSError, ConfigError) as error:
         return Finding(
             "Keys", "failed", str(error), "restore the keys; data cannot be read without"
         )
-    return Finding("Keys", "ok", f"sealing with field key {numbers.current}")
+    if settings.keys.kms_url or ring is None:
+        return Finding("Keys", "ok", f"wrapped by transit key {settings.keys.kms_key}")
+    return Finding("Keys", "ok", f"wrapped by field key {ring.current}")
 
 
 def authority(settings: Settings) -> Finding:
