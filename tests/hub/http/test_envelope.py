@@ -54,6 +54,20 @@ async def test_metrics_count_by_template_not_by_path(hub: Running, anonymous, ad
     assert "nowhere" not in page.text
 
 
+async def test_pages_of_listed_origins_may_use_every_method_that_a_route_has(
+    start_app, app_settings
+):
+    running = await start_app(with_server(app_settings, allowed_origins=("https://app.example",)))
+    methods = {method for route in running.app.routes for method in getattr(route, "methods", ())}
+    async with running.client() as client:
+        for method in methods - {"OPTIONS", "HEAD"}:
+            answer = await client.options(
+                "/v1/me",
+                headers={"Origin": "https://app.example", "Access-Control-Request-Method": method},
+            )
+            assert method in answer.headers["access-control-allow-methods"]
+
+
 async def test_cors_is_for_listed_origins_only(start_app, app_settings):
     running = await start_app(with_server(app_settings, allowed_origins=("https://app.example",)))
     preflight = {"Access-Control-Request-Method": "POST"}
