@@ -1,0 +1,12 @@
+"""Every tap arrives once because of each of these mechanisms of the hub."""
+
+import pytest
+
+from tests.e2e.journey import Journey
+from tests.e2e.mechanisms import IN_THE_HUB, is_needed
+
+
+@pytest.mark.req("RNG-05")
+@pytest.mark.parametrize("mechanism", IN_THE_HUB)
+async def test_taps_survive_because_of_this_mechanism_in_the_hub(journey: Journey, mechanism: str):
+    await is_needed(journey, mechanism, IN_THE_HUB[mechanism])
