@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from core.db import Conflict, by_halves
 from core.errors import DomainError
@@ -29,7 +30,11 @@ async def answered(items: Sequence[str]) -> list[tuple[str, str]]:
     async def refuse(item: str) -> list[tuple[str, str]]:
         return [(item, "refused")]
 
-    return await by_halves(items, record, refuse=refuse, defer=lambda item: [(item, "deferred")])
+    # Printing a traceback takes longer than everything else here.
+    with capture_logs():
+        return await by_halves(
+            items, record, refuse=refuse, defer=lambda item: [(item, "deferred")]
+        )
 
 
 @given(st.lists(st.sampled_from(("good", "conflict", "unstorable", "ours"))))
