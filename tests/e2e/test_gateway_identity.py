@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hub.processes.system import System
 from hub.processes.watch import demo_users, sign_in
 from tests.e2e.phone import call
-from tests.fixtures.mqtt_peer import RefusedError, connected
+from tests.fixtures.mqtt_peer import CLOSED, RefusedError, connected
 from tests.fixtures.waiting import wait_until
 
 
@@ -49,7 +49,7 @@ class Device:
     def may_write(self, topic: str) -> bool:
         try:
             with self.connected() as peer:
-                return peer.publish(topic) != "Not authorized"
+                return peer.publish(topic) not in ("Not authorized", CLOSED)
         except RefusedError:
             return False
 
