@@ -24,7 +24,7 @@ _BELIEVED_MAX: Final = 4096
 _NOTING_MAX: Final = 64
 
 Refusal = Literal["malformed", "unknown", "expired", "ambiguous", "in_url", "scope", "closed"]
-_REFUSED = Counter("pinghub_api_key_refused", "Requests with an API key refused.", ["reason"])
+_REFUSED = Counter("pinghub_refused_api_key", "Requests with an API key refused.", ["reason"])
 _logger = log.get("http.api_keys")
 
 

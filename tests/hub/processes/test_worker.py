@@ -13,7 +13,7 @@ from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.postgres import Database
 from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.waiting import wait_until
-from tests.fixtures.world import World, create_world
+from tests.fixtures.world import FIELD_KEYS, World, create_world
 
 # Takes over quickly, so that the test need not wait as long as production does.
 _QUICK = {"PINGHUB_RELAY__STALE_TASK_SECONDS": "1", "PINGHUB_RELAY__SWEEP_SECONDS": "0.2"}
@@ -166,6 +166,7 @@ async def test_a_process_starts_while_everything_is_down_and_stops_at_once(
         "PINGHUB_HOME": str(tmp_path),
         "DATABASE_SYSTEM_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1",
+        "PINGHUB_KEYS__FIELD_KEYS": FIELD_KEYS,
     }
     with HubProcess(name, nowhere, tmp_path / "process.log") as process:
         process.ready()
