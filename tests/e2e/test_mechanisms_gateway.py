@@ -1,23 +1,14 @@
 """Every tap arrives once because of each of these mechanisms of the gateway."""
 
-from typing import Final
-
 import pytest
 
 from tests.e2e.journey import Journey
 from tests.e2e.mechanisms import AT_THE_GATEWAY, is_needed
 
-LONG: Final = ("spool", "commit before acknowledgement", "hub ack")
 
-
+@pytest.mark.soak
 @pytest.mark.req("RNG-05")
-@pytest.mark.parametrize(
-    "mechanism",
-    [
-        pytest.param(name, marks=pytest.mark.soak) if name in LONG else name
-        for name in AT_THE_GATEWAY
-    ],
-)
+@pytest.mark.parametrize("mechanism", AT_THE_GATEWAY)
 async def test_taps_survive_because_of_this_mechanism_at_the_gateway(
     journey: Journey, mechanism: str
 ):
