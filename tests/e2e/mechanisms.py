@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import asyncpg
@@ -154,13 +154,13 @@ async def the_hub_dies_while_taps_arrive(journey: Journey) -> None:
     await journey.alive("serve")
 
 
-AT_THE_GATEWAY: Final[Mapping[str, Scenario]] = {
+AT_THE_GATEWAY: Final[dict[str, Scenario]] = {
     "spool": the_gateway_dies_while_the_mqtt_broker_is_away,
     "contiguous acknowledgement": the_disk_refuses_ten_taps_and_takes_the_next,
     "commit before acknowledgement": the_disk_refuses_ten_taps_and_takes_the_next,
     "hub ack": the_mqtt_broker_dies_with_what_it_had_accepted,
 }
-IN_THE_HUB: Final[Mapping[str, Scenario]] = {
+IN_THE_HUB: Final[dict[str, Scenario]] = {
     "commit before the hub's word": ingest_dies_with_what_the_database_has_not_committed,
     "dedupe": ingest_answers_so_late_that_the_gateway_sends_again,
     "side effects of new rows only": ingest_answers_so_late_that_the_gateway_sends_again,

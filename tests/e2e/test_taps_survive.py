@@ -1,4 +1,4 @@
-"""Every tap arrives once, whoever dies on the way."""
+"""Every tap arrives once, whoever dies on the way; and each mechanism behind that is needed."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.e2e.journey import Journey, Report
-from tests.e2e.mechanisms import signal_to
+from tests.e2e.mechanisms import AT_THE_GATEWAY, IN_THE_HUB, is_needed, signal_to
 
 MORTALS: Final = (
     "gateway",
@@ -90,3 +90,18 @@ async def test_nothing_is_lost_or_doubled_when_a_process_stands_still(journey: J
 
     assert report.problems == {}
     assert len(set(journey.pressed)) == 110
+
+
+SHORT: Final = ("dedupe", "side effects of new rows only", "outbox", "consumer tasks")
+
+
+@pytest.mark.req("RNG-05")
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        name if name in SHORT else pytest.param(name, marks=pytest.mark.soak)
+        for name in AT_THE_GATEWAY | IN_THE_HUB
+    ],
+)
+async def test_taps_survive_because_of_this_mechanism(journey: Journey, mechanism: str):
+    await is_needed(journey, mechanism, (AT_THE_GATEWAY | IN_THE_HUB)[mechanism])
