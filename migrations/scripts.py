@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 FOLDER: Final = Path(__file__).parent
-# Functions before the policies and triggers that call them; triggers.sql drops those of events.sql.
+# Functions before the policies and triggers that call them; drop_triggers.sql drops all triggers.
 OBJECTS: Final = (
     "functions",
     "certificates",
@@ -22,27 +22,12 @@ OBJECTS: Final = (
     "encryption",
     "logins",
     "policies",
+    "drop_triggers",
     "triggers",
     "events",
 )
 MONTHS_AHEAD: Final = 2
 _MARK: Final = "objects "
-_DROP_TRIGGERS: Final = """
-DO $$
-DECLARE
-  t record;
-BEGIN
-  FOR t IN
-    SELECT tgname, tgrelid::regclass AS relation
-    FROM pg_trigger
-    JOIN pg_class ON pg_class.oid = tgrelid
-    WHERE NOT tgisinternal AND tgparentid = 0 AND relnamespace = 'public'::regnamespace
-  LOOP
-    EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
-  END LOOP;
-END
-$$;
-"""
 
 
 def upgrade(name: str) -> None:
@@ -55,7 +40,7 @@ def downgrade(name: str) -> None:
 
     Those of the older one come back with its own objects, at the next upgrade.
     """
-    run_script(op.get_bind(), _DROP_TRIGGERS)
+    run_script(op.get_bind(), (FOLDER / "objects" / "drop_triggers.sql").read_text())
     run_script(op.get_bind(), (FOLDER / "sql" / f"{name}.down.sql").read_text())
 
 

@@ -6,6 +6,7 @@ A crash between any two steps makes the gateway send again, and the database kno
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from core.authority import Authority
 from core.budget import Budget
 from core.config import Settings
 from core.crypto import blind_index
-from core.db import Pool, begin
+from core.db import Pool, begin, by_halves
 from core.errors import DomainError
 from core.pause import pause_seconds
 from core.sparingly import Sparingly
@@ -136,39 +137,35 @@ async def _record_reads(
 
 
 async def _note_gateways(pool: Pool, messages: Sequence[Message]) -> list[Answer]:
-    """Commit what gateways say of themselves; return what the hub wants of them."""
+    """Commit what gateways say of themselves; return what the hub wants of them.
+
+    Nobody's nonsense keeps others waiting, least of all the answers to their taps.
+    """
+    return await by_halves(
+        messages, partial(_note, pool), refuse=_drop_report, defer=lambda _message: []
+    )
+
+
+async def _note(pool: Pool, messages: Sequence[Message]) -> list[Answer]:
     presences = [item for item in map(read_presence, _on(messages, "/state")) if item]
     infos = [item for item in map(read_info, _on(messages, "/info")) if item]
     reports = [item for item in map(read_health, _on(messages, "/health")) if item]
     seen = [item for item in map(read_ring_state, _on(messages, "/state")) if item]
+    async with begin(pool, SYSTEM) as tx:
+        await gateways.note_presence(tx, presences)
+        answers = await gateways.note_info(tx, infos)
+        await gateways.note_health(tx, reports)
+        await gateways.note_rings(tx, seen)
     unreadable = len(messages) - len(presences) - len(infos) - len(reports) - len(seen)
-    if not (presences or infos or reports or seen):
-        _note_unreadable(messages, unreadable)
-        return []
-    try:
-        async with begin(pool, SYSTEM) as tx:
-            await gateways.note_presence(tx, presences)
-            answers = await gateways.note_info(tx, infos)
-            await gateways.note_health(tx, reports)
-            await gateways.note_rings(tx, seen)
-    except Exception as error:  # sorted below: outage, or a report that no column takes
-        if isinstance(error, DomainError) and error.code == "service.unavailable":
-            raise
-        if len(messages) > 1:
-            # Nobody's nonsense keeps others waiting, least of all the answers to their taps.
-            middle = len(messages) // 2
-            return [
-                *await _note_gateways(pool, messages[:middle]),
-                *await _note_gateways(pool, messages[middle:]),
-            ]
-        _reports_dropped.inc()
-        topic = messages[0].topic
-        if times := _said.turn(topic):
-            name = type(error).__name__
-            _log.warning("report_dropped", topic=topic, error=name, times=times)
-        return []
     _note_unreadable(messages, unreadable)
     return answers
+
+
+async def _drop_report(message: Message) -> list[Answer]:
+    _reports_dropped.inc()
+    if times := _said.turn(message.topic):
+        _log.warning("report_dropped", topic=message.topic, times=times)
+    return []
 
 
 def _note_unreadable(messages: Sequence[Message], count: int) -> None:

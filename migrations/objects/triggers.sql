@@ -1,18 +1,4 @@
--- All triggers but those of events.sql. Dropped first, so that one that left these files is gone.
-DO $$
-DECLARE
-  t record;
-BEGIN
-  FOR t IN
-    SELECT tgname, tgrelid::regclass AS relation
-    FROM pg_trigger
-    JOIN pg_class ON pg_class.oid = tgrelid
-    WHERE NOT tgisinternal AND tgparentid = 0 AND relnamespace = 'public'::regnamespace
-  LOOP
-    EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
-  END LOOP;
-END
-$$;
+-- All triggers but those of events.sql.
 
 -- updated_at, on every table that has the column.
 DO $$

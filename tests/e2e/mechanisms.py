@@ -181,5 +181,5 @@ async def is_needed(journey: Journey, mechanism: str, scenario: Scenario) -> Non
         # Longer than the whole system needed, or slowness would pass for a loss.
         without_it = await journey.arrival(2 + 1.5 * with_it.seconds)
 
-    assert with_it.problems == {}
+    assert with_it.problems == {}, with_it.problems
     assert without_it.problems != {}, f"without {mechanism} nothing was missed"
