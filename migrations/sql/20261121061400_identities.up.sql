@@ -1,1 +1,1 @@
--- to come
+SELECT 1; -- to come
