@@ -34,6 +34,10 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 ForeignBearer = Callable[[str, Actor], Awaitable[Claims]]
 """Says whose an access token of another issuer is, or raises auth.token_invalid or _expired."""
 
+WRITES: Final[dict[str, Any]] = {"writes": True}
+"""`opt` of a GET route whose opening is the deed itself, as of the link in a ring's tag."""
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SYSTEM_CONNECTIONS_MAX: Final = 4
 _READINESS_CONNECTIONS_MAX: Final = 2
 _READINESS_SECONDS: Final = 1.0
@@ -204,12 +208,25 @@ def actor(connection: Connection) -> Actor:
 
 def reading(connection: Connection) -> AbstractAsyncContextManager[Tx]:
     """Begin a READ ONLY transaction of the signed-in user."""
-    return begin(resources(connection).api, actor(connection), read_only=True)
+    return acting_as(connection, actor(connection), read_only=True)
 
 
 def writing(connection: Connection) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction of the signed-in user; it commits before the answer is sent."""
-    return begin(resources(connection).api, actor(connection))
+    return acting_as(connection, actor(connection))
+
+
+def acting_as(
+    connection: Connection, who: Actor, *, over_all: bool = False, read_only: bool = False
+) -> AbstractAsyncContextManager[Tx]:
+    """Begin a transaction of an actor, `over_all` users' rows or under the policies.
+
+    Under GET, HEAD and OPTIONS it is READ ONLY whatever the handler asks for, unless the route's
+    `opt` has WRITES: a link that is opened by a browser, an image or a crawler changes nothing.
+    """
+    house = resources(connection)
+    pool = house.system if over_all else house.api
+    return begin(pool, who, read_only=read_only or _only_reads(connection))
 
 
 def as_system(
@@ -224,4 +241,10 @@ def as_system(
         user_agent=current.user_agent,
         endpoint=current.endpoint,
     )
-    return begin(resources(connection).system, system, read_only=read_only)
+    return acting_as(connection, system, over_all=True, read_only=read_only)
+
+
+def _only_reads(connection: Connection) -> bool:
+    if connection.scope.get("method") not in _SAFE_METHODS:
+        return False
+    return not connection.route_handler.opt.get("writes")

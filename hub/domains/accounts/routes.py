@@ -8,7 +8,6 @@ from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
 from core.actor import Actor
-from core.db import begin
 from core.errors import DomainError
 from core.ids import UserId
 from hub.domains.accounts import service
@@ -23,7 +22,7 @@ from hub.domains.accounts.schemas import (
     SignInSession,
 )
 from hub.http.auth import PUBLIC, limited, require_development
-from hub.http.deps import actor, as_system, reading, resources, sign_ins, writing
+from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
@@ -58,7 +57,7 @@ async def sign_in_for_development(
     """Sign in as any user, without proof; in development mode, from this machine."""
     require_development(request)
     lifetime_seconds = resources(request).settings.auth.refresh_token_seconds
-    async with begin(resources(request).api, _acting_as(request, data.user_id)) as tx:
+    async with acting_as(request, _named(request, data.user_id)) as tx:
         opened = await service.open_session(tx, lifetime_seconds=lifetime_seconds)
     return service.signed_in(opened, resources(request).token_keys)
 
@@ -78,9 +77,9 @@ async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> S
     lost. Any other second use of a refresh token ends the sign-in session.
     """
     house = resources(request)
-    async with begin(house.api, actor(request), read_only=True) as tx:
+    async with reading(request) as tx:
         session = await service.find_session(tx, data.refresh_token)
-    async with begin(house.api, _acting_as(request, session.user_id)) as tx:
+    async with acting_as(request, _named(request, session.user_id)) as tx:
         opened = await service.rotate_session(
             tx,
             session,
@@ -159,7 +158,7 @@ async def change_me(request: Request[Any, Any, Any], data: JSONBody[ChangeMe]) -
         return await service.change_me(tx, data, resources(request).cipher)
 
 
-def _acting_as(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
+def _named(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
     return replace(actor(request), kind="user", user_id=UserId(user_id))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
-from core.db import Tx, begin
+from core.db import Tx
 from hub.domains.api_keys import service
 from hub.domains.api_keys.schemas import (
     ApiKey,
@@ -18,7 +18,7 @@ from hub.domains.api_keys.schemas import (
     ServiceAccount,
 )
 from hub.http.auth import require_admin, user_id_of
-from hub.http.deps import actor, reading, resources, writing
+from hub.http.deps import acting_as, actor, reading, writing
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -175,7 +175,7 @@ def _administering(
 ) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction over all accounts, with the administrator as its actor."""
     require_admin(request)
-    return begin(resources(request).system, actor(request), read_only=read_only)
+    return acting_as(request, actor(request), over_all=True, read_only=read_only)
 
 
 API_KEY_ROUTES: Final = [

@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody
 
-from core.db import Tx, begin
+from core.db import Tx
 from core.errors import DomainError
 from hub.domains.claims import service
 from hub.domains.claims.schemas import (
@@ -21,7 +21,7 @@ from hub.domains.claims.schemas import (
 from hub.domains.claims.service import Secrets
 from hub.domains.rings.schemas import Pressed
 from hub.http.auth import limited, require_development
-from hub.http.deps import actor, read_sun_master_key, resources
+from hub.http.deps import acting_as, actor, read_sun_master_key, resources
 from hub.http.problems import documented
 from hub.providers import virtual_rings
 
@@ -119,7 +119,7 @@ def _as_claimer(
     request: Request[Any, Any, Any], *, read_only: bool = False
 ) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction that may see unclaimed rings, with the signed-in user as its actor."""
-    return begin(resources(request).system, actor(request), read_only=read_only)
+    return acting_as(request, actor(request), over_all=True, read_only=read_only)
 
 
 def _secrets(request: Request[Any, Any, Any]) -> Secrets:

@@ -12,7 +12,6 @@ from msgspec.structs import asdict, replace
 
 from core import clock, ids
 from core.actor import Actor
-from core.db import begin
 from core.errors import DomainError
 from core.ids import UserId
 from hub.domains.accounts import service as accounts
@@ -29,7 +28,7 @@ from hub.domains.logins.schemas import (
 )
 from hub.http import human_page
 from hub.http.auth import limited
-from hub.http.deps import actor, as_system, reading, resources, writing
+from hub.http.deps import acting_as, actor, as_system, reading, resources, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 from hub.providers.oidc import Provider, challenge_of
@@ -195,7 +194,7 @@ async def add_login(
     else:
         proof = await _verify(request, data.provider, data.id_token, data.nonce)
     house, current = resources(request), actor(request)
-    async with begin(house.system, current) as tx:
+    async with acting_as(request, current, over_all=True) as tx:
         user_id = UUID(str(current.user_id))
         login_id = await service.link(tx, user_id, proof, house.index_key)
     async with reading(request) as tx:
@@ -296,14 +295,14 @@ async def _sign_in(request: Request[Any, Any, Any], proof: Proof) -> SignedIn:
     house = resources(request)
     async with as_system(request) as tx:
         user_id = await service.sign_in(tx, proof, service.Keys(house.cipher, house.index_key))
-    async with begin(house.api, _acting_as(request, user_id)) as tx:
+    async with acting_as(request, _named(request, user_id)) as tx:
         opened = await accounts.open_session(
             tx, lifetime_seconds=house.settings.auth.refresh_token_seconds
         )
     return accounts.signed_in(opened, house.token_keys)
 
 
-def _acting_as(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
+def _named(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
     return replace(actor(request), kind="user", user_id=UserId(user_id))
 
 

@@ -14,7 +14,7 @@ from hub.domains.rings import service
 from hub.domains.rings.schemas import Pressed, RenameRing, RevokeRing, Ring, SunTapped, Tap
 from hub.http import human_page
 from hub.http.auth import PUBLIC, require_development
-from hub.http.deps import as_system, read_sun_master_key, reading, resources, writing
+from hub.http.deps import WRITES, as_system, read_sun_master_key, reading, resources, writing
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -134,7 +134,7 @@ async def tap_virtual_ring(request: Request[Any, Any, Any], ring_id: FromPath[UU
 
 @get(
     "/t",
-    opt=PUBLIC,
+    opt={**PUBLIC, **WRITES},
     security=[{}],
     tags=["rings"],
     responses=documented("tap.refused", "tap.already_used"),
