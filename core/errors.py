@@ -117,6 +117,11 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "request.conflict": ErrorSpec(
         409, "Conflict", "The resource is in a state that does not allow this; read it again."
     ),
+    "request.precondition_failed": ErrorSpec(
+        412,
+        "Changed meanwhile",
+        "Read the resource again, and repeat the change with its new ETag.",
+    ),
     "idempotency.in_flight": ErrorSpec(
         409, "Request in flight", "The same Idempotency-Key is being processed; retry later."
     ),
@@ -228,6 +233,14 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     ),
     "conversation.partner_invalid": ErrorSpec(
         422, "Partner invalid", "Name another existing user."
+    ),
+    "consent.missing": ErrorSpec(
+        403, "Consent missing", "Ask the person, then send PUT /v1/me/consents/{purpose}."
+    ),
+    "consent.text_outdated": ErrorSpec(
+        409,
+        "Not the present text",
+        "Show the person `text` of GET /v1/me/consents/{purpose} and send its `current_version`.",
     ),
 }
 

@@ -15,6 +15,7 @@ import msgspec
 from hub.domains.accounts.events import SessionRevoked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
+from hub.domains.consents.events import ConsentWithdrawn
 from hub.domains.events.schemas import OutboxEvent
 from hub.domains.friends.events import FriendshipCreated
 from hub.domains.gateways.events import (
@@ -83,6 +84,7 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
     "session.revoked": Route(order="revoke {subject}"),
+    "consent.withdrawn": Route((), ("taps.forget_places",)),
 }
 
 Payload = (
@@ -110,6 +112,7 @@ Payload = (
     | ConversationOpened
     | MessageSent
     | SessionRevoked
+    | ConsentWithdrawn
 )
 PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Payload)
@@ -119,6 +122,9 @@ PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
 _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     "touches.pair": lambda payload: (
         isinstance(payload, RingTapped) and payload.kind == "ring_to_ring"
+    ),
+    "taps.forget_places": lambda payload: (
+        isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"
     ),
 }
 _DECODERS: Final = {event_type: msgspec.json.Decoder(kind) for event_type, kind in PAYLOADS.items()}

@@ -7,6 +7,7 @@ from hub.domains.api_keys.routes import API_KEY_ROUTES
 from hub.domains.cards.routes import CARD_ROUTES
 from hub.domains.certificates.routes import CERTIFICATE_ROUTES
 from hub.domains.claims.routes import CLAIM_ROUTES
+from hub.domains.consents.routes import CONSENT_ROUTES
 from hub.domains.friends.routes import FRIEND_ROUTES
 from hub.domains.gateways.routes import GATEWAY_ROUTES
 from hub.domains.logins.routes import LOGIN_ROUTES
@@ -29,6 +30,7 @@ REST_ROUTES: Final = [
     *MESSAGING_ROUTES,
     *PROFILE_ROUTES,
     *CARD_ROUTES,
+    *CONSENT_ROUTES,
     *TOUCH_ROUTES,
     *FRIEND_ROUTES,
     diagnose_realtime,

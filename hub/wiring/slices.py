@@ -16,6 +16,7 @@ from hub.domains.events.schemas import Consumer, Errand
 from hub.domains.gateways import tasks as gateways
 from hub.domains.housekeeping import service as housekeeping
 from hub.domains.profiles import tasks as profiles
+from hub.domains.taps import tasks as taps
 from hub.domains.touches import tasks as touches
 
 
@@ -40,6 +41,7 @@ CONSUMERS: Final = (
     Consumer("gateways.admit", admissions.follow),
     Consumer("gateways.expel", admissions.follow),
     Consumer("certificates.write_revocations", certificates.write_revocations),
+    Consumer("taps.forget_places", taps.forget_places),
 )
 
 PERIODIC_TASKS: Final = (

@@ -191,3 +191,10 @@ FOR EACH ROW
 EXECUTE FUNCTION app.emit_row(
   'friendship.created', 'user', 'friend_id', 'user_id', 'friend_id', 'source', 'created_at'
 );
+
+CREATE TRIGGER emit_consent_withdrawn
+AFTER UPDATE OF granted ON consents
+FOR EACH ROW WHEN (OLD.granted AND NOT NEW.granted)
+EXECUTE FUNCTION app.emit_row(
+  'consent.withdrawn', 'user', 'user_id', 'user_id', 'purpose', 'withdrawn_at'
+);

@@ -243,7 +243,7 @@ BEGIN
     coalesce(nullif(current_setting('app.actor_kind', true), ''), session_user),
     CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'UPDATE' THEN 'update' ELSE 'delete' END,
     TG_TABLE_NAME,
-    coalesce(present ->> 'id', present ->> 'user_id'),
+    coalesce(present ->> 'id', concat_ws(':', present ->> 'user_id', present ->> 'purpose')),
     CASE WHEN TG_OP <> 'INSERT' THEN old_values END,
     CASE WHEN TG_OP <> 'DELETE' THEN new_values END,
     address,
@@ -337,12 +337,26 @@ RETURNS TABLE ("position" int, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
   inserted uuid[];
+  located uuid[];
 BEGIN
   -- In order of ids, so that two batches with the same rings cannot wait for each other.
   PERFORM FROM public.rings AS r
   WHERE r.device_id IN (SELECT decode(t ->> 'device_id', 'hex') FROM jsonb_array_elements(taps) AS t)
   ORDER BY r.id
   FOR NO KEY UPDATE;
+
+  -- Where somebody was is kept with their consent only.
+  IF taps @? '$[*].lat ? (@ != null)' THEN
+    located := app.hold_consents(
+      ARRAY(
+        SELECT r.user_id
+        FROM jsonb_array_elements(taps) AS t
+        JOIN public.rings AS r ON r.device_id = decode(t ->> 'device_id', 'hex')
+        WHERE t ->> 'lat' IS NOT NULL
+      ),
+      'location'
+    );
+  END IF;
 
   WITH new_taps AS (
     INSERT INTO public.ring_taps (
@@ -352,7 +366,8 @@ BEGIN
     SELECT
       r.user_id, r.id, g.id, t.kind, t.source, t.boot, t.seq, decode(t.raw, 'hex'),
       decode(t.peer_eid, 'hex'), t.peer_ctr,
-      t.lat, t.lon, t.rssi, t.tapped_at, t.uncertainty_ms, t.time_source, true
+      CASE WHEN r.user_id = ANY (located) THEN t.lat END,
+      CASE WHEN r.user_id = ANY (located) THEN t.lon END, t.rssi, t.tapped_at, t.uncertainty_ms, t.time_source, true
     FROM ROWS FROM (
       jsonb_to_recordset(taps) AS (
         device_id text, gateway_id uuid, kind text, source text, boot bigint, seq bigint, raw text,

@@ -35,12 +35,12 @@ FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_d
 GRANT SELECT, INSERT, UPDATE, DELETE ON
   users, user_logins, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
   conversations, conversation_members, messages, events, outbox, consumer_tasks,
-  ring_claims, contact_cards, blocks, friendships, touches, api_keys
+  ring_claims, contact_cards, blocks, friendships, touches, api_keys, consents
 TO ping_system, ping_definer;
-GRANT SELECT ON audit_log TO ping_system;
+GRANT SELECT ON audit_log, consent_history TO ping_system;
 -- Retired keys keep their row: their ids are never given away again.
 GRANT SELECT, INSERT, UPDATE ON data_keys TO ping_system;
-GRANT SELECT, INSERT ON audit_log TO ping_definer;
+GRANT SELECT, INSERT ON audit_log, consent_history TO ping_definer;
 
 -- users
 GRANT SELECT (
@@ -102,6 +102,23 @@ CREATE POLICY not_by_key ON user_logins AS RESTRICTIVE TO ping_api, ping_worker
 USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
 CREATE POLICY not_by_key ON sessions AS RESTRICTIVE TO ping_api, ping_worker
 USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+
+-- consents: never deleted, so that a withdrawal stays known
+GRANT SELECT ON consents TO ping_api, ping_worker;
+GRANT INSERT (purpose, granted, text_version, source, granted_at, withdrawn_at) ON consents TO ping_api;
+GRANT UPDATE (granted, text_version, source, granted_at, withdrawn_at) ON consents TO ping_api;
+CREATE POLICY own ON consents TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+-- A key never speaks for the person.
+CREATE POLICY not_by_key ON consents AS RESTRICTIVE FOR INSERT TO ping_api
+WITH CHECK ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+CREATE POLICY not_by_key_again ON consents AS RESTRICTIVE FOR UPDATE TO ping_api
+USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+
+-- consent_history: written by a trigger only, changed by nobody
+GRANT SELECT ON consent_history TO ping_api;
+CREATE POLICY own ON consent_history FOR SELECT TO ping_api
+USING (user_id = (SELECT app.user_id()));
 
 -- profiles: points, counts and ranks are the machines'
 GRANT SELECT ON profiles TO ping_api, ping_worker;
@@ -258,6 +275,7 @@ SET LOCAL ROLE ping_definer;
 -- Called by policies and defaults, so every login that reads the tables.
 GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
+GRANT EXECUTE ON FUNCTION app.allows(uuid, text) TO ping_api, ping_worker, ping_system;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
@@ -274,7 +292,7 @@ TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.audit(), app.notify_outbox(),
-app.create_profile(), app.note_message(), app.count_friends()
+app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -26,6 +26,7 @@ DECLARE
   item record;
   ring public.rings;
   is_fresh boolean;
+  is_located boolean;
 BEGIN
   -- In order of ids, so that two batches with the same rings cannot wait for each other.
   PERFORM FROM public.rings AS r
@@ -87,6 +88,9 @@ BEGIN
         WHEN is_fresh THEN 'recorded' WHEN item.counter IS NULL THEN 'duplicate' ELSE 'counter_stale'
       END;
       IF is_fresh THEN
+        -- Where somebody was is kept with their consent only.
+        is_located := item.lat IS NOT NULL
+          AND app.hold_consents(ARRAY[ring.user_id], 'location') <> '{}';
         INSERT INTO public.ring_taps (
           user_id, ring_id, gateway_id, read_id, kind, source, boot, seq, raw,
           lat, lon, tapped_at, uncertainty_ms, time_source, verified
@@ -95,7 +99,7 @@ BEGIN
           ring.user_id, ring.id, (SELECT g.id FROM public.gateways AS g WHERE g.id = item.gateway_id),
           item.read_id, 'tap_to_phone', 'reader',
           CASE WHEN item.counter IS NOT NULL THEN 0 END, item.counter, item.raw,
-          item.lat, item.lon, item.tapped_at, item.uncertainty_ms, item.time_source,
+          CASE WHEN is_located THEN item.lat END, CASE WHEN is_located THEN item.lon END, item.tapped_at, item.uncertainty_ms, item.time_source,
           item.counter IS NOT NULL
         );
       END IF;

@@ -105,6 +105,14 @@ CREATE TRIGGER audit
 AFTER UPDATE OF answer OR DELETE ON touches
 FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'partner_user_id', 'partner_card');
 
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON consents
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER keep_consent
+AFTER INSERT OR UPDATE OF granted, text_version ON consents
+FOR EACH ROW EXECUTE FUNCTION app.keep_consent();
+
 CREATE TRIGGER count_friends
 AFTER INSERT OR DELETE ON friendships
 FOR EACH ROW EXECUTE FUNCTION app.count_friends();

@@ -18,6 +18,7 @@ from hub.domains.accounts.schemas import RevokedBecause
 from hub.domains.api_keys.schemas import AccountKind
 from hub.domains.certificates.schemas import RevokedReason
 from hub.domains.claims.schemas import ClaimStatus
+from hub.domains.consents.schemas import ConsentSource, Purpose
 from hub.domains.friends.schemas import FriendSource
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
@@ -32,6 +33,10 @@ COLUMNS: dict[str, Any] = {
     "users.kind": AccountKind,
     "api_keys.scopes": Scope,
     "sessions.revoked_because": RevokedBecause,
+    "consents.purpose": Purpose,
+    "consents.source": ConsentSource,
+    "consent_history.purpose": Purpose,
+    "consent_history.source": ConsentSource,
     "profiles.visibility": Visibility,
     "rings.kind": RingKind,
     "rings.status": RingStatus,

@@ -88,6 +88,12 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("UPDATE rings SET status = 'released', device_id = NULL")
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
+    await system.execute(
+        """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
+        VALUES ($1, 'location', true, 1, 'settings', now())""",
+        ada,
+    )
+    await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
     return ada, grace
 
 
@@ -133,6 +139,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.revoked",
         "ring.released",
         "session.revoked",
+        "consent.withdrawn",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:

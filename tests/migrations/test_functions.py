@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.fixtures.consents import allow
 from tests.fixtures.postgres import Database
 
 DEVICE = bytes.fromhex("00000000000000a1")
@@ -128,6 +129,7 @@ async def test_the_owner_comes_from_the_ring_and_a_deleted_gateway_fails_nothing
     await add_ring(system, ada)
     gateway = await system.fetchval("INSERT INTO gateways (name) VALUES ('home') RETURNING id")
     gone = "01890000-0000-7000-8000-000000000000"
+    await allow(system, ada, "location")
     await record(
         system,
         tap(1, gateway_id=str(gateway), rssi=-50, lat=48.1, lon=11.6, peer_eid="ab" * 16),

@@ -20,6 +20,8 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "user_logins": {"own": READ | {"DELETE"}, "foreign": NONE},
     "sessions": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "api_keys": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
+    "consents": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
+    "consent_history": {"own": READ, "foreign": NONE},
     "profiles": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "idempotency_keys": {"own": CHANGE | {"INSERT", "DELETE"}, "foreign": NONE},
     "rings": {"own": CHANGE, "foreign": NONE},
@@ -47,6 +49,8 @@ NOT_FOR_WORKERS: Final = {
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
     "user_logins": {"SELECT", "DELETE"},
     "sessions": {"INSERT"},
+    "consents": {"INSERT", "UPDATE"},
+    "consent_history": {"SELECT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "gateways": {"INSERT", "UPDATE"},
     "rejected_taps": {"SELECT"},
@@ -57,6 +61,7 @@ NOT_FOR_WORKERS: Final = {
 # The owner column is not granted: a copy of the other's row takes the actor by default.
 BECOMES_OWN: Final = {
     ("sessions", "foreign"),
+    ("consents", "foreign"),
     ("messages", "shared"),
     ("gateways", "foreign"),
     ("contact_cards", "foreign"),
@@ -68,6 +73,7 @@ BECOMES_OWN: Final = {
 SYSTEM: Final = {
     **dict.fromkeys(API, ALL),
     "audit_log": READ,
+    "consent_history": READ,
     "data_keys": CHANGE | {"INSERT"},
 }
 # Entered by admin routes; what it may see belongs to later domains.

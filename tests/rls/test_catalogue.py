@@ -9,6 +9,7 @@ from tests.fixtures.postgres import Database
 # Machines write these; the rows themselves are the evidence (see migrations/objects/triggers.sql).
 NOT_AUDITED = {
     "audit_log",
+    "consent_history",
     "consumer_tasks",
     "events",
     "idempotency_keys",
@@ -221,6 +222,7 @@ async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
 CHANGEABLE = {
     "users": {"full_name", "timezone", "locale", "onboarding_completed_at", "last_login_at"},
     "sessions": {"device_name", "revoked_at", "revoked_because"},
+    "consents": {"granted", "text_version", "source", "granted_at", "withdrawn_at"},
     "api_keys": {"name", "scopes", "revoked_at"},
     "profiles": {
         "username",

@@ -58,6 +58,10 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
                 number.to_bytes(32, "big"),
             )
             await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
+            await connection.execute(
+                """INSERT INTO consents (purpose, granted, text_version, source, granted_at)
+                VALUES ('location', true, 1, 'settings', now())"""
+            )
         ring = await connection.fetchval(
             """INSERT INTO rings (user_id, kind, status, label, device_id)
             VALUES ($1, 'ble', 'active', 'ring', $2) RETURNING id""",

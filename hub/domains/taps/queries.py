@@ -89,3 +89,13 @@ keep_refused = command(
     """,
     login="system",
 )
+
+# Its owner has withdrawn the consent to keep it.
+forget_places = command(
+    """
+    UPDATE ring_taps
+    SET lat = NULL, lon = NULL
+    WHERE user_id = $1 AND received_at <= $2 AND (lat IS NOT NULL OR lon IS NOT NULL)
+    """,
+    login="system",
+)

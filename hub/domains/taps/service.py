@@ -1,6 +1,7 @@
 """Taps into the database: verified one by one, recorded batch by batch, each with a verdict."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -133,6 +134,11 @@ async def record(
         refuse=partial(_refuse_unstorable, pool),
         defer=lambda item: _answers([item], {0: "deferred"}),
     )
+
+
+async def forget_places(tx: Tx, user_id: UUID, until: datetime) -> None:
+    """Take away where a user's taps were, up to a moment; the taps stay. For ping_system."""
+    await queries.forget_places.run(tx, user_id, until)
 
 
 async def _record(

@@ -19,6 +19,7 @@ from hub.domains.reads.mqtt import read_read
 from hub.domains.reads.service import TagKeys
 from hub.domains.rings import service as rings
 from hub.domains.taps import service as taps
+from tests.fixtures.consents import allow
 from tests.fixtures.tags import BASE, STATIC_UID, SUN_UID, give_tag, link, message
 from tests.fixtures.world import INDEX_KEY, SUN_MASTER_KEY, World
 
@@ -54,6 +55,7 @@ async def test_a_genuine_link_is_a_verified_tap_with_the_gateways_time(
     mode: sun.SunMode, admin: Any, system_pool: Pool, world: World, ring: UUID
 ) -> None:
     happened_ms = world.now_ms - 3_600_000
+    await allow(admin, world.user_id, "location")
     read = message(
         world, link(7, mode=mode), read_id=ID, t=happened_ms, tx_ms=world.now_ms, lat=48.1, lon=11.5
     )

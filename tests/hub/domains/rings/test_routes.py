@@ -119,6 +119,8 @@ async def test_taps_are_listed_for_their_owner_only(
     hub: Running, ada: User, grace: User, give_ring
 ):
     ring, other = await give_ring(ada), await give_ring(ada)
+    agreed = {"granted": True, "text_version": 1}
+    await ada.client.put("/v1/me/consents/location", json=agreed)
     await tap(hub, ring.device_id, 1, 2, 3)
     await tap(hub, other.device_id, 1)
     first = (await ada.client.get("/v1/rings/taps?limit=3")).json()

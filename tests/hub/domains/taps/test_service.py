@@ -15,6 +15,7 @@ from hub.domains.gateways.schemas import Message
 from hub.domains.taps import service
 from hub.domains.taps.mqtt import read_tap
 from hub.domains.taps.service import RingKeys
+from tests.fixtures.consents import allow
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import FIELD_KEYS, World
 
@@ -40,6 +41,7 @@ async def count(admin: Any, table: str) -> int:
 async def test_a_signed_tap_is_recorded_for_the_owner_of_its_ring(
     admin: Any, system_pool: Pool, keys: RingKeys, world: World
 ) -> None:
+    await allow(admin, world.user_id, "location")
     assert await record(system_pool, keys, world.message(1, lat=48.1, lon=11.5, rssi=-40)) == [
         "committed"
     ]
