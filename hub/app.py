@@ -9,12 +9,15 @@ from litestar import Litestar, Router
 from core import config
 from hub.console.routes import console_routes
 from hub.http import envelope
+from hub.http.app_links import APP_LINK_ROUTES
 from hub.http.auth import admit
 from hub.http.cors import cors_config
+from hub.http.document import describe
 from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
-from hub.http.openapi import DOCUMENT_ROUTES, ClosedStructs, openapi_config, show_scopes
+from hub.http.openapi import DOCUMENT_ROUTES, openapi_config
 from hub.http.problems import problem_response
+from hub.http.revalidation import revalidated
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
 from hub.wiring.house import open_house
@@ -27,6 +30,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
     """Return the application; it opens connections when it starts, not before."""
     settings = settings or config.load()
     rules = configured(settings.realtime)
+    document = openapi_config(version("pinghub"), settings.server.public_url)
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
@@ -41,6 +45,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
             *SUN_ROUTES,
             *HEALTH_ROUTES,
             *KEY_ROUTES,
+            *APP_LINK_ROUTES,
             *DOCUMENT_ROUTES,
             asyncapi_route(version("pinghub"), settings.server.public_url),
             *console_routes(settings),
@@ -48,16 +53,16 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         guards=[admit],
         lifespan=[running],
         exception_handlers={Exception: problem_response},
-        plugins=[ClosedStructs()],
-        openapi_config=openapi_config(version("pinghub"), settings.server.public_url),
+        plugins=[document.structs],
+        openapi_config=document,
         request_max_body_size=settings.server.max_body_bytes,
         cors_config=cors_config(settings.server.allowed_origins),
         logging_config=None,
     )
     app.state.route_scopes = ROUTE_SCOPES
-    show_scopes(app, ROUTE_SCOPES)
+    describe(app, ROUTE_SCOPES)
     app.state.docs_url = f"{settings.server.public_url}/errors"
-    app.asgi_handler = envelope.wrap(app, connections_first(app, app.asgi_handler))
+    app.asgi_handler = envelope.wrap(app, connections_first(app, revalidated(app.asgi_handler)))
     return app
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, Literal
 
 from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 from redis.exceptions import RedisError
 
@@ -33,13 +34,19 @@ class Ready(Struct, frozen=True):
 
 
 @get("/livez", opt=UNLIMITED, sync_to_thread=False, tags=["platform"], security=[{}])
-def livez() -> Alive:
+def is_alive() -> Alive:
     """Say that the process runs; restart it when this fails."""
     return Alive()
 
 
-@get("/readyz", opt=UNLIMITED, tags=["platform"], security=[{}])
-async def readyz(request: Request[Any, Any, Any]) -> Response[Ready]:
+@get(
+    "/readyz",
+    opt=UNLIMITED,
+    tags=["platform"],
+    security=[{}],
+    responses={503: ResponseSpec(Ready, description="Something that requests need is away.")},
+)
+async def is_ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """Say whether traffic may be sent here: 200, else 503 with what is away."""
     house = resources(request)
     postgres, redis = await asyncio.gather(
@@ -70,4 +77,4 @@ async def _is_there(probe: Awaitable[object]) -> State:
     return "ok"
 
 
-HEALTH_ROUTES: Final = [livez, readyz, metrics_page]
+HEALTH_ROUTES: Final = [is_alive, is_ready, metrics_page]

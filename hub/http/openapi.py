@@ -1,25 +1,19 @@
 """The OpenAPI document, its reader, and the pages that explain errors."""
 
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from litestar import Litestar, Request, Response, Router, get
-from litestar._openapi.schema_generation import SchemaCreator
-from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
-from litestar.openapi.config import OpenAPIConfig
+from litestar import Request, Response, Router, get
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
-from litestar.openapi.spec import Components, Schema, SecurityScheme, Server, Tag
-from litestar.routes import HTTPRoute
-from litestar.typing import FieldDefinition
-from msgspec import Struct
+from litestar.openapi.spec import Components, License, SecurityScheme, Server, Tag
 
 from core.errors import CATALOGUE, DomainError
 from hub.embedded import scalar
 from hub.http import human_page
 from hub.http.auth import UNLIMITED
-from hub.http.scopes import MEANINGS, Scope
+from hub.http.document import DocumentConfig
+from hub.http.scopes import MEANINGS
 
 _PROJECT: Final = Path(__file__).parents[2]
 _SCALAR_PATH: Final = "/schema/scalar.js"
@@ -29,11 +23,16 @@ _CSP: Final = (
     " form-action 'none'; frame-ancestors 'none'"
 )
 _TAGS: Final = {
-    "accounts": "Sign-in sessions and the signed-in user.",
+    "accounts": "Signing in, sign-in sessions, and the signed-in user.",
     "api-keys": "API keys of accounts, and accounts of backends.",
-    "rings": "Rings and their taps.",
+    "rings": "Rings, their claims and their taps.",
+    "touches": "What happens when two rings touch, and the cards that go over.",
+    "friends": "Friends, and whom one has blocked.",
     "messaging": "Direct conversations and messages.",
-    "platform": "Probes, keys and the like.",
+    "gateways": "Gateways, calls of them, and what was refused of them.",
+    "realtime": "What the live connections of an account do.",
+    "admin": "What administrators of the hub see and do.",
+    "platform": "Probes and public keys.",
 }
 
 
@@ -44,11 +43,12 @@ _KEY_DESCRIPTION: Final = (
 )
 
 
-def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
+def openapi_config(version: str, public_url: str) -> DocumentConfig:
     """Return how /schema is made: JSON always, Scalar for people."""
-    return OpenAPIConfig(
+    return DocumentConfig(
         title="Ping Hub",
         version=version,
+        license=License(name="MIT", identifier="MIT"),
         description=(
             "People tap rings; apps hear of it live. Lists are keyset pages"
             " `{items, next_cursor, has_more}`; errors are RFC 9457 problem details with a stable"
@@ -86,17 +86,6 @@ def openapi_config(version: str, public_url: str) -> OpenAPIConfig:
     )
 
 
-def show_scopes(app: Litestar, route_scopes: Mapping[str, Scope | None]) -> None:
-    """Say of each operation that API keys open, before the document is made, by which scope."""
-    for route in app.routes:
-        if not isinstance(route, HTTPRoute):
-            continue
-        for handler in route.route_handlers:
-            names = (f"{method} {route.path_format}" for method in handler.http_methods)
-            if scope := next(filter(None, map(route_scopes.get, names)), None):
-                handler.security = [{"access_token": []}, {"api_key": [scope]}]
-
-
 class ScalarPage(ScalarRenderPlugin):
     """Scalar, served by this hub; without it, the way to the document and to Scalar."""
 
@@ -115,19 +104,6 @@ class ScalarPage(ScalarRenderPlugin):
             ' data-configuration=\'{"withDefaultFonts":false,"telemetry":false}\'></script>'
             f"{reader}</body></html>"
         ).encode()
-
-
-class ClosedStructs(StructSchemaPlugin):
-    """Says of a Struct that refuses unknown fields that it does; Litestar leaves it out."""
-
-    def to_openapi_schema(
-        self, field_definition: FieldDefinition, schema_creator: SchemaCreator
-    ) -> Schema:
-        schema = super().to_openapi_schema(field_definition, schema_creator)
-        struct = cast("type[Struct]", field_definition.type_)
-        if struct.__struct_config__.forbid_unknown_fields:
-            schema.additional_properties = False
-        return schema
 
 
 def find_scalar() -> Path | None:

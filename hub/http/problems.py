@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
@@ -23,26 +24,6 @@ from core.errors import CATALOGUE, DomainError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# What any end-point may answer, before its own handler is asked.
-_ALWAYS: Final = (
-    "request.malformed",
-    "auth.ambiguous",
-    "auth.key_in_url",
-    "auth.required",
-    "auth.token_invalid",
-    "auth.token_expired",
-    "auth.key_malformed",
-    "auth.key_invalid",
-    "auth.key_expired",
-    "auth.key_refused",
-    "auth.scope_missing",
-    "request.too_large",
-    "request.media_type",
-    "request.invalid",
-    "limit.exceeded",
-    "server.internal",
-    "service.unavailable",
-)
 _MISSING_PARAMETER: Final = re.compile(r"Missing required (\w+) parameter '([\w-]+)'")
 _BODY_FIELD: Final = re.compile(r"(?:unknown|required) field `([^`]{1,100})`")
 _RETRY_AFTER_SECONDS: Final = 1
@@ -129,17 +110,25 @@ def allowed_methods(error: MethodNotAllowedException) -> str:
     return ", ".join(sorted(listed | {"OPTIONS"}))
 
 
+@dataclass
+class Refusals(ResponseSpec):
+    """The refusals of one status; hub/http/document.py adds what the door itself may say."""
+
+    codes: tuple[str, ...] = ()
+
+
 def documented(*codes: str) -> dict[int, ResponseSpec]:
-    """Return the OpenAPI responses of an end-point that may refuse with `codes`."""
+    """Return the OpenAPI responses of an end-point that may itself refuse with `codes`."""
     by_status: dict[int, list[str]] = {}
-    for code in (*_ALWAYS, *codes):
+    for code in dict.fromkeys(codes):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
     return {
-        status: ResponseSpec(
+        status: Refusals(
             data_container=Problem,
-            description=" or ".join(f"`{code}`" for code in dict.fromkeys(names)),
-            media_type=MEDIA_TYPE,  # pyright: ignore[reportArgumentType]  # rendered as it is
+            description="\n".join(f"- `{code}`: {CATALOGUE[code].title}" for code in names),
+            media_type=MEDIA_TYPE,
             generate_examples=False,
+            codes=tuple(names),
         )
         for status, names in sorted(by_status.items())
     }

@@ -2,11 +2,13 @@
 
 import re
 
+import jsonschema_rs
 import pytest
 
 from core import config
 from core.errors import CATALOGUE
 from hub.app import create_app
+from hub.wiring.scopes import ROUTE_SCOPES
 
 HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
 HIDDEN = {"/", "/metrics", "/errors", "/schema/scalar.js", "/connection/websocket"}
@@ -102,24 +104,122 @@ def test_every_reference_leads_somewhere(document):
 
 def test_every_operation_says_what_it_does_and_how_it_fails(document):
     ids = []
+    tags = {tag["name"] for tag in document["tags"]}
     for name, operation in operations(document):
         ids.append(operation["operationId"])
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", operation["operationId"]), name
+        assert operation.get("summary"), name
         assert operation.get("description"), name
-        assert operation.get("tags"), name
-        if name.partition(" ")[2].startswith("/v1"):
-            assert {"400", "422", "429", "500", "503"} <= operation["responses"].keys(), name
+        assert len(operation["tags"]) == 1, name
+        assert set(operation["tags"]) <= tags, f"{name}: say what the tag means (hub/http/openapi)"
         for status, response in operation["responses"].items():
-            for code in CODE.findall(response.get("description", "")):
-                if code in CATALOGUE:
-                    assert CATALOGUE[code].status == int(status)
+            assert response["description"], (name, status)
+            if status >= "400" and name != "GET /readyz":
+                codes = CODE.findall(response["description"])
+                assert codes, (name, status)
+                assert {CATALOGUE[code].status for code in codes} == {int(status)}, (name, codes)
     assert len(ids) == len(set(ids))
+
+
+def test_what_the_door_may_answer_stands_at_each_operation(document):
+    for name, operation in operations(document):
+        path = name.partition(" ")[2]
+        expected = {"400", "500"}
+        if path.startswith("/v1"):
+            expected |= {"429", "503"}
+        if operation.get("security") != [{}]:
+            expected |= {"401", "403"}
+        if "{" in path:
+            expected |= {"404"}
+        if operation.get("requestBody"):
+            expected |= {"413", "415", "422"}
+        assert expected <= operation["responses"].keys(), name
+
+
+def test_nobody_is_told_of_tokens_where_none_is_asked_for(document):
+    told = "auth.required"
+    for name, operation in operations(document):
+        is_open = operation.get("security") == [{}]
+        assert (told in str(operation["responses"])) is not is_open, name
+
+
+def test_every_body_has_an_example_that_the_hub_takes(document):
+    schemas = document["components"]["schemas"]
+    registry = {"components": {"schemas": schemas}}
+    for name, operation in operations(document):
+        if not (body := operation.get("requestBody")):
+            continue
+        media = body["content"]["application/json"]
+        shown = [item["value"] for item in media.get("examples", {}).values()]
+        shown += [media["example"]] if "example" in media else []
+        assert shown, name
+        validator = jsonschema_rs.validator_for(media["schema"] | registry, validate_formats=True)
+        for example in shown:
+            validator.validate(example)
+            texts = [value for value in example.values() if isinstance(value, str)]
+            assert "text" not in texts, f"{name}: show what it looks like in hub/http/examples.py"
+
+
+def test_every_schema_says_what_it_is_and_shows_it(document):
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        assert re.fullmatch(r"[A-Z][A-Za-z]+", name), name
+        assert schema.get("description"), name
+        for field, part in schema.get("properties", {}).items():
+            registry = {"components": {"schemas": schemas}}
+            validator = jsonschema_rs.validator_for(part | registry, validate_formats=True)
+            for example in part.get("examples", ()):
+                assert validator.is_valid(example), (name, field, example)
+
+
+def test_times_are_marked_as_times(document):
+    for name, schema in document["components"]["schemas"].items():
+        for field, part in schema.get("properties", {}).items():
+            if field.endswith("_at"):
+                assert "date-time" in str(part), (name, field)
+
+
+def test_what_is_answered_is_whole(document):
+    """A client need not ask whether a field is there."""
+    assert set(document["components"]["schemas"]["SignedIn"]["required"]) == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "user",
+    }
+
+
+def test_variants_are_told_apart_by_a_tag(document):
+    proof = document["paths"]["/v1/ring-claims/{claim_id}/proof"]["post"]["requestBody"]
+    assert proof["content"]["application/json"]["schema"]["discriminator"] == {
+        "propertyName": "kind",
+        "mapping": {
+            "ble": "#/components/schemas/BleProof",
+            "sun": "#/components/schemas/SunProof",
+        },
+    }
+
+
+def test_api_keys_are_a_way_in_with_the_scope_of_each_operation(document):
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["api_key"]["name"] == "X-API-Key"
+    by_name = dict(operations(document))
+    for name, scope in ROUTE_SCOPES.items():
+        ways = by_name[name].get("security", document["security"])
+        expected = [{"access_token": []}, *([{"api_key": [scope]}] if scope else [])]
+        assert ways == expected, name
+        assert scope is None or f"`{scope}`" in schemes["api_key"]["description"]
 
 
 def test_failures_are_problem_details(document):
     for name, operation in operations(document):
         for status, response in operation["responses"].items():
             if status >= "400" and name != "GET /readyz":
-                assert list(response["content"]) == ["application/problem+json"], (name, status)
+                # `text/html`: what a person's browser may open says so as a page.
+                kinds = list(response["content"])
+                assert kinds[0] == "application/problem+json", (name, status)
+                assert set(kinds[1:]) <= {"text/html"}, (name, status)
 
 
 def test_closed_routes_ask_for_a_token(document):

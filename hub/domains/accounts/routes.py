@@ -68,9 +68,9 @@ async def sign_in_for_development(
     security=[{}],
     tags=["accounts"],
     status_code=200,
-    responses=documented(),
+    responses=documented("auth.token_invalid"),
 )
-async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> SignedIn:
+async def refresh_tokens(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> SignedIn:
     """Exchange a refresh token for new tokens.
 
     The same request again, within ten seconds, gets the same refresh token, in case the answer was
@@ -94,7 +94,7 @@ async def refresh(request: Request[Any, Any, Any], data: JSONBody[Refresh]) -> S
 
 
 @post("/auth/logout", tags=["accounts"], status_code=204, responses=documented())
-async def logout(request: Request[Any, Any, Any]) -> None:
+async def sign_out(request: Request[Any, Any, Any]) -> None:
     """End the sign-in session of the access token: its tokens work no more, its sockets close."""
     session_id = _current(request)
     async with writing(request) as tx:
@@ -169,8 +169,8 @@ def _current(request: Request[Any, Any, Any]) -> UUID:
 ACCOUNT_ROUTES: Final = [
     list_development_users,
     sign_in_for_development,
-    refresh,
-    logout,
+    refresh_tokens,
+    sign_out,
     list_sessions,
     name_session,
     remove_session,

@@ -28,7 +28,7 @@ _ADMIN: Final = ("auth.forbidden", "account.not_found")
 
 
 @post("/api-keys", tags=["api-keys"], responses=documented("key.limit", *_KEYED))
-async def create_key(
+async def create_api_key(
     request: Request[Any, Any, Any], data: JSONBody[NewApiKey], idempotency_key: OptionalKey = None
 ) -> Response[ApiKeyCreated]:
     """Make an API key; `key` is in this answer only, and in no repetition of it."""
@@ -41,7 +41,7 @@ async def create_key(
 
 
 @get("/api-keys", tags=["api-keys"], responses=documented("request.cursor_invalid"))
-async def list_keys(
+async def list_api_keys(
     request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ApiKey]:
     """List one's API keys but revoked ones, the newest first; never their secrets."""
@@ -50,7 +50,7 @@ async def list_keys(
 
 
 @patch("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
-async def change_key(
+async def change_api_key(
     request: Request[Any, Any, Any], key_id: FromPath[UUID], data: JSONBody[ChangeApiKey]
 ) -> ApiKey:
     """Rename a key, or change what it may do; within a second that holds everywhere."""
@@ -59,7 +59,7 @@ async def change_key(
 
 
 @delete("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
-async def revoke_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> None:
+async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> None:
     """End a key for good; within a second nobody takes it. Again is harmless."""
     async with writing(request) as tx:
         await service.revoke_key(tx, user_id_of(request), key_id)
@@ -106,7 +106,7 @@ async def close_service_account(
     tags=["api-keys"],
     responses=documented("key.limit", *_ADMIN, *_KEYED),
 )
-async def create_service_key(
+async def create_service_api_key(
     request: Request[Any, Any, Any],
     account_id: FromPath[UUID],
     data: JSONBody[NewApiKey],
@@ -127,7 +127,7 @@ async def create_service_key(
     tags=["api-keys"],
     responses=documented("request.cursor_invalid", *_ADMIN),
 )
-async def list_service_keys(
+async def list_service_api_keys(
     request: Request[Any, Any, Any],
     account_id: FromPath[UUID],
     limit: Limit = 50,
@@ -144,7 +144,7 @@ async def list_service_keys(
     tags=["api-keys"],
     responses=documented("key.not_found", *_ADMIN),
 )
-async def change_service_key(
+async def change_service_api_key(
     request: Request[Any, Any, Any],
     account_id: FromPath[UUID],
     key_id: FromPath[UUID],
@@ -161,7 +161,7 @@ async def change_service_key(
     tags=["api-keys"],
     responses=documented("key.not_found", *_ADMIN),
 )
-async def revoke_service_key(
+async def revoke_service_api_key(
     request: Request[Any, Any, Any], account_id: FromPath[UUID], key_id: FromPath[UUID]
 ) -> None:
     """End a service account's key for good. For administrators."""
@@ -179,15 +179,15 @@ def _administering(
 
 
 API_KEY_ROUTES: Final = [
-    create_key,
-    list_keys,
-    change_key,
-    revoke_key,
+    create_api_key,
+    list_api_keys,
+    change_api_key,
+    revoke_api_key,
     create_service_account,
     list_service_accounts,
     close_service_account,
-    create_service_key,
-    list_service_keys,
-    change_service_key,
-    revoke_service_key,
+    create_service_api_key,
+    list_service_api_keys,
+    change_service_api_key,
+    revoke_service_api_key,
 ]

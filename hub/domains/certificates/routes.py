@@ -45,7 +45,7 @@ async def claim_gateway(
     tags=["gateways"],
     responses=documented("gateway.not_found", "request.cursor_invalid"),
 )
-async def list_certificates(
+async def list_gateway_certificates(
     request: Request[Any, Any, Any],
     gateway_id: FromPath[UUID],
     limit: Limit = 50,
@@ -56,4 +56,4 @@ async def list_certificates(
         return await service.list_certificates(tx, gateway_id, limit=limit, cursor=cursor)
 
 
-CERTIFICATE_ROUTES: Final = [claim_gateway, list_certificates]
+CERTIFICATE_ROUTES: Final = [claim_gateway, list_gateway_certificates]

@@ -34,7 +34,9 @@ _CLOSED: Final = ("ring.claim_not_found", "ring.claim_closed")
     tags=["rings"],
     responses=documented("ring.claim_refused"),
 )
-async def start_claim(request: Request[Any, Any, Any], data: JSONBody[StartClaim]) -> RingClaim:
+async def start_ring_claim(
+    request: Request[Any, Any, Any], data: JSONBody[StartClaim]
+) -> RingClaim:
     """Begin to claim the ring whose card carries the code; the same request has the same answer.
 
     A tag without keys is the caller's at once, and stays marked as not verified.
@@ -44,7 +46,7 @@ async def start_claim(request: Request[Any, Any, Any], data: JSONBody[StartClaim
 
 
 @get("/ring-claims/{claim_id:uuid}", tags=["rings"], responses=documented("ring.claim_not_found"))
-async def get_claim(request: Request[Any, Any, Any], claim_id: FromPath[UUID]) -> RingClaim:
+async def get_ring_claim(request: Request[Any, Any, Any], claim_id: FromPath[UUID]) -> RingClaim:
     """Show how far one of one's claims is."""
     async with _as_claimer(request, read_only=True) as tx:
         return await service.get(tx, claim_id)
@@ -57,7 +59,7 @@ async def get_claim(request: Request[Any, Any, Any], claim_id: FromPath[UUID]) -
     status_code=200,
     responses=documented(*_CLOSED, "ring.claim_refused", "ring.proof_refused"),
 )
-async def prove_claim(
+async def prove_ring_claim(
     request: Request[Any, Any, Any], claim_id: FromPath[UUID], data: JSONBody[Proof]
 ) -> Claimed:
     """Prove to hold the ring, and own it; the same proof has the same answer."""
@@ -75,7 +77,7 @@ async def prove_claim(
     status_code=202,
     responses=documented(*_CLOSED, "gateway.not_found", "gateway.offline"),
 )
-async def ask_gateway(
+async def ask_gateway_for_proof(
     request: Request[Any, Any, Any], claim_id: FromPath[UUID], data: JSONBody[AskGateway]
 ) -> RingClaim:
     """Let one of one's gateways talk to the ring; press the ring within a few seconds.
@@ -128,10 +130,10 @@ def _secrets(request: Request[Any, Any, Any]) -> Secrets:
 
 
 CLAIM_ROUTES: Final = [
-    start_claim,
-    get_claim,
-    prove_claim,
-    ask_gateway,
+    start_ring_claim,
+    get_ring_claim,
+    prove_ring_claim,
+    ask_gateway_for_proof,
     release_ring,
     press_claimed_ring,
 ]

@@ -44,17 +44,17 @@ async def list_blocks(
     status_code=204,
     responses=documented("friend.not_found"),
 )
-async def block(request: Request[Any, Any, Any], user_id: FromPath[UUID]) -> None:
+async def block_user(request: Request[Any, Any, Any], user_id: FromPath[UUID]) -> None:
     """Block a user, who is not told: touches exchange nothing, a friendship ends."""
     async with writing(request) as tx:
         await service.block(tx, user_id)
 
 
 @delete("/blocks/{user_id:uuid}", tags=["friends"], responses=documented())
-async def unblock(request: Request[Any, Any, Any], user_id: FromPath[UUID]) -> None:
+async def unblock_user(request: Request[Any, Any, Any], user_id: FromPath[UUID]) -> None:
     """Take a block back."""
     async with writing(request) as tx:
         await service.unblock(tx, user_id)
 
 
-FRIEND_ROUTES: Final = [list_friends, end_friendship, list_blocks, block, unblock]
+FRIEND_ROUTES: Final = [list_friends, end_friendship, list_blocks, block_user, unblock_user]

@@ -116,7 +116,9 @@ async def revoke_gateway(request: Request[Any, Any, Any], gateway_id: FromPath[U
     tags=["gateways"],
     responses=documented("gateway.not_found", "gateway.revoked"),
 )
-async def new_credentials(request: Request[Any, Any, Any], gateway_id: FromPath[UUID]) -> CodeShown:
+async def create_gateway_code(
+    request: Request[Any, Any, Any], gateway_id: FromPath[UUID]
+) -> CodeShown:
     """Make a new claim code, for a device that takes the place of the present one."""
     async with writing(request) as tx:
         return await service.new_code(tx, gateway_id, resources(request).index_key)
@@ -147,7 +149,7 @@ async def identify_ring(
     opt=limited("gateway_calls"),
     responses=documented(*_CALLED),
 )
-async def rescan(request: Request[Any, Any, Any], gateway_id: FromPath[UUID]) -> Done:
+async def rescan_gateway(request: Request[Any, Any, Any], gateway_id: FromPath[UUID]) -> Done:
     """Let a gateway begin its scans anew."""
     async with reading(request) as tx:
         await service.callable_gateway(tx, gateway_id)
@@ -162,7 +164,7 @@ async def rescan(request: Request[Any, Any, Any], gateway_id: FromPath[UUID]) ->
     opt=limited("gateway_calls"),
     responses=documented(*_CALLED),
 )
-async def collect_log(
+async def collect_gateway_log(
     request: Request[Any, Any, Any], gateway_id: FromPath[UUID], data: JSONBody[Collect]
 ) -> Collected:
     """Fetch the latest log lines of a gateway."""
@@ -190,9 +192,9 @@ GATEWAY_ROUTES: Final = [
     get_gateway,
     change_gateway,
     revoke_gateway,
-    new_credentials,
+    create_gateway_code,
     identify_ring,
-    rescan,
-    collect_log,
+    rescan_gateway,
+    collect_gateway_log,
     list_rejected_taps,
 ]

@@ -55,7 +55,7 @@ async def rename_ring(
     status_code=200,
     responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
 )
-async def report_lost(
+async def report_ring_lost(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
 ) -> Response[Ring]:
     """Report one of one's rings as lost: its taps are refused from now on."""
@@ -72,7 +72,7 @@ async def report_lost(
     status_code=200,
     responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
 )
-async def report_found(
+async def report_ring_found(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
 ) -> Response[Ring]:
     """Say that a lost ring is there again: its taps count from now on."""
@@ -134,7 +134,8 @@ async def tap_virtual_ring(request: Request[Any, Any, Any], ring_id: FromPath[UU
 
 @get(
     "/t",
-    opt={**PUBLIC, **WRITES},
+    summary="Open SUN link",
+    opt={**PUBLIC, "page": True, **WRITES},
     security=[{}],
     tags=["rings"],
     responses=documented("tap.refused", "tap.already_used"),
@@ -181,8 +182,8 @@ SUN_ROUTES: Final = [open_sun_link]
 RING_ROUTES: Final = [
     list_rings,
     rename_ring,
-    report_lost,
-    report_found,
+    report_ring_lost,
+    report_ring_found,
     revoke_ring,
     list_taps,
     tap_virtual_ring,

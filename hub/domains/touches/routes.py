@@ -42,7 +42,7 @@ async def get_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -
     tags=["touches"],
     responses=documented("touch.not_found", "touch.not_exchanged"),
 )
-async def get_card(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Card:
+async def get_touch_card(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Card:
     """Return the card that the other handed over."""
     async with reading(request) as tx:
         return await service.get_card(tx, touch_id, resources(request).cipher)
@@ -54,7 +54,7 @@ async def get_card(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) ->
     status_code=200,
     responses=documented("touch.not_found", "touch.closed"),
 )
-async def confirm(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
+async def confirm_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
     """Say that one was there and shares one's card; it goes over when the other agrees too."""
     return await _answer(request, touch_id, "confirmed")
 
@@ -65,7 +65,7 @@ async def confirm(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> 
     status_code=200,
     responses=documented("touch.not_found", "touch.closed"),
 )
-async def decline(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
+async def decline_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Touch:
     """Share nothing; the other is not told."""
     return await _answer(request, touch_id, "declined")
 
@@ -75,7 +75,7 @@ async def decline(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> 
     tags=["touches"],
     responses=documented("tap.refused", "tap.already_used", *_KEYED),
 )
-async def read_ring(
+async def report_ring_read(
     request: Request[Any, Any, Any],
     data: JSONBody[ReadRing],
     idempotency_key: OptionalKey = None,
@@ -103,7 +103,12 @@ async def _record(request: Request[Any, Any, Any], url: str) -> UUID:
     tap = rings.verify_sun(read_sun_master_key(house.settings), query)
     async with as_system(request) as tx:
         tapped = await rings.record_sun_tap(
-            tx, tap, index_key=house.index_key, session=f"touch {who.session_id}", query=query
+            tx,
+            tap,
+            index_key=house.index_key,
+            cipher=house.cipher,
+            session=f"touch {who.session_id}",
+            query=query,
         )
         return await service.read_ring(
             tx, user_id=_user(request), tap_id=tapped.tap_id, cipher=house.cipher
@@ -130,4 +135,11 @@ def _user(request: Request[Any, Any, Any]) -> UUID:
     return user_id
 
 
-TOUCH_ROUTES: Final = [list_touches, get_touch, get_card, confirm, decline, read_ring]
+TOUCH_ROUTES: Final = [
+    list_touches,
+    get_touch,
+    get_touch_card,
+    confirm_touch,
+    decline_touch,
+    report_ring_read,
+]
