@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.rings",
     "tests.fixtures.world",
     "tests.fixtures.app",
+    "tests.fixtures.listening",
     "tests.fixtures.api_keys",
     "tests.fixtures.phones",
     "tests.fixtures.served",

@@ -143,8 +143,12 @@ def _door(path: str, handler: HTTPRouteHandler, scope: Scope | None) -> Iterable
 def _polished(operation: Json, schemas: Mapping[str, Json], pages: frozenset[str]) -> Json:
     operation = _plain(operation)
     parameters = operation.get("parameters", [])
+    choices = {
+        tuple(sorted(schema["enum"])): name for name, schema in schemas.items() if "enum" in schema
+    }
     for parameter in parameters:
         _polish_parameter(parameter)
+        parameter["schema"] = shapes.named(parameter["schema"], choices)
     is_keyed = any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
     for status, response in operation["responses"].items():
         _polish_response(status, response, schemas)

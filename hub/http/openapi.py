@@ -28,10 +28,12 @@ _TAGS: Final = {
     "rings": "Rings, their claims and their taps.",
     "touches": "What happens when two rings touch, and the cards that go over.",
     "friends": "Friends, and whom one has blocked.",
+    "contacts": "Who of one's contacts uses the app.",
     "messaging": "Direct conversations and messages.",
     "gateways": "Gateways, calls of them, and what was refused of them.",
     "realtime": "What the live connections of an account do.",
     "admin": "What administrators of the hub see and do.",
+    "flags": "Feature flags: who sees what is new.",
     "platform": "Probes and public keys.",
 }
 

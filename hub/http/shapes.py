@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast, get_args, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -33,13 +33,18 @@ def components(structs: Iterable[Any]) -> dict[str, Json]:
     structs = list(structs)
     _, found = msgspec.json.schema_components(structs, ref_template=_REFERENCE + "{name}")
     infos = {_title(info.cls): info for info in _structs(types.multi_type_info(structs))}
+    choices = _choices({info.cls.__module__ for info in infos.values()})
     made: dict[str, Json] = {}
     for key, schema in found.items():
         info = infos.get(schema.get("title", key))
         if info is not None:
             _tell(info, schema)
         name = speaking(key)
-        made[name] = _tidied({**schema, "title": name})
+        made[name] = named(_tidied({**schema, "title": name}), choices)
+    used = {name for schema in made.values() for name in _targets(schema)} - made.keys()
+    for values, name in choices.items():
+        if name in used:
+            made[name] = {"title": name, "type": "string", "enum": list(values)}
     made = dict(sorted(made.items()))
     for schema in made.values():
         _show_examples(schema, made)
@@ -102,6 +107,42 @@ def _of_type(schema: Json, known: Mapping[str, Json]) -> Any:  # noqa: ANN401  #
             return _BY_FORMAT.get(schema.get("format", ""), "text")
         case _:
             return None
+
+
+def named(schema: Any, choices: Mapping[tuple[str, ...], str]) -> Any:  # noqa: ANN401  # any JSON
+    """Refer to lists of values that have a name, so that a client has one type for each."""
+    if isinstance(schema, list):
+        return [named(item, choices) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    inner: Json = {key: named(value, choices) for key, value in cast("Json", schema).items()}
+    values = inner.get("enum")
+    name = choices.get(tuple(sorted(values))) if inner.get("type") == "string" and values else None
+    if name is None:
+        return inner
+    rest = {key: value for key, value in inner.items() if key not in {"type", "enum"}}
+    return {"$ref": reference(name), **rest}
+
+
+def _choices(modules: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """Return the names of Literals by their values, where the values have one name."""
+    names: dict[tuple[str, ...], set[str]] = {}
+    for module in modules:
+        for name, value in vars(sys.modules[module]).items():
+            if get_origin(value) is Literal and all(isinstance(x, str) for x in get_args(value)):
+                names.setdefault(tuple(sorted(get_args(value))), set()).add(name.lstrip("_"))
+    return {values: found.pop() for values, found in names.items() if len(found) == 1 < len(values)}
+
+
+def _targets(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if (name := target(cast("Json", schema))) is not None:
+            yield name
+        for value in cast("Json", schema).values():
+            yield from _targets(value)
+    elif isinstance(schema, list):
+        for item in cast("list[object]", schema):
+            yield from _targets(item)
 
 
 def _show_examples(schema: Json, known: Mapping[str, Json]) -> None:
