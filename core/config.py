@@ -60,7 +60,13 @@ class Metrics(Section, frozen=True, kw_only=True):
 
 
 class Database(Section, frozen=True, kw_only=True):
-    """One login per process role; `direct_url` bypasses a pooler for LISTEN and session locks."""
+    """One login per process role; `direct_url` bypasses a pooler for LISTEN and session locks.
+
+    `replica_url`: a standby for reads that may be `replica_max_lag_seconds` old, without a login.
+    `pool_max`, `system_pool_max`: connections of each `serve` process for requests and for sign-in;
+    `worker_pool_max` of a worker. `pinghub doctor` adds them up (docs/deploy/postgresql.md).
+    `slow_query_seconds`: statements that take so long are logged with their plan.
+    """
 
     url: Secret = ""
     worker_url: Secret = ""
@@ -68,9 +74,15 @@ class Database(Section, frozen=True, kw_only=True):
     owner_url: Secret = ""
     direct_url: Secret = ""
     superuser_url: Secret = ""
+    replica_url: Secret = ""
+    replica_max_lag_seconds: PositiveFloat = 10.0
     pool_max: Positive = 10
+    system_pool_max: Positive = 4
+    worker_pool_max: Positive = 10
+    replica_pool_max: Positive = 4
     connect_timeout_seconds: PositiveFloat = 5.0
     statement_timeout_seconds: PositiveFloat = 15.0
+    slow_query_seconds: PositiveFloat = 0.5
 
 
 class Redis(Section, frozen=True, kw_only=True):

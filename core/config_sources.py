@@ -16,6 +16,7 @@ ALIASES: Final[dict[str, tuple[str, str]]] = {
     "DATABASE_OWNER_URL": ("database", "owner_url"),
     "DATABASE_DIRECT_URL": ("database", "direct_url"),
     "DATABASE_SUPERUSER_URL": ("database", "superuser_url"),
+    "DATABASE_REPLICA_URL": ("database", "replica_url"),
     "REDIS_URL": ("redis", "url"),
     "MQTT_URL": ("mqtt", "url"),
 }

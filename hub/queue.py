@@ -272,11 +272,10 @@ def _opener(settings: Settings) -> Callable[[TaskiqState], Awaitable[None]]:
     async def open_pool(state: TaskiqState) -> None:
         state.cipher = read_cipher(settings)
         database = settings.database
-        state.pool = await Pool.open(
+        state.pool = await Pool.configured(
+            database,
             config.require(database.system_url, "database.system_url"),
-            max_size=database.pool_max,
-            connect_timeout_seconds=database.connect_timeout_seconds,
-            statement_timeout_seconds=database.statement_timeout_seconds,
+            max_size=database.worker_pool_max,
         )
         state.opened = AsyncExitStack()
         state.opened.push_async_callback(state.pool.close)

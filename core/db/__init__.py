@@ -4,11 +4,12 @@ The only package that imports asyncpg. Whatever form the loss of the database ta
 `DomainError("service.unavailable")`; a broken constraint is `Conflict`.
 """
 
-from core.db.failure import Conflict
+from core.db.failure import Conflict, Raced
 from core.db.halving import by_halves
-from core.db.listen import listen
-from core.db.pool import Pool
+from core.db.listen import direct_address, listen
+from core.db.pool import Pool, is_pooled
 from core.db.query import Command, Query, command, query
+from core.db.replica import Replica
 from core.db.tx import Tx, assert_no_transaction, begin, network_forbidden
 
 __all__ = [
@@ -16,11 +17,15 @@ __all__ = [
     "Conflict",
     "Pool",
     "Query",
+    "Raced",
+    "Replica",
     "Tx",
     "assert_no_transaction",
     "begin",
     "by_halves",
     "command",
+    "direct_address",
+    "is_pooled",
     "listen",
     "network_forbidden",
     "query",

@@ -86,6 +86,11 @@ async def _run(url: str, *statements: LiteralString) -> None:
             await connection.close()
 
 
+def database_name(url: str) -> str:
+    """Return the database that an address names."""
+    return urlsplit(url).path.removeprefix("/")
+
+
 def at_database(url: str, database: str) -> str:
     """Return the address of another database of the same server and login."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))

@@ -25,6 +25,9 @@ _LOST: Final = (
     # Before bootstrap there is no login or no database; a process waits for them as for a server.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # A migration has changed what a prepared statement returns; the next one is prepared anew.
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
 )
 # The server could not store the value that the caller sent, such as text with a NUL.
 _UNSTORABLE: Final = (
@@ -42,6 +45,13 @@ class Conflict(Exception):  # noqa: N818  # a fact for the caller to translate, 
     def __init__(self, constraint_name: str) -> None:
         super().__init__(constraint_name)
         self.constraint_name = constraint_name
+
+
+class Raced(DomainError):  # noqa: N818  # a fact for the caller, not a fault
+    """Another transaction has changed what this serializable one read: it may succeed again."""
+
+    def __init__(self) -> None:
+        super().__init__("service.unavailable", retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 @contextmanager
@@ -66,7 +76,7 @@ def _in_our_words(error: Exception) -> Exception | None:
         case asyncpg.InsufficientPrivilegeError():
             return DomainError("auth.forbidden")
         case _ if isinstance(error, _LOST) or _is_closed(error):
-            return unavailable()
+            return Raced() if isinstance(error, asyncpg.SerializationError) else unavailable()
         # Exactly asyncpg.DataError is the client's own refusal, such as of an integer that is too
         # large; its other subclasses are mostly mistakes in our SQL.
         case _ if isinstance(error, _UNSTORABLE) or type(error) is asyncpg.DataError:

@@ -7,6 +7,9 @@ from typing import Any, Final, cast
 
 import asyncpg
 
+from core.config import Database
+from core.db.pool import is_pooled
+from core.errors import ConfigError
 from core.pause import pause_seconds
 
 CONNECT_SECONDS: Final = 5
@@ -22,6 +25,16 @@ _LOST: Final = (
 
 # asyncpg ships no types for it.
 connect = cast("Any", asyncpg.connect)
+
+
+def direct_address(settings: Database, url: str) -> str:
+    """Return where notifications are heard: `direct_url`, else `url` if it needs no pooler."""
+    direct = settings.direct_url or url
+    if is_pooled(direct):
+        raise ConfigError(
+            "database.direct_url is missing: system_url leads through a pooler, which LISTEN cannot"
+        )
+    return direct
 
 
 async def listen(url: str, channel: str) -> AsyncGenerator[str]:

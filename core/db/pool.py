@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
 
+from core.config import Database
 from core.db.failure import translated
 
+POOLER: Final = ("pooler", "transaction")
+"""`?pooler=transaction` in an address: it leads through PgBouncer in transaction mode."""
+
+_STATEMENTS_KEPT: Final = 100
 COMMAND_MARGIN_SECONDS = 2.0
 """The client waits so much longer than the server's own statement timeout."""
 
@@ -23,10 +29,12 @@ class Pool:
         *,
         connect_timeout_seconds: float,
         statement_timeout_ms: int,
+        slow_query_seconds: float,
     ) -> None:
         self._inner = inner
         self._connect_timeout_seconds = connect_timeout_seconds
         self.statement_timeout_ms = statement_timeout_ms
+        self.slow_query_seconds = slow_query_seconds
 
     @classmethod
     async def open(
@@ -36,10 +44,15 @@ class Pool:
         max_size: int = 10,
         connect_timeout_seconds: float = 5.0,
         statement_timeout_seconds: float = 15.0,
+        slow_query_seconds: float = 0.5,
     ) -> "Pool":
         """Return a pool; connects lazily and reconnects by itself."""
+        address, is_pooled = _without_pooler(url)
         inner = asyncpg.create_pool(
-            url,
+            address,
+            # A transaction pooler gives each transaction another server connection, which does not
+            # know the statements of the one before.
+            statement_cache_size=0 if is_pooled else _STATEMENTS_KEPT,
             min_size=0,
             max_size=max_size,
             timeout=connect_timeout_seconds,
@@ -52,6 +65,18 @@ class Pool:
             inner,
             connect_timeout_seconds=connect_timeout_seconds,
             statement_timeout_ms=int(statement_timeout_seconds * 1000),
+            slow_query_seconds=slow_query_seconds,
+        )
+
+    @classmethod
+    async def configured(cls, settings: Database, url: str, *, max_size: int) -> "Pool":
+        """Return a pool with the timeouts of the settings."""
+        return await cls.open(
+            url,
+            max_size=max_size,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+            slow_query_seconds=settings.slow_query_seconds,
         )
 
     async def close(self) -> None:
@@ -96,6 +121,20 @@ class Pool:
             connection.terminate()
         with suppress(OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             await self._inner.release(connection)
+
+
+def is_pooled(url: str) -> bool:
+    """Say whether an address leads through a transaction pooler; LISTEN is not heard there."""
+    return _without_pooler(url)[1]
+
+
+def _without_pooler(url: str) -> tuple[str, bool]:
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    if POOLER not in options:
+        return url, False
+    query = urlencode([option for option in options if option != POOLER])
+    return urlunsplit(parts._replace(query=query)), True
 
 
 async def set_codecs(connection: "asyncpg.Connection") -> None:

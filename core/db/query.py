@@ -4,33 +4,64 @@ Columns are assigned to the fields of the row Struct by position; the test compa
 """
 
 import inspect
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
 
 import msgspec
 
+from core import clock
+from core.db import timing
 from core.db.failure import translated
 from core.db.tx import Tx
 
 Row = TypeVar("Row")
-Login = Literal["api", "worker", "system"]
+Login = Literal["api", "worker", "system", "owner"]
 
 
-class Query(Generic[Row]):
-    """A statement that returns rows."""
+class _Statement:
+    """A text that is sent, by whom, and how long that takes."""
 
-    def __init__(self, row: type[Row], sql: str, login: Login, module: str) -> None:
-        self.row = row
+    def __init__(self, sql: str, login: Login, module: str) -> None:
         self.sql = sql
         self.login: Login = login
         self.module = module
+        self._observe: Callable[[float], None] | None = None
+
+    @property
+    def name(self) -> str:
+        """`slice.variable`, such as `accounts.find_me`: what metrics and the log call it."""
+        module = sys.modules.get(self.module)
+        variables = [name for name, value in vars(module).items() if value is self]
+        return ".".join((self.module.removesuffix(".queries").rpartition(".")[2], *variables[:1]))
+
+    def _took(self, tx: Tx, started_at: float) -> None:
+        """Count one execution, also one that failed: what ran into a timeout is the slowest."""
+        seconds = clock.monotonic_seconds() - started_at
+        if self._observe is None:
+            self._observe = timing.SECONDS.labels(self.name).observe
+        self._observe(seconds)
+        if seconds >= tx.pool.slow_query_seconds:
+            timing.note_slow(tx.pool, self.name, self.sql, seconds)
+
+
+class Query(_Statement, Generic[Row]):
+    """A statement that returns rows."""
+
+    def __init__(self, row: type[Row], sql: str, login: Login, module: str) -> None:
+        super().__init__(sql, login, module)
+        self.row = row
         self._is_struct = issubclass(row, msgspec.Struct)
 
     async def all(self, tx: Tx, *args: object) -> list[Row]:
         """Return all rows."""
         connection = await tx.connection()
-        with translated():
-            records = await connection.fetch(self.sql, *args)
+        started_at = clock.monotonic_seconds()
+        try:
+            with translated():
+                records = await connection.fetch(self.sql, *args)
+        finally:
+            self._took(tx, started_at)
         if self._is_struct:
             return [self.row(*record) for record in records]
         return [record[0] for record in records]
@@ -38,8 +69,12 @@ class Query(Generic[Row]):
     async def first(self, tx: Tx, *args: object) -> Row | None:
         """Return the first row, or None."""
         connection = await tx.connection()
-        with translated():
-            record = await connection.fetchrow(self.sql, *args)
+        started_at = clock.monotonic_seconds()
+        try:
+            with translated():
+                record = await connection.fetchrow(self.sql, *args)
+        finally:
+            self._took(tx, started_at)
         return None if record is None else self._make(record)
 
     async def one(self, tx: Tx, *args: object) -> Row:
@@ -53,26 +88,29 @@ class Query(Generic[Row]):
         return self.row(*record) if self._is_struct else record[0]
 
 
-class Command:
+class Command(_Statement):
     """A statement that returns nothing but how many rows it touched."""
-
-    def __init__(self, sql: str, login: Login, module: str) -> None:
-        self.sql = sql
-        self.login: Login = login
-        self.module = module
 
     async def run(self, tx: Tx, *args: object) -> int:
         """Execute; return the number of affected rows."""
         connection = await tx.connection()
-        with translated():
-            status = await connection.execute(self.sql, *args)
+        started_at = clock.monotonic_seconds()
+        try:
+            with translated():
+                status = await connection.execute(self.sql, *args)
+        finally:
+            self._took(tx, started_at)
         return _affected(status)
 
     async def run_many(self, tx: Tx, args_list: Iterable[Sequence[object]]) -> None:
         """Execute once per tuple of arguments, pipelined."""
         connection = await tx.connection()
-        with translated():
-            await connection.executemany(self.sql, args_list)
+        started_at = clock.monotonic_seconds()
+        try:
+            with translated():
+                await connection.executemany(self.sql, args_list)
+        finally:
+            self._took(tx, started_at)
 
 
 REGISTRY: Final[list[Query[Any] | Command]] = []

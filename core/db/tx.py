@@ -9,6 +9,7 @@ from typing import Any, Final
 from core.actor import Actor
 from core.db.failure import translated
 from core.db.pool import Pool
+from core.errors import DomainError
 
 network_forbidden: "ContextVar[Tx | None]" = ContextVar("network_forbidden", default=None)
 """The transaction around the current code; while it is open, nothing may wait for a network."""
@@ -34,10 +35,21 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9 _.,:;/()+*{}\-]*")
 class Tx:
     """Lazy: no query, no connection. Committed by `begin`, or rolled back on an exception."""
 
-    def __init__(self, pool: Pool, actor: Actor, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        actor: Actor,
+        *,
+        read_only: bool,
+        serializable: bool = False,
+        spare: Pool | None = None,
+    ) -> None:
         self.actor = actor
-        self._pool = pool
-        self._read_only = read_only
+        self.pool = pool
+        self._spare = spare
+        # Otherwise READ COMMITTED: every statement sees what was committed before it.
+        isolation = "ISOLATION LEVEL SERIALIZABLE" if serializable else ""
+        self._mode = f"{isolation} READ ONLY" if read_only else isolation
         self._connection: Any = None
         self._ended = False
 
@@ -52,15 +64,14 @@ class Tx:
             return self._connection
         if self._ended:
             raise RuntimeError("the transaction has ended")
-        connection = await self._pool.acquire()
         try:
-            with translated():
-                await connection.execute(self._opening())
-        except BaseException:
-            await self._pool.discard(connection)
-            raise
-        self._connection = connection
-        return connection
+            self._connection = await self._open()
+        except DomainError as error:
+            if self._spare is None or error.code != "service.unavailable":
+                raise
+            self.pool, self._spare = self._spare, None
+            self._connection = await self._open()
+        return self._connection
 
     async def end(self, *, commit: bool) -> None:
         """Commit or roll back, and give the connection back whatever happens."""
@@ -73,18 +84,28 @@ class Tx:
                 status = await connection.execute("COMMIT" if commit else "ROLLBACK")
         except BaseException:
             # Its state is unknown: the server rolls back when the connection is gone.
-            await self._pool.discard(connection)
+            await self.pool.discard(connection)
             raise
-        await self._pool.release(connection)
+        await self.pool.release(connection)
         if commit and status != "COMMIT":
             # PostgreSQL answers COMMIT after a failed statement with ROLLBACK.
             raise RuntimeError("a statement had failed and was ignored: nothing is committed")
 
+    async def _open(self) -> Any:  # noqa: ANN401  # as above
+        connection = await self.pool.acquire()
+        try:
+            with translated():
+                await connection.execute(self._opening())
+        except BaseException:
+            await self.pool.discard(connection)
+            raise
+        return connection
+
     def _opening(self) -> str:
         actor = self.actor
         return _OPENING.format(
-            mode="READ ONLY" if self._read_only else "",
-            timeout=_literal(str(self._pool.statement_timeout_ms)),
+            mode=self._mode,
+            timeout=_literal(str(self.pool.statement_timeout_ms)),
             user_id=_literal(str(actor.user_id or "")),
             role=_literal(actor.role),
             kind=_literal(actor.kind),
@@ -104,9 +125,21 @@ def _literal(text: str) -> str:
 
 
 @asynccontextmanager
-async def begin(pool: Pool, actor: Actor, *, read_only: bool = False) -> AsyncGenerator[Tx]:
-    """Open a unit of work; rows appear to others when the block ends without an exception."""
-    tx = Tx(pool, actor, read_only=read_only)
+async def begin(
+    pool: Pool,
+    actor: Actor,
+    *,
+    read_only: bool = False,
+    serializable: bool = False,
+    spare: Pool | None = None,
+) -> AsyncGenerator[Tx]:
+    """Open a unit of work; rows appear to others when the block ends without an exception.
+
+    A serializable one sees the rows of its first query until it ends, and fails as `Raced` where
+    others have changed what it decided by: then nothing is done, and its block may be run again.
+    `spare` is taken when the first query finds that `pool` cannot be reached.
+    """
+    tx = Tx(pool, actor, read_only=read_only, serializable=serializable, spare=spare)
     outer = network_forbidden.get()
     network_forbidden.set(tx)
     try:

@@ -18,7 +18,7 @@ from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
 from core.data_keys import DataKeys
-from core.db import Pool, Tx, begin
+from core.db import Pool, Replica, Tx, begin
 from core.errors import ConfigError
 from hub.http.api_keys import ApiKeys
 from hub.http.limits import Limiter
@@ -38,8 +38,8 @@ WRITES: Final[dict[str, Any]] = {"writes": True}
 """`opt` of a GET route whose opening is the deed itself, as of the link in a ring's tag."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_SYSTEM_CONNECTIONS_MAX: Final = 4
-_READINESS_CONNECTIONS_MAX: Final = 2
+READINESS_CONNECTIONS: Final = 2
+"""Connections to PostgreSQL that answer /readyz, beside those of the settings."""
 _READINESS_SECONDS: Final = 1.0
 _SUN_KEY_BYTES: Final = 16
 # A process that misses one look at the list of data keys has another before the new one seals.
@@ -55,6 +55,7 @@ class Resources(msgspec.Struct, kw_only=True):
     readiness: Pool
     redis: Redis
     limiter: Limiter
+    replica: Replica
     api_keys: ApiKeys
     token_keys: TokenKeys
     cipher: crypto.FieldCipher
@@ -110,6 +111,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
 
         database, redis_url = settings.database, settings.redis.url
         redis = Redis.from_url(
+                slow_query_seconds=settings.database.slow_query_seconds,
             redis_url,
             socket_timeout=_READINESS_SECONDS,
             socket_connect_timeout=_READINESS_SECONDS,
@@ -125,7 +127,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             stack.push_async_callback(provider.close)
         api = await pool(database.url, database.pool_max, database.connect_timeout_seconds)
         system = await pool(
-            database.system_url, _SYSTEM_CONNECTIONS_MAX, database.connect_timeout_seconds
+            database.system_url, database.system_pool_max, database.connect_timeout_seconds
         )
         api_keys = ApiKeys(api, system)
         stack.push_async_callback(api_keys.close)
@@ -133,8 +135,13 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             settings=settings,
             api=api,
             system=system,
+        replica = await Replica.open(database, database.url, api)
+        stack.push_async_callback(replica.close)
+        tiers = Tiers(system)
+        await stack.enter_async_context(tiers.kept())
             # A pool of its own: a busy hub must not look like a hub without a database.
-            readiness=await pool(database.url, _READINESS_CONNECTIONS_MAX, _READINESS_SECONDS),
+            readiness=await pool(database.url, READINESS_CONNECTIONS, _READINESS_SECONDS),
+            replica=replica,
             redis=redis,
             limiter=limiter,
             api_keys=api_keys,
@@ -226,7 +233,16 @@ def acting_as(
     """
     house = resources(connection)
     pool = house.system if over_all else house.api
-    return begin(pool, who, read_only=read_only or _only_reads(connection))
+    read_only = read_only or _only_reads(connection)
+    return begin(pool, who, read_only=read_only, serializable=serializable)
+
+
+def browsing(connection: Connection) -> AbstractAsyncContextManager[Tx]:
+    """Begin a READ ONLY transaction of the signed-in user whose rows may be some seconds old.
+
+    For lists of moderators and figures; never for what the user may have changed just before.
+    """
+    return resources(connection).replica.begin(actor(connection))
 
 
 def as_system(

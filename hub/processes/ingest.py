@@ -46,6 +46,8 @@ from hub.providers.mqtt import Delivery, MqttLink
 
 # One batch in the database while the next one gathers.
 _BATCHES_IN_FLIGHT: Final = 2
+CONNECTIONS: Final = 2
+"""How many to PostgreSQL one process holds: one per batch in flight."""
 _COUNT_SECONDS: Final = 15.0
 _REPORTS: Final = ("/state", "/info", "/health")
 
@@ -208,11 +210,8 @@ def _on(messages: Sequence[Message], ending: str) -> list[Message]:
 async def _main(settings: Settings) -> None:
     database = settings.database
     config.require(settings.mqtt.url, "mqtt.url")
-    pool = await Pool.open(
-        config.require(database.system_url, "database.system_url"),
-        max_size=2,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
+    pool = await Pool.configured(
+        database, config.require(database.system_url, "database.system_url"), max_size=CONNECTIONS
     )
     cipher = read_cipher(settings)
     keys = Keys(

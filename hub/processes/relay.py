@@ -33,6 +33,9 @@ from hub.wiring.events import Delivery, UndeliverableError, conversations_in, de
 
 # While one lane waits for PostgreSQL, the other computes or waits for Redis.
 _LANES: Final = 2
+_POOLED_CONNECTIONS: Final = _LANES + 1  # one more for the sweeper
+CONNECTIONS: Final = _POOLED_CONNECTIONS + 1
+"""How many to PostgreSQL one process holds, the one that listens included."""
 _SWEEP_MAX_TASKS: Final = 1000
 # Between two batches: a lone event never waits for it, a stream of them shares transactions.
 _GATHER_SECONDS: Final = 0.005
@@ -178,12 +181,8 @@ async def _kick(kick: Kick, tasks: Sequence[TaskKey]) -> None:
 async def _main(settings: Settings) -> None:
     database = settings.database
     system_url = config.require(database.system_url, "database.system_url")
-    pool = await Pool.open(
-        system_url,
-        max_size=_LANES + 1,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
-    )
+    direct_url = direct_address(database, system_url)
+    pool = await Pool.configured(database, system_url, max_size=_POOLED_CONNECTIONS)
     broker, control = RedisBroker(settings.redis), RedisBroker(control_redis(settings.redis))
     tasks = queue.create_broker(settings)
 

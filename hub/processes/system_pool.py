@@ -16,11 +16,8 @@ _Found = TypeVar("_Found")
 async def system_pool(settings: Settings) -> AsyncGenerator[Pool]:
     """Open the database for a block; raises ConfigError without the login, DomainError."""
     database = settings.database
-    pool = await Pool.open(
-        config.require(database.system_url, "database.system_url"),
-        max_size=1,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
+    pool = await Pool.configured(
+        database, config.require(database.system_url, "database.system_url"), max_size=1
     )
     try:
         yield pool

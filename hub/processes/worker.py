@@ -25,6 +25,6 @@ def run(settings: Settings) -> None:
             modules=[],
             configure_logging=False,
             # More would only wait for connections of the pool.
-            max_async_tasks=settings.database.pool_max,
+            max_async_tasks=settings.database.worker_pool_max,
         )
     )
