@@ -53,9 +53,9 @@ class Resources(msgspec.Struct, kw_only=True):
     api: Pool
     system: Pool
     readiness: Pool
+    replica: Replica
     redis: Redis
     limiter: Limiter
-    replica: Replica
     api_keys: ApiKeys
     token_keys: TokenKeys
     cipher: crypto.FieldCipher
@@ -105,13 +105,13 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
                 max_size=max_size,
                 connect_timeout_seconds=connect_seconds,
                 statement_timeout_seconds=settings.database.statement_timeout_seconds,
+                slow_query_seconds=settings.database.slow_query_seconds,
             )
             stack.push_async_callback(opened.close)
             return opened
 
         database, redis_url = settings.database, settings.redis.url
         redis = Redis.from_url(
-                slow_query_seconds=settings.database.slow_query_seconds,
             redis_url,
             socket_timeout=_READINESS_SECONDS,
             socket_connect_timeout=_READINESS_SECONDS,
@@ -129,16 +129,14 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         system = await pool(
             database.system_url, database.system_pool_max, database.connect_timeout_seconds
         )
+        replica = await Replica.open(database, database.url, api)
+        stack.push_async_callback(replica.close)
         api_keys = ApiKeys(api, system)
         stack.push_async_callback(api_keys.close)
         yield Resources(
             settings=settings,
             api=api,
             system=system,
-        replica = await Replica.open(database, database.url, api)
-        stack.push_async_callback(replica.close)
-        tiers = Tiers(system)
-        await stack.enter_async_context(tiers.kept())
             # A pool of its own: a busy hub must not look like a hub without a database.
             readiness=await pool(database.url, READINESS_CONNECTIONS, _READINESS_SECONDS),
             replica=replica,
@@ -233,8 +231,7 @@ def acting_as(
     """
     house = resources(connection)
     pool = house.system if over_all else house.api
-    read_only = read_only or _only_reads(connection)
-    return begin(pool, who, read_only=read_only, serializable=serializable)
+    return begin(pool, who, read_only=read_only or _only_reads(connection))
 
 
 def browsing(connection: Connection) -> AbstractAsyncContextManager[Tx]:

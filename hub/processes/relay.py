@@ -181,7 +181,6 @@ async def _kick(kick: Kick, tasks: Sequence[TaskKey]) -> None:
 async def _main(settings: Settings) -> None:
     database = settings.database
     system_url = config.require(database.system_url, "database.system_url")
-    direct_url = direct_address(database, system_url)
     pool = await Pool.configured(database, system_url, max_size=_POOLED_CONNECTIONS)
     broker, control = RedisBroker(settings.redis), RedisBroker(control_redis(settings.redis))
     tasks = queue.create_broker(settings)
