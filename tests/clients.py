@@ -62,8 +62,8 @@ def operation_ids() -> set[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Write both into the folder that is named, `clients` without a name."""
-    folder = Path(*arguments[:1] or ["clients"])
+    """Write both into the folder that is named, or into `build/clients`."""
+    folder = Path(*arguments[:1] or ["build/clients"])
     folder.mkdir(parents=True, exist_ok=True)
     python(folder)
     typescript(folder)

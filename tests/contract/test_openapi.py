@@ -233,12 +233,19 @@ def test_closed_routes_ask_for_a_token(document):
         "GET /v1/auth/{provider}/callback",
         "POST /v1/auth/{provider}/callback",
         "POST /v1/auth/{provider}/id-token",
+        "GET /v1/auth/methods",
         "POST /v1/auth/token",
+        "POST /v1/auth/passkeys/sign-up/options",
+        "POST /v1/auth/passkeys/sign-up",
+        "POST /v1/auth/passkeys/sign-in/options",
+        "POST /v1/auth/passkeys/sign-in",
         "POST /v1/gateways/claim",
         "GET /t",
         "GET /livez",
         "GET /readyz",
         "GET /.well-known/jwks.json",
+        "GET /.well-known/apple-app-site-association",
+        "GET /.well-known/assetlinks.json",
     }
 
 

@@ -50,7 +50,7 @@ class ApiKeyCreated(Struct, frozen=True):
     last_used_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
-    key: str | None
+    key: Annotated[str | None, Meta(examples=["ping_abcdefghij27_…"])]
 
 
 class NewServiceAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
