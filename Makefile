@@ -15,7 +15,7 @@ PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
-.PHONY: up test soak check lint fmt bench bench-peers bench-realtime requirements lock protocol docs install install-dev clean help
+.PHONY: up test soak check lint fmt bench bench-peers bench-realtime requirements lock protocol docs clients install install-dev clean help
 
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
@@ -59,6 +59,9 @@ protocol: install-dev ## generate the Protobuf messages of the client protocol
 
 docs: install-dev ## write the generated documents
 	$(BIN)/python -m tests.documents
+
+clients: install-dev ## generate the REST clients in TypeScript and Python (ARGS=folder)
+	$(BIN)/python -m tests.clients $(ARGS)
 
 # Without index addresses the same locks serve every machine.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
