@@ -12,7 +12,10 @@ from hub.embedded import node
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "openapi.json"
 PACKAGE = "pinghub_client"
-_OPENAPI_TS = DOCUMENT.parent.parent / "node_modules" / "@hey-api" / "openapi-ts" / "bin" / "run.js"
+_GENERATE = (
+    "import { createClient } from '@hey-api/openapi-ts';"
+    " await createClient(JSON.parse(process.argv[1]));"
+)
 _RUFF = Path(sys.executable).with_name("ruff")
 _ALONE = "--isolated --quiet --no-cache ."
 
@@ -41,15 +44,15 @@ def python(folder: Path) -> None:
 
 def typescript(folder: Path) -> None:
     """Write the module `pinghub` into a folder; needs nothing but `fetch`."""
+    settings = {
+        "input": str(DOCUMENT),
+        # Imports that node understands, not bundlers alone.
+        "output": {"path": str(folder.resolve() / "pinghub"), "importFileExtension": ".js"},
+        "logs": {"level": "silent", "file": False},
+    }
     subprocess.run(
-        [
-            str(node.find()),
-            str(_OPENAPI_TS),
-            f"--input={DOCUMENT}",
-            f"--output={folder / 'pinghub'}",
-            "--no-log-file",
-            "--silent",
-        ],
+        [str(node.find()), "--input-type=module", "--eval", _GENERATE, json.dumps(settings)],
+        cwd=DOCUMENT.parent.parent,
         check=True,
         timeout=60,
     )

@@ -13,6 +13,18 @@ import pytest
 from tests import clients
 from tests.fixtures.app import User
 
+MODULES = {
+    "top": "",
+    "models": ".models",
+    "types": ".types",
+    "accounts": ".api.accounts.sign_in_for_development",
+    "rings": ".api.rings.list_rings",
+    "conversations": ".api.messaging.open_conversation",
+    "conversation": ".api.messaging.get_conversation",
+    "send": ".api.messaging.send_message",
+    "messages": ".api.messaging.list_messages",
+}
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
@@ -22,22 +34,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     sys.path.insert(0, str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        yield SimpleNamespace(
-            **{
-                name: importlib.import_module(f"{clients.PACKAGE}{path}")
-                for name, path in (
-                    ("top", ""),
-                    ("models", ".models"),
-                    ("types", ".types"),
-                    ("accounts", ".api.accounts.sign_in_for_development"),
-                    ("rings", ".api.rings.list_rings"),
-                    ("conversations", ".api.messaging.open_conversation"),
-                    ("conversation", ".api.messaging.get_conversation"),
-                    ("send", ".api.messaging.send_message"),
-                    ("messages", ".api.messaging.list_messages"),
-                )
-            }
-        )
+        modules = {
+            name: importlib.import_module(f"{clients.PACKAGE}{path}")
+            for name, path in MODULES.items()
+        }
+    yield SimpleNamespace(**modules)
     sys.path.remove(str(folder))
     for name in [name for name in sys.modules if name.startswith(clients.PACKAGE)]:
         del sys.modules[name]
