@@ -93,6 +93,26 @@ class Redis(Section, frozen=True, kw_only=True):
     call_deadline_seconds: PositiveFloat = 2.0
 
 
+class LimitPolicy(Section, frozen=True, kw_only=True):
+    """Changes of one rate limit, `[limits.policies.<name>]`; what is left out stays."""
+
+    quota: Positive | None = None
+    window_seconds: Positive | None = None
+    burst: Positive | None = None
+    pro: Positive | None = None
+    enterprise: Positive | None = None
+    without_redis: Literal["open", "closed"] | None = None
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """How often may be asked; docs/rest.md lists the policies and what may be changed.
+
+    `policies`: changes of single policies, by name; in the environment a JSON object.
+    """
+
+    policies: dict[str, LimitPolicy] = field(default_factory=dict[str, LimitPolicy])
+
+
 class Mqtt(Section, frozen=True, kw_only=True):
     """The MQTT broker; version, sharing and plugin are facts of the broker, never guessed.
 
@@ -146,6 +166,23 @@ class Auth(Section, frozen=True, kw_only=True):
     refresh_token_seconds: Positive = 30 * 24 * 3600
     redirect_uris: tuple[str, ...] = ()
     providers: dict[str, LoginProvider] = field(default_factory=dict[str, LoginProvider])
+
+
+class Passkeys(Section, frozen=True, kw_only=True):
+    """Sign-in at the hub itself, without a provider (docs/auth.md).
+
+    `rp_id`: the domain that passkeys belong to, for good; empty: the host of `server.public_url`.
+    `origins`: pages besides the hub's own and `server.allowed_origins` that may use them.
+    `sign_up`: whether anybody may make an account; unset: where no provider is configured.
+    `apple_apps`: apps that may use them, `<team id>.<bundle id>`.
+    `android_apps`: the same, `<package>/<SHA-256 of the signing certificate, AB:CD:…>`.
+    """
+
+    rp_id: str = ""
+    origins: tuple[str, ...] = ()
+    sign_up: bool | None = None
+    apple_apps: tuple[str, ...] = ()
+    android_apps: tuple[str, ...] = ()
 
 
 class Keys(Section, frozen=True, kw_only=True):
@@ -281,8 +318,10 @@ class Settings(Section, frozen=True, kw_only=True):
     metrics: Metrics = field(default_factory=Metrics)
     database: Database = field(default_factory=Database)
     redis: Redis = field(default_factory=Redis)
+    limits: Limits = field(default_factory=Limits)
     mqtt: Mqtt = field(default_factory=Mqtt)
     auth: Auth = field(default_factory=Auth)
+    passkeys: Passkeys = field(default_factory=Passkeys)
     keys: Keys = field(default_factory=Keys)
     pki: Pki = field(default_factory=Pki)
     realtime: Realtime = field(default_factory=Realtime)
@@ -346,8 +385,8 @@ def _shown(section: Section) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for item in fields(section):
         value = getattr(section, item.name)
-        if item.name == "providers":
-            shown[item.name] = {name: _shown(provider) for name, provider in value.items()}
+        if item.name in {"providers", "policies"}:
+            shown[item.name] = {name: _shown(single) for name, single in value.items()}
         else:
             shown[item.name] = _redacted(value, _is_secret(item.type))
     return shown

@@ -26,9 +26,12 @@ _LISTS: Final = {
     ("server", "allowed_origins"),
     ("server", "trusted_proxies"),
     ("auth", "redirect_uris"),
+    ("passkeys", "origins"),
+    ("passkeys", "apple_apps"),
+    ("passkeys", "android_apps"),
     ("gateway", "readers"),
 }
-_JSON: Final = {("auth", "providers")}
+_JSON: Final = {("auth", "providers"), ("limits", "policies")}
 _OWN_VARIABLES: Final = {"PINGHUB_HOME", "PINGHUB_CONFIG"}
 
 

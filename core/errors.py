@@ -99,11 +99,44 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "login.provider_unavailable": ErrorSpec(
         503, "Provider unavailable", "The identity provider does not answer; retry later."
     ),
+    "passkey.refused": ErrorSpec(
+        401,
+        "Passkey refused",
+        "Start again with new options, within five minutes; if it stays, use another login.",
+    ),
+    "passkey.invalid": ErrorSpec(
+        422,
+        "Passkey not taken",
+        "Start again with new options, and send what the device made of them, within five minutes.",
+    ),
+    "passkey.sign_up_closed": ErrorSpec(
+        403, "Sign-up closed", "Sign in with a provider of this hub, then add a passkey."
+    ),
+    "passkey.not_found": ErrorSpec(
+        404, "Passkey not found", "List yours with GET /v1/me/passkeys."
+    ),
+    "passkey.unavailable": ErrorSpec(
+        503,
+        "Passkeys unavailable",
+        "Passkeys belong to a domain: the operator has to set [passkeys] rp_id.",
+    ),
     "session.not_found": ErrorSpec(
         404, "Sign-in session not found", "List yours with GET /v1/me/sessions."
     ),
+    "identity.not_found": ErrorSpec(
+        404, "Address not found", "List yours with GET /v1/me/identities."
+    ),
     "key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
     "key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
+    "flag.not_found": ErrorSpec(404, "Flag not found", "List them with GET /v1/admin/flags."),
+    "flag.limit": ErrorSpec(
+        409, "Too many flags", "Remove flags that have been on for everybody for long."
+    ),
+    "cohort.not_found": ErrorSpec(404, "Cohort not found", "List them with GET /v1/admin/cohorts."),
+    "cohort.in_use": ErrorSpec(
+        409, "Cohort in use", "Take it out of the flag that `detail` names, then remove it."
+    ),
+    "cohort.limit": ErrorSpec(409, "Too many cohorts", "Remove cohorts that no flag names."),
     "account.not_found": ErrorSpec(
         404, "Service account not found", "List them with GET /v1/service-accounts."
     ),

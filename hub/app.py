@@ -9,20 +9,21 @@ from litestar import Litestar, Router
 from core import config
 from hub.console.routes import console_routes
 from hub.http import envelope
-from hub.http.app_links import APP_LINK_ROUTES
+from hub.http.aliases import aliased
 from hub.http.auth import admit
 from hub.http.cors import cors_config
 from hub.http.document import describe
 from hub.http.health import HEALTH_ROUTES
-from hub.http.jwks import KEY_ROUTES
 from hub.http.openapi import DOCUMENT_ROUTES, openapi_config
 from hub.http.problems import problem_response
 from hub.http.revalidation import revalidated
+from hub.http.strict_json import BODY_MAX_BYTES, StrictRequest
+from hub.wiring.aliases import ALIASES
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
 from hub.wiring.house import open_house
 from hub.wiring.realtime import connections_first, open_realtime, server_api
-from hub.wiring.rest import REST_ROUTES, SUN_ROUTES
+from hub.wiring.rest import REST_ROUTES, SUN_ROUTES, WELL_KNOWN_ROUTES
 from hub.wiring.scopes import ROUTE_SCOPES
 
 
@@ -40,17 +41,21 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            Router("/v1", route_handlers=REST_ROUTES),
+            Router(
+                "/v1",
+                route_handlers=REST_ROUTES,
+                request_max_body_size=min(BODY_MAX_BYTES, settings.server.max_body_bytes),
+            ),
             server_api,
             *SUN_ROUTES,
             *HEALTH_ROUTES,
-            *KEY_ROUTES,
-            *APP_LINK_ROUTES,
+            *WELL_KNOWN_ROUTES,
             *DOCUMENT_ROUTES,
             asyncapi_route(version("pinghub"), settings.server.public_url),
             *console_routes(settings),
         ],
         guards=[admit],
+        request_class=StrictRequest,
         lifespan=[running],
         exception_handlers={Exception: problem_response},
         plugins=[document.structs],
@@ -62,7 +67,8 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
     app.state.route_scopes = ROUTE_SCOPES
     describe(app, ROUTE_SCOPES)
     app.state.docs_url = f"{settings.server.public_url}/errors"
-    app.asgi_handler = envelope.wrap(app, connections_first(app, revalidated(app.asgi_handler)))
+    rest = connections_first(app, revalidated(app.asgi_handler))
+    app.asgi_handler = aliased(ALIASES, envelope.wrap(app, rest))
     return app
 
 

@@ -17,6 +17,14 @@ from hub.http.auth import UNLIMITED
 _STATIC: Final = Path(__file__).parent / "static"
 _PROJECT: Final = Path(__file__).parents[2]
 _SDK: Final = Path("node_modules/centrifuge/dist/centrifuge.js")
+_PAGES: Final = {
+    "/console": "index.html",
+    "/console/account": "account.html",
+    "/console/audit": "audit.html",
+    "/console/edge": "edge.html",
+    "/console/flags": "flags.html",
+    "/console/realtime": "realtime.html",
+}
 _MEDIA_TYPES: Final = {
     ".html": "text/html",
     ".css": "text/css",
@@ -53,18 +61,6 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
     def front_door() -> Redirect:
         return Redirect("/console", status_code=302)
 
-    @get("/console", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
-    def console_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
-        return _answer(files["index.html"], if_none_match)
-
-    @get("/console/realtime", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
-    def realtime_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
-        return _answer(files["realtime.html"], if_none_match)
-
-    @get("/console/edge", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
-    def edge_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
-        return _answer(files["edge.html"], if_none_match)
-
     @get("/console/{name:str}", include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
     def console_file(name: FromPath[str], if_none_match: _IfNoneMatch = None) -> Response[bytes]:
         if name not in files:
@@ -81,7 +77,16 @@ def console_routes(settings: config.Settings) -> list[HTTPRouteHandler]:
             )
         return _answer(_read(path), if_none_match)
 
-    return [front_door, console_page, edge_page, realtime_page, console_file, console_sdk]
+    pages = [_page(path, files[name]) for path, name in _PAGES.items()]
+    return [front_door, *pages, console_file, console_sdk]
+
+
+def _page(path: str, file: _File) -> HTTPRouteHandler:
+    @get(path, include_in_schema=False, opt=UNLIMITED, sync_to_thread=False)
+    def console_page(if_none_match: _IfNoneMatch = None) -> Response[bytes]:
+        return _answer(file, if_none_match)
+
+    return console_page
 
 
 def find_sdk(console: config.Console) -> Path | None:

@@ -1,8 +1,8 @@
 """Admission to a handler: who acts, whether they may do this, and whether again so soon.
 
 Every route is closed unless its `opt` says otherwise: PUBLIC needs no token, UNLIMITED is for
-probes. API keys open what hub/wiring/scopes.py says and nothing else. The guard runs before the
-body is read.
+probes; `page` only tells the OpenAPI document that browsers get pages. API keys open what
+hub/wiring/scopes.py says and nothing else. The guard runs before the body is read.
 """
 
 import ipaddress
@@ -13,13 +13,14 @@ from urllib.parse import unquote_plus, urlsplit
 import msgspec
 from litestar.handlers import BaseRouteHandler
 
-from core import api_key, config, log
+from core import api_key, log
 from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
 from core.ids import UserId
 from hub.http import limits, scopes
 from hub.http.api_keys import KnownKey, refused
 from hub.http.deps import Connection, actor, resources, sign_ins
+from hub.http.origins import own_origins
 from hub.http.tokens import Claims
 
 PUBLIC: Final[dict[str, Any]] = {"public": True}
@@ -53,7 +54,7 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     # What a key may not do is none of the account's dear requests.
     policy_name: str | None = "default" if denied else handler.opt.get("limit", "default")
     if policy_name is not None:
-        await _count(connection, limits.POLICIES[policy_name], current, key)
+        await _count(connection, policy_name, current, key)
     if denied is not None:
         raise denied
     if not handler.opt.get("any_media"):
@@ -107,16 +108,6 @@ def require_development(connection: Connection) -> None:
     origin = connection.headers.get("origin")
     if origin is not None and origin not in own_origins(settings):
         raise DomainError("request.origin_refused")
-
-
-def own_origins(settings: config.Settings) -> tuple[str, ...]:
-    """Return the origins whose pages may use the hub: its own and those of the settings."""
-    own = urlsplit(settings.server.public_url)
-    port = settings.server.port
-    names = [f"{own.scheme}://{own.netloc}"]
-    if settings.server.mode == "development":
-        names += [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
-    return tuple(dict.fromkeys((*names, *settings.server.allowed_origins)))
 
 
 def client_address(connection: Connection) -> str:
@@ -182,7 +173,7 @@ async def _presented_key(connection: Connection) -> KnownKey | None:
         key = await house.api_keys.find(text)
     except DomainError as refusal:
         if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
-            await _count(connection, limits.POLICIES["refused_key"], anonymous(connection))
+            await _count(connection, "refused_key", anonymous(connection))
         raise
     connection.scope["state"]["api_key"] = key.prefix
     return key
@@ -208,12 +199,17 @@ def _refuse_key_in_url(connection: Connection) -> None:
 
 
 async def _count(
-    connection: Connection, policy: limits.Policy, current: Actor, key: KnownKey | None = None
+    connection: Connection, name: str, current: Actor, key: KnownKey | None = None
 ) -> None:
-    subject = str(current.user_id) if policy.by != "ip" and current.user_id else current.ip
-    if key is not None and policy.by == "actor":
-        subject = f"key:{key.id}"
-    allowance = await resources(connection).limiter.take(policy, subject)
+    house = resources(connection)
+    policy, user_id = house.limiter.policies[name], current.user_id
+    tier: limits.Tier = "free"
+    if policy.by == "ip" or user_id is None:
+        subject = limits.address_subject(current.ip)
+    else:
+        subject = f"key:{key.id}" if key is not None and policy.by == "actor" else str(user_id)
+        tier = await house.tiers.of(user_id) if policy.is_by_tier else tier
+    allowance = await house.limiter.take(name, subject, tier=tier)
     if allowance is None:
         return
     connection.scope["state"]["headers"] = allowance.headers()
@@ -226,9 +222,14 @@ def _refuse_other_media(connection: Connection) -> None:
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     if connection.scope.get("method") not in _BODY_METHODS or not has_body:
         return
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    named = (item.strip().partition("=") for item in parameters.split(";"))
+    # JSON is UTF-8, whether it says so or not (RFC 8259, 8.1).
+    is_utf8 = all(value.strip('"') == "utf-8" for name, _, value in named if name == "charset")
+    if media_type.strip() != "application/json" or not is_utf8:
         raise DomainError("request.media_type")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise DomainError("request.media_type", "Send the body as it is, without compression.")
 
 
 def _host_name(host: str) -> str:

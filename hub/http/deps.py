@@ -21,8 +21,10 @@ from core.data_keys import DataKeys
 from core.db import Pool, Replica, Tx, begin
 from core.errors import ConfigError
 from hub.http.api_keys import ApiKeys
-from hub.http.limits import Limiter
+from hub.http.limits import Limiter, policies
 from hub.http.one_time import OneTime
+from hub.http.origins import RelyingParty, relying_party
+from hub.http.tiers import Tiers
 from hub.http.tokens import Claims, TokenKeys, load_keys
 from hub.providers.authority import open_authority
 from hub.providers.gateway_rpc import GatewayRpc
@@ -56,6 +58,7 @@ class Resources(msgspec.Struct, kw_only=True):
     replica: Replica
     redis: Redis
     limiter: Limiter
+    tiers: Tiers
     api_keys: ApiKeys
     token_keys: TokenKeys
     cipher: crypto.FieldCipher
@@ -64,6 +67,7 @@ class Resources(msgspec.Struct, kw_only=True):
     gateway_rpc: GatewayRpc
     login_providers: dict[str, Provider]
     one_time: OneTime
+    relying_party: RelyingParty | None
     foreign_bearer: ForeignBearer | None = None
     is_draining: bool = False
 
@@ -89,8 +93,10 @@ def require_settings(settings: config.Settings) -> None:
     open_wrapping(settings.keys, read_cipher(settings).ring)
     read_index_key(settings)
     read_sun_master_key(settings)
+    policies(settings.limits)
     open_authority(settings.pki)
     open_providers(settings.auth)
+    relying_party(settings)
 
 
 @asynccontextmanager
@@ -118,7 +124,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             retry=Retry(NoBackoff(), 0),
         )
         stack.push_async_callback(redis.aclose)
-        limiter = Limiter(redis_url, settings.redis.key_prefix)
+        limiter = Limiter(redis_url, settings.redis.key_prefix, policies(settings.limits))
         stack.push_async_callback(limiter.close)
         sender = MqttSender(settings.mqtt)
         stack.push_async_callback(sender.close)
@@ -131,6 +137,8 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         )
         replica = await Replica.open(database, database.url, api)
         stack.push_async_callback(replica.close)
+        tiers = Tiers(system)
+        await stack.enter_async_context(tiers.kept())
         api_keys = ApiKeys(api, system)
         stack.push_async_callback(api_keys.close)
         yield Resources(
@@ -142,12 +150,14 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             replica=replica,
             redis=redis,
             limiter=limiter,
+            tiers=tiers,
             api_keys=api_keys,
             token_keys=load_keys(settings.auth),
             cipher=read_cipher(settings),
             index_key=read_index_key(settings),
             login_providers=login_providers,
             one_time=OneTime(redis, settings.redis.key_prefix, read_index_key(settings)),
+            relying_party=relying_party(settings),
             gateway_rpc=GatewayRpc(sender),
             authority=open_authority(settings.pki),
         )
@@ -216,13 +226,20 @@ def reading(connection: Connection) -> AbstractAsyncContextManager[Tx]:
     return acting_as(connection, actor(connection), read_only=True)
 
 
-def writing(connection: Connection) -> AbstractAsyncContextManager[Tx]:
+def writing(
+    connection: Connection, *, serializable: bool = False
+) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction of the signed-in user; it commits before the answer is sent."""
-    return acting_as(connection, actor(connection))
+    return acting_as(connection, actor(connection), serializable=serializable)
 
 
 def acting_as(
-    connection: Connection, who: Actor, *, over_all: bool = False, read_only: bool = False
+    connection: Connection,
+    who: Actor,
+    *,
+    over_all: bool = False,
+    read_only: bool = False,
+    serializable: bool = False,
 ) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction of an actor, `over_all` users' rows or under the policies.
 
@@ -231,7 +248,8 @@ def acting_as(
     """
     house = resources(connection)
     pool = house.system if over_all else house.api
-    return begin(pool, who, read_only=read_only or _only_reads(connection))
+    read_only = read_only or _only_reads(connection)
+    return begin(pool, who, read_only=read_only, serializable=serializable)
 
 
 def browsing(connection: Connection) -> AbstractAsyncContextManager[Tx]:

@@ -41,17 +41,17 @@ class OneTime:
         except (DecryptionError, ValueError):
             return None
 
-    async def put(self, value: bytes, *, seconds: int) -> str:
-        """Return a new code that stands for a value, once."""
+    async def put(self, value: bytes, *, purpose: str, seconds: int) -> str:
+        """Return a new code that stands for a value, once, and for one purpose."""
         code = ids.new_token()
-        digest = token_hash(code)
+        digest = token_hash(f"{purpose}:{code}")
         sealed = self._cipher.seal(value, column=_CODE, row=digest)
         await _asked(self._redis.set(self._prefix + digest.hex(), sealed, ex=seconds))
         return code
 
-    async def take(self, code: str) -> bytes | None:
+    async def take(self, code: str, *, purpose: str) -> bytes | None:
         """Return what a code stands for and end it; None if it is unknown, used or too old."""
-        digest = token_hash(code)
+        digest = token_hash(f"{purpose}:{code}")
         sealed = await _asked(self._redis.getdel(self._prefix + digest.hex()))
         if not isinstance(sealed, bytes):
             return None

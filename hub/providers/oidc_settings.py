@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from hub.providers.oidc_http import may_ask
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_RESERVED: Final = frozenset({"development"})
+_RESERVED: Final = frozenset({"development", "passkey", "passkeys"})
 _ISSUERS: Final = {"google": "https://accounts.google.com", "apple": "https://appleid.apple.com"}
 _HOSTS: Final = {
     "google": (

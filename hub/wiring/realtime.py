@@ -12,8 +12,9 @@ from msgspec import Raw
 from core import api_key, ids
 from core.actor import ANONYMOUS
 from core.errors import DomainError
-from hub.http.auth import FOREIGN, own_origins
+from hub.http.auth import FOREIGN
 from hub.http.deps import ForeignBearer, Resources
+from hub.http.origins import own_origins
 from hub.http.tokens import Claims, TokenKeys
 from hub.realtime import codes
 from hub.realtime.application import (

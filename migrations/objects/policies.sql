@@ -33,9 +33,10 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public
 FROM PUBLIC, ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-  users, user_logins, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
+  users, user_logins, identity_hashes, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
   conversations, conversation_members, messages, events, outbox, consumer_tasks,
-  ring_claims, contact_cards, blocks, friendships, touches, api_keys, consents
+  ring_claims, contact_cards, blocks, friendships, touches, api_keys, passkey_credentials, consents,
+  feature_flags, cohorts, cohort_members
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log, consent_history TO ping_system;
 -- Retired keys keep their row: their ids are never given away again.
@@ -56,6 +57,20 @@ USING (id = (SELECT app.user_id())) WITH CHECK (id = (SELECT app.user_id()));
 GRANT SELECT (id, user_id, provider, issuer, last_used_at, created_at), DELETE
 ON user_logins TO ping_api;
 CREATE POLICY own ON user_logins TO ping_api
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- passkey_credentials: written by the hub, which has verified them; named by the user, and taken away
+-- with their login
+GRANT SELECT (
+  id, user_id, credential_id, name, transports, is_user_verified, is_backup_eligible, is_backed_up,
+  suspected_at, created_at, updated_at
+), UPDATE (name) ON passkey_credentials TO ping_api;
+CREATE POLICY own ON passkey_credentials TO ping_api
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- identity_hashes: written by the hub, after a provider has verified the address
+GRANT SELECT (id, user_id, kind, verified_at, created_at), DELETE ON identity_hashes TO ping_api;
+CREATE POLICY own ON identity_hashes TO ping_api
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
 -- sessions: looked up by app.find_session, so the hash is never read back
@@ -100,6 +115,8 @@ CREATE POLICY not_by_key ON api_keys AS RESTRICTIVE TO ping_api, ping_worker
 USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
 CREATE POLICY not_by_key ON user_logins AS RESTRICTIVE TO ping_api, ping_worker
 USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
+CREATE POLICY not_by_key ON passkey_credentials AS RESTRICTIVE TO ping_api, ping_worker
+USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
 CREATE POLICY not_by_key ON sessions AS RESTRICTIVE TO ping_api, ping_worker
 USING ((SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key');
 
@@ -120,12 +137,26 @@ GRANT SELECT ON consent_history TO ping_api;
 CREATE POLICY own ON consent_history FOR SELECT TO ping_api
 USING (user_id = (SELECT app.user_id()));
 
+-- feature_flags, cohorts: administrators', by the hub; processes read them by app.read_flags
+-- cohort_members: whose flags differ by it
+GRANT SELECT (id, cohort, user_id, created_at) ON cohort_members TO ping_api, ping_worker;
+CREATE POLICY own ON cohort_members FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
 -- profiles: points, counts and ranks are the machines'
 GRANT SELECT ON profiles TO ping_api, ping_worker;
 GRANT UPDATE (username, display_name, bio, visibility, privacy_settings, last_active_at)
 ON profiles TO ping_api, ping_worker;
+-- The cheap answers first: a list of friends asks them of each row, and the function of none.
 CREATE POLICY visible ON profiles FOR SELECT TO ping_api, ping_worker
-USING (user_id = (SELECT app.user_id()) OR app.can_see_profile(user_id));
+USING (
+  user_id = (SELECT app.user_id())
+  OR EXISTS (
+    SELECT FROM friendships AS f
+    WHERE f.user_id = (SELECT app.user_id()) AND f.friend_id = profiles.user_id
+  )
+  OR app.can_see_profile(user_id)
+);
 CREATE POLICY own ON profiles FOR UPDATE TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
@@ -215,8 +246,14 @@ USING (user_id = (SELECT app.user_id()));
 
 -- conversations: opened by app.open_direct_conversation
 GRANT SELECT ON conversations TO ping_api, ping_worker;
+-- Not app.in_conversation(id): the planner looks into a sub-select, and at a function once per row.
 CREATE POLICY member ON conversations FOR SELECT TO ping_api, ping_worker
-USING (app.in_conversation(id));
+USING (
+  EXISTS (
+    SELECT FROM conversation_members AS m
+    WHERE m.conversation_id = conversations.id AND m.user_id = (SELECT app.user_id())
+  )
+);
 
 -- conversation_members
 GRANT SELECT ON conversation_members TO ping_api, ping_worker;
@@ -231,7 +268,12 @@ GRANT SELECT ON messages TO ping_api, ping_worker;
 GRANT INSERT (id, conversation_id, kind, body, reply_to_id, client_key, expires_at)
 ON messages TO ping_api, ping_worker;
 CREATE POLICY member ON messages FOR SELECT TO ping_api, ping_worker
-USING (app.in_conversation(conversation_id));
+USING (
+  EXISTS (
+    SELECT FROM conversation_members AS m
+    WHERE m.conversation_id = messages.conversation_id AND m.user_id = (SELECT app.user_id())
+  )
+);
 CREATE POLICY send ON messages FOR INSERT TO ping_api, ping_worker
 WITH CHECK (sender_id = (SELECT app.user_id()) AND app.in_conversation(conversation_id));
 
@@ -240,12 +282,19 @@ GRANT SELECT ON events TO ping_api, ping_worker;
 CREATE POLICY own ON events FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
 
--- audit_log: written by triggers only, changed by nobody
+-- audit_log: written by triggers and app.audit_view only, changed by nobody. Of what others did with
+-- one's data, one sees what administrators and the hub did: a friend's leaving is not announced.
 GRANT SELECT ON audit_log TO ping_api, ping_admin;
 CREATE POLICY own ON audit_log FOR SELECT TO ping_api
-USING (user_id = (SELECT app.user_id()));
+USING (
+  user_id = (SELECT app.user_id())
+  OR (
+    owner_id = (SELECT app.user_id())
+    AND (actor_kind NOT IN ('user', 'api_key') OR actor_role IN ('moderator', 'admin'))
+  )
+);
 CREATE POLICY read_all ON audit_log FOR SELECT TO ping_admin
-USING (true);
+USING ((SELECT app.is_admin()));
 
 -- Functions: PUBLIC may call none.
 DO $$
@@ -276,23 +325,30 @@ SET LOCAL ROLE ping_definer;
 GRANT EXECUTE ON FUNCTION app.in_conversation(uuid), app.can_see_profile(uuid)
 TO ping_api, ping_worker, ping_system, ping_owner;
 GRANT EXECUTE ON FUNCTION app.allows(uuid, text) TO ping_api, ping_worker, ping_system;
+GRANT EXECUTE ON FUNCTION app.read_flags() TO ping_api, ping_worker, ping_system;
+GRANT EXECUTE ON FUNCTION app.is_admin() TO ping_api, ping_system, ping_admin;
+GRANT EXECUTE ON FUNCTION app.audit_view(text, text, text, uuid, jsonb)
+TO ping_api, ping_worker, ping_system, ping_admin;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
-app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid)
+app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
+app.match_identities(int[], text[], bytea[], int)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
-app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea, int, bytea, bytea),
+app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea[], int, bytea, bytea),
 app.emit(text, uuid, text, uuid, jsonb), app.befriend(uuid, uuid, text),
 app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
 app.exchange_touch(uuid, uuid[], bytea[]),
 app.find_sealed(text, text, text, uuid, bytea, int), app.count_sealed(text, text),
+app.count_indexes(text, text),
 app.reseal(text, text, text, uuid[], bytea[], bytea[])
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION
-app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.audit(), app.notify_outbox(),
-app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent()
+app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
+app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
+app.end_sessions()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

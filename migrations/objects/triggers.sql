@@ -31,6 +31,17 @@ CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF user_id, provider, issuer, subject, email_hash ON user_logins
 FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'subject', 'email_hash');
 
+-- Counters advance with each sign-in.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF
+  user_id, credential_id, public_key, name, suspected_at ON passkey_credentials
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'credential_id', 'public_key', 'name');
+
+-- Each sign-in confirms the address again.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE ON identity_hashes
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'hash');
+
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON sessions
 FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'token_hash', 'device_name', 'user_agent', 'ip');
@@ -70,7 +81,7 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'claim_hash', 'claim_key_hash'
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
   user_id, gateway_id, superseded_at, revoked_at, revoked_reason ON gateway_certificates
-FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'certificate');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'certificate', 'public_key_hash');
 
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF kind, direct_key ON conversations
@@ -91,6 +102,18 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('names', 'card');
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON data_keys
 FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'wrapped');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON feature_flags
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON cohorts
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON cohort_members
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON blocks
@@ -116,6 +139,10 @@ FOR EACH ROW EXECUTE FUNCTION app.keep_consent();
 CREATE TRIGGER count_friends
 AFTER INSERT OR DELETE ON friendships
 FOR EACH ROW EXECUTE FUNCTION app.count_friends();
+
+CREATE TRIGGER end_sessions
+AFTER UPDATE OF role ON users
+FOR EACH ROW WHEN (OLD.role <> NEW.role) EXECUTE FUNCTION app.end_sessions();
 
 CREATE TRIGGER create_profile
 AFTER INSERT ON users

@@ -4,9 +4,23 @@
 `foreign`: neither. A verb is allowed only where it is listed; a table without an entry fails.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 Verbs = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: a database role with the settings of an actor."""
+
+    role: str = "ping_api"
+    claim: str = "user"
+    """The role of the account, as `app.role` has it."""
+    kind: str = "user"
+    is_known: bool = True
+    """Whether there is a user at all."""
+
 
 NONE: Final[Verbs] = frozenset()
 READ: Final = frozenset({"SELECT"})
@@ -18,6 +32,8 @@ ALL: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 API: Final[dict[str, dict[str, Verbs]]] = {
     "users": {"own": CHANGE, "foreign": NONE},
     "user_logins": {"own": READ | {"DELETE"}, "foreign": NONE},
+    "identity_hashes": {"own": READ | {"DELETE"}, "foreign": NONE},
+    "passkey_credentials": {"own": CHANGE, "foreign": NONE},
     "sessions": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "api_keys": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "consents": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
@@ -38,16 +54,21 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "conversation_members": {"own": CHANGE, "shared": READ, "foreign": NONE},
     "messages": {"own": READ | {"INSERT"}, "shared": READ, "foreign": NONE},
     "events": {"own": READ, "foreign": NONE},
-    "audit_log": {"own": READ, "foreign": NONE},
+    "audit_log": {"own": READ, "shared": READ, "foreign": NONE},
     "outbox": {"foreign": NONE},
     "consumer_tasks": {"foreign": NONE},
     "data_keys": {"foreign": NONE},
+    "feature_flags": {"foreign": NONE},
+    "cohorts": {"foreign": NONE},
+    "cohort_members": {"own": READ, "foreign": NONE},
 }
 
 # Jobs act for a user with the same policies; these rights only the interface needs.
 NOT_FOR_WORKERS: Final = {
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
     "user_logins": {"SELECT", "DELETE"},
+    "identity_hashes": {"SELECT", "DELETE"},
+    "passkey_credentials": {"SELECT", "UPDATE"},
     "sessions": {"INSERT"},
     "consents": {"INSERT", "UPDATE"},
     "consent_history": {"SELECT"},
@@ -84,9 +105,23 @@ READER: Final = dict.fromkeys(API, NONE)
 OF_ALL_ROWS: Final = {"ping_system": SYSTEM, "ping_admin": ADMIN, "ping_reader": READER}
 
 
-def expected(role: str, table: str, relation: str) -> Verbs:
-    """Return what a role may do to rows of a relation to the user."""
-    if role in OF_ALL_ROWS:
-        return OF_ALL_ROWS[role][table]
-    withheld = NOT_FOR_WORKERS.get(table, set()) if role == "ping_worker" else set()
+# Whatever a route forgets: a key sees and makes no way into the account.
+NOT_BY_KEY: Final = {"api_keys", "user_logins", "passkey_credentials", "sessions"}
+ONLY_READ_BY_KEY: Final = {"consents"}
+
+
+def expected(viewer: Viewer, table: str, relation: str) -> Verbs:
+    """Return what a viewer may do to rows of a relation to the user.
+
+    The claims of moderators and administrators open nothing of anybody's.
+    """
+    if viewer.role == "ping_admin" and viewer.claim != "admin":
+        return NONE
+    if viewer.role in OF_ALL_ROWS:
+        return OF_ALL_ROWS[viewer.role][table]
+    if not viewer.is_known or (viewer.kind == "api_key" and table in NOT_BY_KEY):
+        return NONE
+    if viewer.kind == "api_key" and table in ONLY_READ_BY_KEY:
+        return API[table].get(relation, NONE) & READ
+    withheld = NOT_FOR_WORKERS.get(table, set()) if viewer.role == "ping_worker" else set()
     return API[table].get(relation, NONE) - withheld

@@ -7,6 +7,7 @@ import { Messages } from "./messages.js";
 import { clearNotices, clearProblem, connection, notice, problem } from "./notices.js";
 import { Rings } from "./rings.js";
 import { Taps } from "./taps.js";
+import { finish, offer } from "./ways.js";
 import { count, initials } from "./words.js";
 
 const RETRY_AFTER_MS = 3_000;
@@ -26,6 +27,7 @@ async function start() {
     return;
   }
   await (session.stored ? resume() : welcome());
+  await finish(take);
 }
 
 async function resume() {
@@ -44,9 +46,20 @@ async function listUsers() {
   return answer.items;
 }
 
+// Whom to write to: the demo users, where there are any.
+async function listPeople() {
+  try {
+    return await listUsers();
+  } catch (error) {
+    if (error.code !== "auth.development_only") throw error;
+    return [];
+  }
+}
+
 async function welcome() {
   show(true, "welcome");
   try {
+    await offer(take);
     const users = await listUsers();
     byId("users").replaceChildren(
       ...users.map((user) => {
@@ -59,13 +72,15 @@ async function welcome() {
         return el("li", {}, button);
       }),
     );
-    byId("welcome-hint").textContent = "There are no demo users yet: run “pinghub seed”.";
+    byId("welcome-hint").textContent = "There are no demo users yet: run “pinghub db seed”.";
     show(users.length === 0, "welcome-hint");
     clearProblem();
   } catch (error) {
-    problem(error);
-    byId("welcome-hint").textContent = "Signing in by name works in development mode only: start “pinghub up”.";
-    show(error.code === "auth.development_only", "welcome-hint");
+    const isForDevelopment = error.code === "auth.development_only";
+    if (!isForDevelopment) problem(error);
+    byId("welcome-hint").textContent = "Demo users are for development only: start “pinghub up”.";
+    show(isForDevelopment, "welcome-hint");
+    show(!isForDevelopment, "demo-words");
     // A hub that is just starting is asked again; a refusal stays one.
     if (error.status === 0 || error.status >= 500) {
       setTimeout(() => !byId("welcome").hidden && welcome(), RETRY_AFTER_MS);
@@ -80,6 +95,11 @@ async function pick(user) {
   } catch (error) {
     problem(error);
   }
+}
+
+async function take(tokens) {
+  await enter(session.begin(tokens));
+  byId("main").focus();
 }
 
 async function enter(me) {
@@ -107,7 +127,7 @@ function leave(words) {
 }
 
 async function openDesk(me) {
-  const users = await listUsers();
+  const users = await listPeople();
   const rings = new Rings(session, { onChange: () => taps.rename() });
   const taps = new Taps(session, rings);
   const messages = new Messages(session, me, users);

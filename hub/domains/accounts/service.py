@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from core import ids
+from core import ids, normal_forms
+from core.actor import Role
 from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
 from core.errors import DomainError
@@ -16,13 +17,17 @@ from hub.domains.accounts import queries
 from hub.domains.accounts.schemas import (
     Account,
     ChangeMe,
+    KnownAccount,
     Me,
     PickableUser,
     RevokedBecause,
     SignedIn,
     SignInSession,
     StoredSession,
+    SubscriptionStatus,
+    SubscriptionTier,
 )
+from hub.domains.audit import service as audit
 from hub.domains.profiles import service as profiles
 from hub.http import page
 from hub.http.tokens import TokenKeys
@@ -57,8 +62,12 @@ async def add_user(
     user_id = ids.new_id()
     sealed = cipher.seal(email.encode(), column=EMAIL_COLUMN, row=user_id.bytes)
     email_hash = email_index(index_key, email)
-    await queries.add_user.run(tx, user_id, full_name, sealed, email_hash, timezone)
-    return await queries.find_user_by_email.one(tx, email_hash)
+    await queries.lock_address.run(tx, email_hash)
+    known = await queries.find_user_by_email.first(tx, cipher.indexes.live(email_hash))
+    if known is not None:
+        return known
+    stored = cipher.indexes.written(email_hash)
+    return await queries.add_user.one(tx, user_id, full_name, sealed, stored, timezone)
 
 
 async def create_user(
@@ -69,27 +78,36 @@ async def create_user(
     email_hash: bytes | None,
     locale: str | None,
     cipher: FieldCipher,
+    user_id: UUID | None = None,
 ) -> UUID | None:
     """Make a user; None when somebody has the address. A system transaction.
 
-    Without `email_hash` the address is kept for writing to, and proves nothing.
+    Without `email_hash` the address is kept for writing to, and proves nothing. `user_id`: the id
+    that was promised already, else a new one.
     """
-    user_id = ids.new_id()
+    user_id = user_id or ids.new_id()
     sealed = email and cipher.seal(email.encode(), column=EMAIL_COLUMN, row=user_id.bytes)
-    return await queries.create_user.first(tx, user_id, full_name, sealed, email_hash, locale)
+    stored = None
+    if email_hash is not None:
+        await queries.lock_address.run(tx, email_hash)
+        live = cipher.indexes.live(email_hash)
+        if await queries.find_user_by_email.first(tx, live) is not None:
+            return None
+        stored = live[0]
+    return await queries.create_user.one(tx, user_id, full_name, sealed, stored, locale)
 
 
 def email_index(index_key: bytes, email: str) -> bytes:
     """Return what an address is found by, however it is written."""
-    return blind_index(index_key, "email", email.strip().lower())
+    return blind_index(index_key, "email", normal_forms.vouched_email(email))
 
 
 async def open_session(tx: Tx, *, lifetime_seconds: int) -> OpenedSession:
     """Start a family of refresh tokens for the actor, who must exist."""
+    await queries.note_login.run(tx)
     account = await queries.find_me.first(tx)
     if account is None:
         raise DomainError("request.not_found", "There is no such user.")
-    await queries.note_login.run(tx)
     refresh_token, family_id = ids.new_token(), ids.new_id()
     await queries.insert_session.run(
         tx,
@@ -159,6 +177,14 @@ async def list_sessions(
     return page.paginate(rows, limit, SESSIONS_LISTING, lambda session: (session.id,))
 
 
+async def get_session(tx: Tx, current_id: UUID, session_id: UUID) -> SignInSession:
+    """Return one of the actor's live sign-in sessions, or raise session.not_found."""
+    found = await queries.get_session.first(tx, current_id, session_id)
+    if found is None:
+        raise DomainError("session.not_found")
+    return found
+
+
 async def name_session(
     tx: Tx, current_id: UUID, session_id: UUID, device_name: str | None
 ) -> SignInSession:
@@ -205,11 +231,17 @@ def signed_in(opened: OpenedSession, keys: TokenKeys) -> SignedIn:
     )
 
 
-async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
-    """Return the actor's account with its profile and opened e-mail address."""
+async def get_account(tx: Tx) -> Account:
+    """Return the actor's account without what is sealed."""
     account = await queries.find_me.first(tx)
     if account is None:
         raise DomainError("auth.token_invalid", "The account of this token is gone.")
+    return account
+
+
+async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
+    """Return the actor's account with its profile and opened e-mail address."""
+    account = await get_account(tx)
     sealed = await queries.find_my_email.one(tx)
     email = None
     if sealed.email is not None:
@@ -221,6 +253,10 @@ async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
         timezone=account.timezone,
         locale=account.locale,
         role=account.role,
+        subscription_tier=account.subscription_tier,
+        subscription_status=account.subscription_status,
+        onboarding_completed_at=account.onboarding_completed_at,
+        last_login_at=account.last_login_at,
         created_at=account.created_at,
         profile=await profiles.get_own(tx),
     )
@@ -233,12 +269,43 @@ async def change_me(tx: Tx, change: ChangeMe, cipher: FieldCipher) -> Me:
         raise DomainError("request.invalid", errors=[found])
     given = [
         None if value is UNSET else value
-        for value in (change.full_name, change.timezone, change.locale)
+        for value in (
+            change.full_name,
+            change.timezone,
+            change.locale,
+            change.onboarding_completed,
+        )
     ]
     if any(value is not None for value in given):
         await queries.change_me.run(tx, *given)
     await profiles.change_own(tx, display_name=change.display_name, bio=change.bio)
     return await get_me(tx, cipher)
+
+
+async def find_accounts(
+    tx: Tx, *, name: str, role: Role | None, after: UUID | None, limit: int
+) -> list[KnownAccount]:
+    """Return accounts of people with this in their name, for operators; a system transaction."""
+    await audit.note_reading(tx, "view", "users", "list", details={"name": name, "role": role})
+    return await queries.find_accounts.all(tx, name, role, after, limit)
+
+
+async def set_role(tx: Tx, user_id: UUID, role: Role) -> KnownAccount:
+    """Give a person another role, which ends their sign-in sessions; a system transaction."""
+    return _known(await queries.set_role.first(tx, user_id, role))
+
+
+async def set_subscription(
+    tx: Tx, user_id: UUID, tier: SubscriptionTier, status: SubscriptionStatus
+) -> KnownAccount:
+    """Say what a person pays for; a system transaction."""
+    return _known(await queries.set_subscription.first(tx, user_id, tier, status))
+
+
+def _known(account: KnownAccount | None) -> KnownAccount:
+    if account is None:
+        raise DomainError("request.not_found", "There is no such person.")
+    return account
 
 
 def _successor_token(key: bytes, row_id: UUID, refresh_token: str) -> str:

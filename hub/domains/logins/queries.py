@@ -30,8 +30,8 @@ find_owner = query(
 has_address = query(
     bool,
     """
-    SELECT EXISTS (SELECT FROM users WHERE email_hash = $1)
-    OR EXISTS (SELECT FROM user_logins WHERE email_hash = $1)
+    SELECT EXISTS (SELECT FROM users WHERE email_hash = ANY($1::bytea[]))
+    OR EXISTS (SELECT FROM user_logins WHERE email_hash = ANY($1::bytea[]))
     """,
     login="system",
 )

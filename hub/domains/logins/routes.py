@@ -24,10 +24,12 @@ from hub.domains.logins.schemas import (
     LinkByIdToken,
     Login,
     NativeSignIn,
+    OfferedProvider,
     Proof,
+    SignInMethods,
 )
 from hub.http import human_page
-from hub.http.auth import limited
+from hub.http.auth import PUBLIC, limited
 from hub.http.deps import acting_as, actor, as_system, reading, resources, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -35,6 +37,7 @@ from hub.providers.oidc import Provider, challenge_of
 from hub.providers.oidc_tokens import Person
 
 _FLOW: Final = "login.flow"
+_CODE: Final = "login.code"
 _STATE_MAX_CHARS: Final = 64
 _PARAMETER_MAX_CHARS: Final = 4096
 _OUTCOMES: Final = ("login.refused", "login.provider_unavailable", "login.link_required")
@@ -57,6 +60,21 @@ AppState = Annotated[
 ]
 
 
+@get("/auth/methods", opt=PUBLIC, security=[{}], tags=["accounts"], sync_to_thread=False)
+def get_sign_in_methods(request: Request[Any, Any, Any]) -> SignInMethods:
+    """Return what a sign-in page may offer."""
+    house = resources(request)
+    party = house.relying_party
+    offered = [
+        OfferedProvider(name, item.settings.kind) for name, item in house.login_providers.items()
+    ]
+    return SignInMethods(
+        providers=offered,
+        passkeys_of=party.id if party else None,
+        passkey_sign_up=party is not None and party.takes_sign_ups,
+    )
+
+
 @get(
     "/auth/{provider:str}/start",
     opt=limited("login", public=True),
@@ -77,7 +95,7 @@ async def start_sign_in(
     """Send the browser to a provider; it ends at `redirect_uri` with `code` or with `error`."""
     house = resources(request)
     found = _browser_provider(request, provider)
-    if not rules.may_end_at(redirect_uri, house.settings.auth.redirect_uris):
+    if not rules.may_end_at(redirect_uri, house.settings):
         raise DomainError("login.redirect_refused")
     flow = Flow(
         provider=provider,
@@ -102,7 +120,7 @@ async def start_sign_in(
 
 @get(
     "/auth/{provider:str}/callback",
-    opt=limited("login", public=True),
+    opt={**limited("login", public=True), "page": True},
     security=[{}],
     tags=["accounts"],
     status_code=303,
@@ -116,7 +134,7 @@ async def finish_sign_in(request: Request[Any, Any, Any], provider: FromPath[str
 
 @post(
     "/auth/{provider:str}/callback",
-    opt={**limited("login", public=True), "any_media": True},
+    opt={**limited("login", public=True), "any_media": True, "page": True},
     security=[{}],
     tags=["accounts"],
     status_code=303,
@@ -196,7 +214,9 @@ async def add_login(
     house, current = resources(request), actor(request)
     async with acting_as(request, current, over_all=True) as tx:
         user_id = UUID(str(current.user_id))
-        login_id = await service.link(tx, user_id, proof, house.index_key)
+        login_id = await service.link(
+            tx, user_id, proof, service.Keys(house.cipher, house.index_key)
+        )
     async with reading(request) as tx:
         return await service.get_login(tx, login_id)
 
@@ -255,7 +275,7 @@ async def _finish(
     )
     proof = replace(_proof(found, person), challenge=flow.challenge)
     value = msgspec.json.encode(proof)
-    return await resources(request).one_time.put(value, seconds=rules.CODE_SECONDS)
+    return await resources(request).one_time.put(value, purpose=_CODE, seconds=rules.CODE_SECONDS)
 
 
 def _open_flow(
@@ -273,7 +293,7 @@ def _open_flow(
 
 
 async def _take(request: Request[Any, Any, Any], code: str, code_verifier: str) -> Proof:
-    value = await resources(request).one_time.take(code)
+    value = await resources(request).one_time.take(code, purpose=_CODE)
     if value is None:
         raise DomainError("login.code_invalid")
     proof = msgspec.json.decode(value, type=Proof)
@@ -358,6 +378,7 @@ def _is_secure(request: Request[Any, Any, Any], found: Provider) -> bool:
 
 
 LOGIN_ROUTES: Final = [
+    get_sign_in_methods,
     start_sign_in,
     finish_sign_in,
     finish_posted_sign_in,

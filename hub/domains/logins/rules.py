@@ -2,22 +2,27 @@
 
 import hmac
 import re
-from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from core import normal_forms
+from core.config import Settings
+from core.normal_forms import AddressKind
 from hub.domains.logins.schemas import Flow, Proof
 
 FLOW_SECONDS: Final = 600
 CODE_SECONDS: Final = 60
 LOGINS_MAX: Final = 20
+_OWN_PAGES: Final = ("/console", "/console/account")
 _NAMELESS: Final = "New user"
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
-def may_end_at(redirect_uri: str, allowed: Collection[str]) -> bool:
-    """Say whether a sign-in may end there: exactly as configured, to the last character."""
-    return redirect_uri in allowed
+def may_end_at(redirect_uri: str, settings: Settings) -> bool:
+    """Say whether a sign-in may end there: exactly as configured, or at the hub's own console."""
+    public_url = settings.server.public_url.rstrip("/")
+    own = {f"{public_url}{path}" for path in _OWN_PAGES}
+    return redirect_uri in settings.auth.redirect_uris or redirect_uri in own
 
 
 def is_current(flow: Flow, provider: str, now: int) -> bool:
@@ -36,6 +41,14 @@ def proves_address(proof: Proof) -> bool:
     A private relay's address is made for one app: that it differs or agrees means nothing.
     """
     return bool(proof.email) and proof.email_verified and not proof.is_private_relay
+
+
+def identities_of(proof: Proof) -> list[tuple[AddressKind, str]]:
+    """Return the addresses that the provider has verified, in their normal forms."""
+    email = normal_forms.email(proof.email) if proves_address(proof) else None
+    phone = normal_forms.phone(proof.phone) if proof.phone_verified else None
+    found: list[tuple[AddressKind, str | None]] = [("email", email), ("phone", phone)]
+    return [(kind, form) for kind, form in found if form is not None]
 
 
 def name_of(proof: Proof) -> str:

@@ -1,7 +1,7 @@
 """Sign-in with identity providers, as the REST interface takes and shows it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -16,6 +16,23 @@ IdToken = Annotated[str, Meta(min_length=16, max_length=16_384, pattern=r"^[A-Za
 ProviderName = Annotated[
     str, Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9_-]*$(?!\n)")
 ]
+
+
+class OfferedProvider(Struct, frozen=True):
+    """A provider of the settings; `supabase` has no page of its own to send people to."""
+
+    name: str
+    kind: Literal["oidc", "google", "apple", "supabase"]
+
+
+class SignInMethods(Struct, frozen=True, kw_only=True):
+    """What a sign-in page may offer."""
+
+    providers: list[OfferedProvider]
+    passkeys_of: str | None
+    """The domain that passkeys belong to: pages elsewhere cannot use them. Null: there are none."""
+    passkey_sign_up: bool
+    """Whether anybody may make an account with one."""
 
 
 class ExchangeCode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +102,8 @@ class Proof(Struct, frozen=True, kw_only=True):
     email: str = ""
     email_verified: bool = False
     is_private_relay: bool = False
+    phone: str = ""
+    phone_verified: bool = False
     full_name: str = ""
     locale: str = ""
     challenge: str = ""

@@ -12,6 +12,7 @@ from core.crypto import FieldCipher
 from core.db import Tx
 from core.errors import DomainError
 from hub.domains.accounts import service as accounts
+from hub.domains.identities import service as identities
 from hub.domains.logins import queries, rules
 from hub.domains.logins.schemas import FoundLogin, Login, Proof
 from hub.http import page
@@ -43,11 +44,12 @@ async def sign_in(tx: Tx, proof: Proof, keys: Keys) -> UUID:
         if owner.is_closed:
             raise DomainError("login.refused")
         await queries.note_use.run(tx, owner.id, proof.provider)
+        await _note_identities(tx, owner.user_id, owner.id, proof, keys)
         return owner.user_id
     return await _add_user(tx, proof, keys)
 
 
-async def link(tx: Tx, user_id: UUID, proof: Proof, index_key: bytes) -> UUID:
+async def link(tx: Tx, user_id: UUID, proof: Proof, keys: Keys) -> UUID:
     """Add a login to the actor's account and return its id; again is harmless.
 
     A system transaction of the actor: no login of the interface may write who somebody is.
@@ -55,6 +57,15 @@ async def link(tx: Tx, user_id: UUID, proof: Proof, index_key: bytes) -> UUID:
     # Whoever adds a login says by that who they are elsewhere: only of a confirmed address.
     if not proof.email_verified:
         raise DomainError("login.email_unverified")
+    address_hash = _address_hash(proof, keys.index)
+    stored = None if address_hash is None else keys.cipher.indexes.written(address_hash)
+    login_id = await add(tx, user_id, proof, stored)
+    await _note_identities(tx, user_id, login_id, proof, keys)
+    return login_id
+
+
+async def add(tx: Tx, user_id: UUID, proof: Proof, address_hash: bytes | None = None) -> UUID:
+    """Give an account a login that was proved, and return its id; a system transaction."""
     await queries.lock_logins_of.run(tx, user_id)
     await queries.lock_login.run(tx, proof.issuer, proof.subject)
     owner = await queries.find_owner.first(tx, proof.issuer, proof.subject)
@@ -64,7 +75,12 @@ async def link(tx: Tx, user_id: UUID, proof: Proof, index_key: bytes) -> UUID:
         return owner.id
     if await queries.count_logins_of.one(tx, user_id) >= rules.LOGINS_MAX:
         raise DomainError("login.limit")
-    return await _add_login(tx, user_id, proof, _address_hash(proof, index_key))
+    return await _add_login(tx, user_id, proof, address_hash)
+
+
+async def note_use(tx: Tx, login_id: UUID, provider: str) -> None:
+    """Note that somebody signed in with a login; a system transaction."""
+    await queries.note_use.run(tx, login_id, provider)
 
 
 async def list_logins(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Login]:
@@ -93,7 +109,8 @@ async def remove_login(tx: Tx, login_id: UUID) -> None:
 
 async def _add_user(tx: Tx, proof: Proof, keys: Keys) -> UUID:
     address_hash = _address_hash(proof, keys.index)
-    if address_hash is not None and await queries.has_address.one(tx, address_hash):
+    live = [] if address_hash is None else keys.cipher.indexes.live(address_hash)
+    if live and await queries.has_address.one(tx, live):
         raise DomainError("login.link_required")
     user_id = await accounts.create_user(
         tx,
@@ -106,8 +123,16 @@ async def _add_user(tx: Tx, proof: Proof, keys: Keys) -> UUID:
     )
     if user_id is None:
         raise DomainError("login.link_required")
-    await _add_login(tx, user_id, proof, address_hash)
+    login_id = await _add_login(tx, user_id, proof, live[0] if live else None)
+    await _note_identities(tx, user_id, login_id, proof, keys)
     return user_id
+
+
+async def _note_identities(tx: Tx, user_id: UUID, login_id: UUID, proof: Proof, keys: Keys) -> None:
+    for kind, form in rules.identities_of(proof):
+        await identities.note_verified(
+            tx, user_id, login_id, kind, form, cipher=keys.cipher, index_key=keys.index
+        )
 
 
 async def _add_login(tx: Tx, user_id: UUID, proof: Proof, address_hash: bytes | None) -> UUID:

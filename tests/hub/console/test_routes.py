@@ -10,7 +10,14 @@ from core import config
 from core.errors import DomainError
 from hub.console import console_routes
 
-PAGES = ("/console", "/console/edge", "/console/realtime")
+PAGES = (
+    "/console",
+    "/console/account",
+    "/console/edge",
+    "/console/flags",
+    "/console/realtime",
+    "/console/audit",
+)
 
 
 @pytest.fixture

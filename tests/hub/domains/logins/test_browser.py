@@ -184,6 +184,23 @@ async def test_a_sign_in_ends_nowhere_but_where_the_settings_say(browser: Browse
         assert "set-cookie" not in answer.headers
 
 
+async def test_the_hub_s_own_console_may_always_be_come_back_to(browser: Browser, hub: Running):
+    own = hub.settings.server.public_url
+    for page in ("/console", "/console/account"):
+        assert (await browser.start(redirect_uri=own + page)).status_code == 303
+    for hostile in ("/console/other", "/console?next=//evil.example", "/console/../t"):
+        answer = await browser.start(redirect_uri=own + hostile)
+        assert refusal(answer) == (422, "login.redirect_refused"), hostile
+
+
+async def test_a_sign_in_page_learns_what_it_may_offer(anonymous):
+    answer = await anonymous.get("/v1/auth/methods")
+    offered = answer.json()
+    assert {item["name"]: item["kind"] for item in offered["providers"]}["idp"] == "oidc"
+    assert (offered["passkeys_of"], offered["passkey_sign_up"]) == ("localhost", False)
+    assert "client" not in answer.text
+
+
 async def test_a_sign_in_without_the_app_s_challenge_does_not_begin(browser: Browser):
     for challenge in ["", "short", "x" * 44, "x" * 42 + "+", "x" * 43 + "\n"]:
         answer = await browser.start(code_challenge=challenge)

@@ -233,6 +233,26 @@ async def test_a_signed_in_user_adds_a_login_and_signs_in_with_it(
     assert one.json()["provider"] == "idp"
 
 
+async def test_logins_of_one_address_are_joined_by_their_owner_alone(
+    hub: Running, anonymous, idp: IdentityProvider, system_pool: Pool
+):
+    async def sign_in(subject: str) -> httpx.Response:
+        nonce = new_token()
+        claims = idp.claims(nonce, sub=subject, email="One@Example.org", email_verified=True)
+        return await bring(anonymous, idp.sign(claims), nonce)
+
+    account = (await sign_in("at work")).json()
+    # As often as it is tried: that the address is the same joins nothing.
+    for _ in range(2):
+        assert refusal(await sign_in("at home")) == (409, "login.link_required")
+    assert await count_rows(system_pool, "user_logins") == 1
+    async with hub.client(authorization=f"Bearer {account['access_token']}") as within:
+        joined = await link(within, idp, sub="at home", email="one@example.org")
+        assert joined.status_code == 201, joined.text
+    assert (await sign_in("at home")).json()["user"]["id"] == account["user"]["id"]
+    assert await count_rows(system_pool, "users") == 1
+
+
 async def test_a_login_is_added_by_the_code_of_a_sign_in(
     ada: User, hub: Running, open_browser: Open
 ):

@@ -1,0 +1,194 @@
+"""Passkeys in a real browser with an authenticator of its own, on the console's own pages."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest_asyncio
+from msgspec.structs import replace
+from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
+
+from core.db import Pool
+from tests.e2e.test_console import AXE, DESKTOP, PHONE
+from tests.fixtures.app import Running
+from tests.fixtures.chromium import CHROMIUM, FLAGS
+from tests.fixtures.ports import missing
+from tests.hub.domains.passkeys.ceremonies import hub
+
+__all__ = ["hub"]
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+VIOLATIONS = """axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
+  'best-practice']}).then(found => found.violations.flatMap(
+    issue => issue.nodes.map(node => `${issue.id}: ${node.html.slice(0, 200)}`)))"""
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    if not CHROMIUM.exists():
+        missing("chromium (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        await chromium.close()
+
+
+@dataclass
+class Device:
+    """A window whose authenticator tests control by the browser's own debugging protocol."""
+
+    page: Page
+    session: CDPSession
+    authenticator: str
+
+    async def ask(self, command: str, **more: Any) -> dict[str, Any]:
+        """Send a command of the domain WebAuthn."""
+        return await self.session.send(
+            f"WebAuthn.{command}", {"authenticatorId": self.authenticator, **more}
+        )
+
+    async def passkeys(self) -> list[dict[str, Any]]:
+        """Return what the device keeps."""
+        return (await self.ask("getCredentials"))["credentials"]
+
+    async def press(self, name: str, within: str = "body") -> None:
+        """Press a button."""
+        await self.page.locator(within).get_by_role("button", name=name).click()
+
+
+@pytest_asyncio.fixture
+async def device(browser: Browser, hub: Running, address: str) -> Callable[..., Awaitable[Device]]:
+    """Open the console by this machine's name, since passkeys belong to none of its addresses."""
+    party = hub.resources.relying_party
+    assert party is not None
+    named = address.replace("127.0.0.1", "localhost")
+    hub.resources.relying_party = replace(party, origins=(named,))
+
+    async def open_device(**options: Any) -> Device:
+        context = await browser.new_context(**{"viewport": DESKTOP, **options})
+        context.set_default_timeout(10_000)
+        page = await context.new_page()
+        session = await context.new_cdp_session(page)
+        await session.send("WebAuthn.enable")
+        made = await session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        await page.goto(f"{named}/console")
+        return Device(page, session, made["authenticatorId"])
+
+    return open_device
+
+
+async def sign_up(device: Device, name: str) -> None:
+    """Make an account with a passkey of the device."""
+    await device.page.get_by_role("textbox", name="New here? Your name").fill(name)
+    await device.press("Create an account with a passkey")
+    await expect(device.page.locator("#account-name")).to_have_text(name)
+
+
+async def open_account(page: Page) -> None:
+    """Go to the account page in the same window."""
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_role("heading", name="Passkeys")).to_be_visible()
+
+
+async def is_sound(page: Page) -> None:
+    """Look for what somebody could not read or reach."""
+    await page.evaluate(AXE.read_text() + "\n;undefined")
+    assert await page.evaluate(VIOLATIONS) == []
+    assert not await page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
+
+
+async def test_a_passkey_makes_an_account_and_a_browser_signs_in_with_it(
+    device: Callable[..., Awaitable[Device]], system_pool: Pool
+):
+    here = await device()
+    alert = here.page.get_by_role("alert")
+    await sign_up(here, "Hedy Lamarr")
+    (made,) = await here.passkeys()
+    assert made["rpId"] == "localhost"
+    assert made["isResidentCredential"]
+    await here.press("Sign out")
+    await here.press("Sign in with a passkey")
+    await expect(here.page.locator("#account-name")).to_have_text("Hedy Lamarr")
+    (used,) = await here.passkeys()
+    assert used["signCount"] > made["signCount"]
+    async with system_pool.connection() as connection:
+        stored = await connection.fetchrow(
+            "SELECT sign_count, is_user_verified, name FROM passkey_credentials"
+        )
+    assert tuple(stored) == (used["signCount"], True, None)
+
+    await here.press("Sign out")
+    await here.ask("setUserVerified", isUserVerified=False)
+    await here.press("Sign in with a passkey")
+    await expect(alert).to_contain_text("No passkey was used")
+    await here.ask("setUserVerified", isUserVerified=True)
+    # As a copy that was made before would be.
+    await here.ask("removeCredential", credentialId=used["credentialId"])
+    await here.ask("addCredential", credential=used | {"signCount": 0})
+    await here.press("Sign in with a passkey")
+    await expect(alert).to_contain_text("Passkey refused")
+
+
+async def test_the_account_page_lists_adds_names_and_removes_passkeys(
+    device: Callable[..., Awaitable[Device]],
+):
+    here, there = await device(), await device()
+    await sign_up(here, "Mary Jackson")
+    token = await here.page.evaluate("sessionStorage.getItem('pinghub.refresh_token')")
+    await open_account(here.page)
+    await expect(here.page.locator("#passkeys > li")).to_contain_text("Verifies who uses it")
+    await here.press("Add a passkey")
+    await here.press("Go on")
+    dialog = here.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("has a passkey of your account already")
+    token = await here.page.evaluate("sessionStorage.getItem('pinghub.refresh_token')")
+    await here.page.close()
+
+    # The same account on another device, which borrows the session.
+    page, items = there.page, there.page.locator("#passkeys > li")
+    await page.evaluate("token => sessionStorage.setItem('pinghub.refresh_token', token)", token)
+    await page.goto(f"{page.url}/account")
+    await there.press("Add a passkey")
+    await page.get_by_role("textbox", name="What to call it").fill("Laptop <b>blue</b>")
+    await there.press("Go on")
+    await expect(items).to_have_count(2)
+    await expect(items.last).to_contain_text("Laptop <b>blue</b>")
+    await there.press("Rename: Laptop")
+    await page.get_by_role("textbox", name="Name").fill("Laptop")
+    await there.press("Save")
+    await expect(page.get_by_role("heading", name="Laptop", exact=True)).to_be_visible()
+    await there.press("Remove: Passkey")
+    await there.press("Remove", within="dialog")
+    await expect(items).to_have_count(1)
+    await there.press("Remove: Laptop")
+    await there.press("Remove", within="dialog")
+    await expect(page.get_by_role("dialog")).to_contain_text("Last login")
+    await there.press("Cancel")
+    await expect(items).to_have_count(1)
+
+
+async def test_the_pages_are_sound_for_everybody_and_lead_to_the_name_that_passkeys_have(
+    device: Callable[..., Awaitable[Device]], address: str
+):
+    for color_scheme in ("light", "dark"):
+        here = await device(viewport=PHONE, color_scheme=color_scheme)
+        way = here.page.get_by_role("button", name="Sign in with a passkey")
+        await expect(way).to_be_visible()
+        await is_sound(here.page)
+        await sign_up(here, "Dorothy Vaughan")
+        await open_account(here.page)
+        await is_sound(here.page)
+    await here.page.goto(f"{address}/console")
+    await expect(here.page.locator("#passkey-hint")).to_contain_text("belong to localhost")
+    await expect(way).to_be_hidden()
+    link = here.page.get_by_role("link", name="Open this page there")
+    named = address.replace("127.0.0.1", "localhost")
+    assert await link.get_attribute("href") == f"{named}/console"
