@@ -1,8 +1,10 @@
 """Fixtures live in tests/fixtures, one file per service."""
 
 pytest_plugins = [
+    "tests.fixtures.scheduling",
     "tests.fixtures.postgres",
     "tests.fixtures.own_postgres",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.redis",
     "tests.fixtures.mqtt",
     "tests.fixtures.tls_mqtt",
@@ -10,6 +12,7 @@ pytest_plugins = [
     "tests.fixtures.world",
     "tests.fixtures.app",
     "tests.fixtures.listening",
+    "tests.fixtures.administrator",
     "tests.fixtures.api_keys",
     "tests.fixtures.phones",
     "tests.fixtures.served",

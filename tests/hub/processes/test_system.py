@@ -56,27 +56,7 @@ def test_a_press_of_a_virtual_ring_is_counted(stack: Stack):
     assert stack.press(ring) == (boot, seq + 1)
 
 
-def test_everything_stops_in_order_within_ten_seconds_and_nothing_is_left(
-    start_stack: Callable[..., Stack],
-):
-    stack = start_stack(tap_every_seconds=0.2)
-    started_at = time.monotonic()
-    stack.stop_all()
-    assert time.monotonic() - started_at < 10
-    assert leftovers.find(stack.home) == []
-    assert not any(stack.running(name) for name in PROCESSES)
-
-
-def test_children_killed_with_sigstop_first_are_still_stopped(start_stack: Callable[..., Stack]):
-    stack = start_stack()
-    stack.pause("relay")
-    started_at = time.monotonic()
-    stack.stop_all()
-    assert time.monotonic() - started_at < 10
-    assert leftovers.find(stack.home) == []
-
-
-def test_services_named_by_their_addresses_are_used_instead_of_embedded_ones(
+def test_named_services_are_used_and_outlive_a_system_that_stops_though_a_child_is_frozen(
     start_stack: Callable[..., Stack],
     start_redis: Callable[[], RestartableRedis],
     start_mqtt: Callable[[], RestartableMqtt],
@@ -85,17 +65,24 @@ def test_services_named_by_their_addresses_are_used_instead_of_embedded_ones(
     database = postgres.start(tmp_path / "external", free_port())
     try:
         stack = start_stack(
+            tap_every_seconds=0.2,
             settings={
                 "DATABASE_SUPERUSER_URL": database.url,
                 "REDIS_URL": start_redis().url,
                 "MQTT_URL": start_mqtt().url,
-            }
+            },
         )
         assert not any((stack.home / name / "server.log").exists() for name in SERVICES)
         assert readyz(stack) == 200
         boot, seq = stack.press(stack.rings[0]["device_id"])
         wait_until(lambda: (boot, seq) in taps(stack), "the tap in the list", seconds=15)
+
+        stack.pause("relay")
+        started_at = time.monotonic()
         stack.stop_all()
+        assert time.monotonic() - started_at < 10
+        assert leftovers.find(stack.home) == []
+        assert not any(stack.running(name) for name in PROCESSES if name not in SERVICES)
         assert database.running
     finally:
         database.stop()

@@ -127,45 +127,38 @@ def test_a_second_start_in_the_same_home_is_refused_in_one_line(up: Up, home: Pa
     assert f"already running in {home} (pid {up.process.pid})" in second.text
 
 
-def test_ctrl_c_stops_within_ten_seconds_and_data_survives_the_next_start(up: Up, home: Path):
+def test_ctrl_c_stops_within_ten_seconds_and_data_survives_until_a_reset(up: Up, home: Path):
     wait_until(lambda: "tapped" in up.text, "a tap", 20)
     assert up.stop() < 10
     assert up.process.returncode == 0
     assert leftovers.find(home) == []
     assert "Traceback" not in up.text
+    secrets = (home / "secrets.toml").read_text()
 
     again = Up(home, free_port())
     try:
         again.wait_ready(60)  # how fast it is, is measured by the benchmarks
         wait_until(lambda: re.search(r"boot 2 seq \d+", again.text), "a tap of the second life", 20)
     finally:
-        assert again.stop(signal.SIGTERM) < 10
-    assert leftovers.find(home) == []
+        again.stop(signal.SIGKILL)
 
-
-def test_after_sigkill_nothing_stays_and_reset_starts_anew(tmp_path: Path):
-    first = Up(tmp_path, free_port())
-    first.wait_ready(60)
-    gateway_id = (tmp_path / "secrets.toml").read_text()
-    first.stop(signal.SIGKILL)
-
-    asks = Up(tmp_path, free_port(), "--reset")
+    asks = Up(home, free_port(), "--reset")
     assert asks.process.wait(20) == 2
     wait_until(lambda: "--yes" in asks.text, "the advice")
-    assert (tmp_path / "secrets.toml").read_text() == gateway_id
+    assert (home / "secrets.toml").read_text() == secrets
 
-    again = Up(tmp_path, free_port(), "--reset", "--yes")
+    anew = Up(home, free_port(), "--reset", "--yes")
     try:
-        again.wait_ready(60)
-        assert (tmp_path / "secrets.toml").read_text() != gateway_id
-        # Old rings would be in their second boot. The first taps may be past before one listens.
-        wait_until(lambda: "boot 1 seq " in again.text, "a tap of new rings", 20)
+        anew.wait_ready(60)
+        assert (home / "secrets.toml").read_text() != secrets
+        # Old rings would be in their third boot. The first taps may be past before one listens.
+        wait_until(lambda: "boot 1 seq " in anew.text, "a tap of new rings", 20)
     finally:
-        again.process.send_signal(signal.SIGINT)
-        # The second Ctrl-C is for the impatient.
-        wait_until(lambda: "stopping" in again.text, "the stop")
-        assert again.stop() < 5
-    assert leftovers.find(tmp_path) == []
+        anew.process.send_signal(signal.SIGTERM)
+        # The second signal is for the impatient.
+        wait_until(lambda: "stopping" in anew.text, "the stop")
+        assert anew.stop() < 5
+    assert leftovers.find(home) == []
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path):
