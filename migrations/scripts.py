@@ -14,6 +14,7 @@ FOLDER: Final = Path(__file__).parent
 # Functions before the policies and triggers that call them; drop_triggers.sql drops all triggers.
 OBJECTS: Final = (
     "functions",
+    "audit",
     "consents",
     "certificates",
     "claims",

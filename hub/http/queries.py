@@ -1,4 +1,4 @@
-"""SQL of what all routes share: API keys at the door, and idempotency keys.
+"""SQL of what all routes share: API keys at the door, idempotency keys, administrators.
 
 Rows belong to the acting user by policy; an API key is looked up before there is one.
 """
@@ -82,3 +82,8 @@ store_answer = command(
     WHERE key = $1 AND user_id = app.user_id()
     """
 )
+
+is_admin = query(bool, "SELECT coalesce(app.is_admin(), false)")
+
+# Until the end of the transaction; of the logins only ping_api may.
+become_admin = command("SELECT set_config('role', 'ping_admin', true)")

@@ -200,61 +200,6 @@ BEGIN
 END
 $$;
 
--- Trigger: app.audit('values' | 'names', redacted columns…). 'values' keeps what changed, 'names'
--- only which columns; redacted ones are named in both and kept in neither.
-CREATE OR REPLACE FUNCTION app.audit() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
-DECLARE
-  before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-  after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
-  present jsonb := coalesce(after, before);
-  keeps_values boolean := TG_ARGV[0] = 'values';
-  redacted text[] := TG_ARGV[1:];
-  old_values jsonb;
-  new_values jsonb;
-  address inet;
-BEGIN
-  -- The rotation is audited by data_keys, not by every row that it passes.
-  IF current_setting('app.endpoint', true) = 'keys.reseal' AND session_user = 'ping_system' THEN
-    RETURN NULL;
-  END IF;
-  -- Apart from the INSERT, where the planner would cast before it asks.
-  IF pg_input_is_valid(current_setting('app.ip', true), 'inet') THEN
-    address := current_setting('app.ip', true)::inet;
-  END IF;
-  SELECT
-    jsonb_object_agg(c.name, CASE WHEN c.shown THEN before -> c.name END),
-    jsonb_object_agg(c.name, CASE WHEN c.shown THEN after -> c.name END)
-  INTO old_values, new_values
-  FROM (
-    SELECT k.name, keeps_values AND k.name <> ALL (redacted) AS shown
-    FROM jsonb_object_keys(present) AS k (name)
-    WHERE k.name <> 'updated_at' AND before -> k.name IS DISTINCT FROM after -> k.name
-  ) AS c;
-  IF TG_OP = 'UPDATE' AND new_values IS NULL THEN
-    RETURN NULL; -- nothing changed
-  END IF;
-  INSERT INTO public.audit_log (
-    user_id, actor_kind, action, resource_type, resource_id, old_values, new_values,
-    ip, user_agent, endpoint, request_id
-  )
-  VALUES (
-    app.user_id(),
-    coalesce(nullif(current_setting('app.actor_kind', true), ''), session_user),
-    CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'UPDATE' THEN 'update' ELSE 'delete' END,
-    TG_TABLE_NAME,
-    coalesce(present ->> 'id', concat_ws(':', present ->> 'user_id', present ->> 'purpose')),
-    CASE WHEN TG_OP <> 'INSERT' THEN old_values END,
-    CASE WHEN TG_OP <> 'DELETE' THEN new_values END,
-    address,
-    nullif(current_setting('app.user_agent', true), ''),
-    nullif(current_setting('app.endpoint', true), ''),
-    app.request_id()
-  );
-  RETURN NULL;
-END
-$$;
-
 CREATE OR REPLACE FUNCTION app.create_profile() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN

@@ -35,3 +35,16 @@ CREATE TABLE consent_history (
   decided_at timestamptz NOT NULL
 );
 CREATE INDEX consent_history_user_id_idx ON consent_history (user_id, id DESC);
+
+-- Whose data an entry is about, and as what its author acted.
+ALTER TABLE audit_log
+  ADD COLUMN owner_id uuid, -- no foreign key: the entry outlives the account
+  ADD COLUMN actor_role text CHECK (actor_role IN ('user', 'moderator', 'admin'));
+CREATE INDEX audit_log_owner_id_idx ON audit_log (owner_id, at DESC) WHERE owner_id IS NOT NULL;
+CREATE INDEX audit_log_request_id_idx ON audit_log (request_id) WHERE request_id IS NOT NULL;
+
+ALTER TABLE sessions
+  DROP CONSTRAINT sessions_revoked_because_check,
+  ADD CONSTRAINT sessions_revoked_because_check CHECK (
+    revoked_because IN ('exchanged', 'signed_out', 'removed', 'reused', 'expired', 'role_changed')
+  );

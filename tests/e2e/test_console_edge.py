@@ -9,6 +9,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from core.actor import SYSTEM
+from core.db import begin
+from hub.domains.accounts import service as accounts
+from hub.processes.system_pool import system_pool
 from tests.e2e.test_console import (
     PHONE,
     axe_violations,
@@ -18,6 +22,7 @@ from tests.e2e.test_console import (
     press_ring,
     window,
 )
+from tests.fixtures.postgres import run
 from tests.fixtures.stack import Stack
 
 __all__ = ["browser", "window"]
@@ -242,3 +247,101 @@ def test_a_ring_is_released_and_claimed_again_by_its_code_and_a_press(
     dialog.get_by_role("button", name="Close").click()
     mine = cards.filter(has=page.get_by_role("heading", name="Mine again", exact=True))
     expect(mine.locator(".badge")).to_have_text("Active")
+
+
+@pytest.fixture
+def administrator(stack: Stack) -> str:
+    """Make somebody an administrator; return their name."""
+    name = "Alan Turing"
+    run(_grant(stack, name))
+    return name
+
+
+async def _grant(stack: Stack, name: str) -> None:
+    async with system_pool(stack.settings) as pool, begin(pool, SYSTEM) as tx:
+        (found,) = await accounts.find_accounts(tx, name=name, role=None, after=None, limit=2)
+        await accounts.set_role(tx, found.id, "admin")
+
+
+@pytest.fixture
+def audit_page(window: Open, stack: Stack, administrator: str) -> Open:
+    def open_page(query: str = "", **options: Any) -> Page:
+        page = window(**options)
+        page.get_by_role("button", name=administrator).click()
+        expect_connected(page)
+        page.goto(f"{stack.url}/console/audit{query}")
+        expect(page.locator("#entries > li").first).to_be_visible()
+        return page
+
+    return open_page
+
+
+@pytest.mark.req("API-07")
+def test_an_administrator_finds_who_did_what_by_keyboard_alone(
+    audit_page: Open, ada: httpx.Client
+) -> None:
+    changed = ada.patch("/v1/me", json={"locale": "en-GB"})
+    page = audit_page()
+    page.get_by_label("Request id").focus()
+    page.keyboard.type(changed.headers["x-request-id"])
+    page.keyboard.press("Enter")
+    expect(page.locator("#entries > li")).to_have_count(1)
+    expect(page.locator("#entries-count")).to_have_text("1 on record")
+    entry = page.locator("#entries > li")
+    expect(entry).to_contain_text("A user changed users")
+    entry.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(entry.get_by_role("row", name="locale")).to_contain_text("en-GB")
+    expect(entry).to_contain_text("PATCH /v1/me")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Who did it (id)")).not_to_have_value("")
+    expect(page.get_by_label("Request id")).to_have_value("")
+    expect(page.locator("#entries > li")).not_to_have_count(1)
+    assert page.evaluate("document.activeElement.id") == "entries-title"
+    address = page.url
+    assert "actor_id=" in address
+    page.reload()
+    expect(page.get_by_label("Who did it (id)")).not_to_have_value("")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_label("Who did it (id)")).to_have_value("")
+    expect(page.locator("#entries")).to_contain_text("An administrator looked at audit_log")
+
+
+def test_older_entries_follow_and_nothing_is_said_to_be_there_that_is_not(
+    audit_page: Open, ada: httpx.Client
+) -> None:
+    for number in range(60):
+        ada.patch("/v1/me", json={"full_name": f"{ADA} {number}"})
+    ada.patch("/v1/me", json={"full_name": ADA})
+    page = audit_page("?resource_type=users&action=update")
+    expect(page.locator("#entries > li")).to_have_count(50)
+    expect(page.get_by_label("Deed")).to_have_value("update")
+    page.get_by_role("button", name="Show older ones").click()
+    expect(page.locator("#entries > li")).not_to_have_count(50)
+    page.get_by_label("Kind of thing").fill("nothing")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("Nothing of this kind is on record.")).to_be_visible()
+    page.get_by_label("Who did it (id)").fill("no id")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#problem")).to_contain_text("actor_id")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_audit_page_shuts_nobody_out(audit_page: Open, scheme: Any) -> None:
+    page = audit_page("?resource_type=users", viewport=PHONE, color_scheme=scheme)
+    page.locator("#entries summary").first.click()
+    expect(page.locator("#entries table").first).to_be_visible()
+    assert axe_violations(page) == []
+    assert not has_horizontal_scroll(page)
+
+
+def test_who_is_no_administrator_sees_no_entry(edge_page: Open, window: Open, stack: Stack) -> None:
+    page = edge_page()
+    page.goto(f"{stack.url}/console/audit")
+    expect(page.get_by_role("heading", name="For administrators")).to_be_visible()
+    expect(page.locator("#entries > li")).to_have_count(0)
+    assert axe_violations(page) == []
+    page = window()
+    page.goto(f"{stack.url}/console/audit")
+    expect(page.get_by_role("heading", name="Nobody is signed in here")).to_be_visible()

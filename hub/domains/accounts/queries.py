@@ -5,6 +5,7 @@ from uuid import UUID
 from core.db import command, query
 from hub.domains.accounts.schemas import (
     Account,
+    KnownAccount,
     PickableUser,
     SealedEmail,
     SignInSession,
@@ -49,7 +50,9 @@ find_user_by_email = query(UUID, "SELECT id FROM users WHERE email_hash = $1", l
 find_me = query(
     Account,
     """
-    SELECT id, full_name, timezone, locale, role, created_at
+    SELECT
+        id, full_name, timezone, locale, role, subscription_tier, subscription_status,
+        onboarding_completed_at, last_login_at, created_at
     FROM users
     WHERE id = app.user_id() AND deleted_at IS NULL
     """,
@@ -62,7 +65,12 @@ change_me = command(
     UPDATE users
     SET full_name = coalesce($1, full_name),
         timezone = coalesce($2, timezone),
-        locale = coalesce($3, locale)
+        locale = coalesce($3, locale),
+        onboarding_completed_at = CASE
+            WHEN $4::boolean THEN coalesce(onboarding_completed_at, now())
+            WHEN NOT $4::boolean THEN NULL
+            ELSE onboarding_completed_at
+        END
     WHERE id = app.user_id()
     """
 )
@@ -188,6 +196,47 @@ sessions_revoked_within = query(
     FROM events
     WHERE type = 'session.revoked' AND occurred_at > now() - make_interval(secs => $1)
     ORDER BY occurred_at
+    """,
+    login="system",
+)
+
+find_accounts = query(
+    KnownAccount,
+    """
+    SELECT
+        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
+    FROM users
+    WHERE deleted_at IS NULL AND kind = 'person'
+        AND position(lower($1::text) IN lower(full_name)) > 0
+        AND ($2::text IS NULL OR role = $2::text)
+        AND ($3::uuid IS NULL OR id > $3::uuid)
+    ORDER BY id
+    LIMIT $4
+    """,
+    login="system",
+)
+
+# Another role ends the sign-in sessions, by a trigger.
+set_role = query(
+    KnownAccount,
+    """
+    UPDATE users
+    SET role = $2
+    WHERE id = $1 AND deleted_at IS NULL AND kind = 'person'
+    RETURNING
+        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
+    """,
+    login="system",
+)
+
+set_subscription = query(
+    KnownAccount,
+    """
+    UPDATE users
+    SET subscription_tier = $2, subscription_status = $3
+    WHERE id = $1 AND deleted_at IS NULL AND kind = 'person'
+    RETURNING
+        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
     """,
     login="system",
 )

@@ -10,8 +10,11 @@ from core.actor import Role
 from hub.domains.profiles.schemas import Profile
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
-RevokedBecause = Literal["exchanged", "signed_out", "removed", "reused", "expired"]
+RevokedBecause = Literal["exchanged", "signed_out", "removed", "reused", "expired", "role_changed"]
 """Why a refresh token works no more: it has a successor, or its sign-in session ended."""
+
+SubscriptionTier = Literal["free", "pro", "enterprise"]
+SubscriptionStatus = Literal["active", "cancelled", "past_due"]
 
 Line = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)")
@@ -42,6 +45,8 @@ class ChangeMe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     full_name: Line | UnsetType = UNSET
     timezone: TimeZone | UnsetType = UNSET
     locale: Locale | UnsetType = UNSET
+    onboarding_completed: bool | UnsetType = UNSET
+    """True when the first steps are done, of which the first time stands; false to begin anew."""
     display_name: Line | UnsetType = UNSET
     bio: Paragraph | UnsetType = UNSET
 
@@ -61,6 +66,23 @@ class Account(Struct, frozen=True):
     timezone: str
     locale: str | None
     role: Role
+    subscription_tier: SubscriptionTier
+    subscription_status: SubscriptionStatus
+    onboarding_completed_at: datetime | None
+    last_login_at: datetime | None
+    """The latest sign-in, on whatever device."""
+    created_at: datetime
+
+
+class KnownAccount(Struct, frozen=True):
+    """An account as operators see it."""
+
+    id: UUID
+    full_name: str
+    role: Role
+    subscription_tier: SubscriptionTier
+    subscription_status: SubscriptionStatus
+    last_login_at: datetime | None
     created_at: datetime
 
 
@@ -79,6 +101,10 @@ class Me(Struct, frozen=True):
     timezone: str
     locale: str | None
     role: Role
+    subscription_tier: SubscriptionTier
+    subscription_status: SubscriptionStatus
+    onboarding_completed_at: datetime | None
+    last_login_at: datetime | None
     created_at: datetime
     profile: Profile
 

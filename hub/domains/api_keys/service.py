@@ -19,6 +19,7 @@ from hub.domains.api_keys.schemas import (
     NewApiKey,
     ServiceAccount,
 )
+from hub.domains.audit import service as audit
 from hub.http import page
 from hub.http.scopes import Scope
 
@@ -88,6 +89,7 @@ async def list_service_accounts(
 ) -> page.Page[ServiceAccount]:
     """Return the service accounts that are not closed, the newest first; a system transaction."""
     before = page.decode_cursor(cursor, ACCOUNTS_LISTING, tuple[UUID])
+    await audit.note_reading(tx, "view", "users", "service_accounts")
     rows = await queries.list_service_accounts.all(tx, before[0] if before else None, limit + 1)
     return page.paginate(rows, limit, ACCOUNTS_LISTING, lambda account: (account.id,))
 
@@ -96,6 +98,12 @@ async def require_service_account(tx: Tx, account: UUID) -> None:
     """Raise unless this is a service account that is not closed; a system transaction."""
     if await queries.find_service_account.first(tx, account) is None:
         raise DomainError("account.not_found")
+
+
+async def look_at_keys(tx: Tx, account: UUID) -> None:
+    """Raise unless this is a service account; note that somebody looks at its keys."""
+    await require_service_account(tx, account)
+    await audit.note_reading(tx, "view", "api_keys", str(account), owner=account)
 
 
 async def close_service_account(tx: Tx, account: UUID) -> None:
@@ -116,6 +124,7 @@ async def list_all_keys(
     tx: Tx, account: UUID | None, *, limit: int, before: UUID | None
 ) -> list[AccountKey]:
     """Return keys of one account or of all, the newest first; a system transaction."""
+    await audit.note_reading(tx, "view", "api_keys", str(account or "list"), owner=account)
     return await queries.list_all_keys.all(tx, account, before, limit)
 
 

@@ -41,7 +41,11 @@ find_touch = query(
 
 find_card = query(
     SealedCard,
-    "SELECT id, state, partner_card FROM touches WHERE id = $1 AND user_id = app.user_id()",
+    """
+    SELECT id, state, partner_user_id, partner_card
+    FROM touches
+    WHERE id = $1 AND user_id = app.user_id()
+    """,
 )
 
 # Only of rings that are in their owner's hands: of a lost one nothing counts.

@@ -13,7 +13,15 @@ from hub.domains.cards.schemas import Card
 from hub.domains.rings import service as rings
 from hub.domains.touches import service
 from hub.domains.touches.schemas import ReadRing, Touch, TouchAnswer
-from hub.http.deps import actor, as_system, read_sun_master_key, reading, resources
+from hub.http.deps import (
+    WRITES,
+    actor,
+    as_system,
+    read_sun_master_key,
+    reading,
+    resources,
+    writing,
+)
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -39,12 +47,14 @@ async def get_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -
 
 @get(
     "/touches/{touch_id:uuid}/card",
+    # To have read it is on record.
+    opt=WRITES,
     tags=["touches"],
     responses=documented("touch.not_found", "touch.not_exchanged"),
 )
 async def get_touch_card(request: Request[Any, Any, Any], touch_id: FromPath[UUID]) -> Card:
     """Return the card that the other handed over."""
-    async with reading(request) as tx:
+    async with writing(request) as tx:
         return await service.get_card(tx, touch_id, resources(request).cipher)
 
 

@@ -48,6 +48,7 @@ class SealedCard(Struct, frozen=True):
 
     id: UUID
     state: TouchState
+    partner_user_id: UUID | None
     partner_card: bytes | None
 
 

@@ -18,6 +18,7 @@ from core.crypto import DecryptionError, FieldCipher
 from core.db import Tx
 from core.errors import DomainError
 from firmware_bridge import eid
+from hub.domains.audit import service as audit
 from hub.domains.cards import service as cards
 from hub.domains.cards.schemas import Card
 from hub.domains.friends import service as friends
@@ -81,6 +82,7 @@ async def get_card(tx: Tx, touch_id: UUID, cipher: FieldCipher) -> Card:
         raise DomainError("touch.not_found")
     if found.partner_card is None:
         raise DomainError("touch.not_exchanged")
+    await audit.note_reading(tx, "view", "touches", str(found.id), owner=found.partner_user_id)
     text = cipher.open(found.partner_card, column=PARTNER_CARD_COLUMN, row=found.id.bytes)
     return msgspec.json.decode(text, type=Card)
 

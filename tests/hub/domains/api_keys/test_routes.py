@@ -1,12 +1,10 @@
 """API keys and service accounts over REST: made once, listed without secrets, ended for good."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from core import api_key
 from core.actor import SYSTEM, Actor
@@ -17,7 +15,7 @@ from hub.domains.accounts import service as accounts
 from hub.domains.api_keys import service
 from hub.domains.api_keys.schemas import NewApiKey
 from tests.fixtures.api_keys import NewKey
-from tests.fixtures.app import Running, User, count_rows, idempotency_key, user_actor
+from tests.fixtures.app import Running, User, count_rows, idempotency_key
 
 NEW = {"name": "backend", "scopes": ["rings:read"]}
 MORE = NewApiKey(name="more", scopes=["rings:read"])
@@ -25,19 +23,6 @@ MORE = NewApiKey(name="more", scopes=["rings:read"])
 
 def refusal(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
-
-
-@pytest_asyncio.fixture
-async def admin_user(hub: Running, new_user: Any) -> AsyncIterator[User]:
-    """Return a signed-in administrator."""
-    user: User = await new_user("Radia Perlman")
-    async with begin(hub.resources.system, SYSTEM) as tx:
-        await command("UPDATE users SET role = 'admin' WHERE id = $1").run(tx, user.id)
-    async with begin(hub.resources.api, user_actor(user.id)) as tx:
-        opened = await accounts.open_session(tx, lifetime_seconds=3600)
-    token = hub.resources.token_keys.issue(user.id, opened.family_id, "admin")
-    async with hub.client(authorization=f"Bearer {token}") as client:
-        yield User(user.id, user.full_name, client)
 
 
 async def everything(pool: Pool) -> str:

@@ -175,6 +175,7 @@ async def test_a_card_that_is_none_is_refused(ada: User, change: dict[str, Any])
     assert (await ada.client.get("/v1/me/card")).json()["emails"] == []
 
 
+@pytest.mark.req("ACC-07")
 async def test_who_has_set_nothing_is_asked(ada: User) -> None:
     assert (await ada.client.get("/v1/me/privacy")).json() == {"share_on_tap": "ask"}
     answer = await ada.client.patch("/v1/me/privacy", json={"share_on_tap": "never"})
