@@ -87,7 +87,19 @@ async def sign_up(device: Device, name: str) -> None:
     """Make an account with a passkey of the device."""
     await device.page.get_by_role("textbox", name="New here? Your name").fill(name)
     await device.press("Create an account with a passkey")
-    await expect(device.page.locator("#account-name")).to_have_text(name)
+    await is_signed_in(device.page, name)
+
+
+async def is_signed_in(page: Page, name: str) -> None:
+    """Wait for the account's desk."""
+    await expect(page.locator("#account-name")).to_have_text(name)
+    await expect(page.locator("#desk")).to_be_visible()
+
+
+async def sign_out(device: Device) -> None:
+    """Leave the account's desk."""
+    await device.press("Sign out")
+    await expect(device.page.locator("#desk")).to_be_hidden()
 
 
 async def open_account(page: Page) -> None:
@@ -114,9 +126,9 @@ async def test_a_passkey_makes_an_account_and_a_browser_signs_in_with_it(
     (made,) = await here.passkeys()
     assert made["rpId"] == "localhost"
     assert made["isResidentCredential"]
-    await here.press("Sign out")
+    await sign_out(here)
     await here.press("Sign in with a passkey")
-    await expect(here.page.locator("#account-name")).to_have_text("Hedy Lamarr")
+    await is_signed_in(here.page, "Hedy Lamarr")
     (used,) = await here.passkeys()
     assert used["signCount"] > made["signCount"]
     async with system_pool.connection() as connection:
@@ -125,7 +137,7 @@ async def test_a_passkey_makes_an_account_and_a_browser_signs_in_with_it(
         )
     assert tuple(stored) == (used["signCount"], True, None)
 
-    await here.press("Sign out")
+    await sign_out(here)
     await here.ask("setUserVerified", isUserVerified=False)
     await here.press("Sign in with a passkey")
     await expect(alert).to_contain_text("No passkey was used")
@@ -142,7 +154,6 @@ async def test_the_account_page_lists_adds_names_and_removes_passkeys(
 ):
     here, there = await device(), await device()
     await sign_up(here, "Mary Jackson")
-    token = await here.page.evaluate("sessionStorage.getItem('pinghub.refresh_token')")
     await open_account(here.page)
     await expect(here.page.locator("#passkeys > li")).to_contain_text("Verifies who uses it")
     await here.press("Add a passkey")
