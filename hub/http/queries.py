@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Raw, Struct
 
 from core.db import command, query
+from hub.http.limits import Tier
 
 
 class FoundKey(Struct, frozen=True):
@@ -36,6 +37,35 @@ note_api_key_use = command(
     UPDATE api_keys
     SET last_used_at = now()
     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+    """,
+    login="system",
+)
+
+
+class AccountTier(Struct, frozen=True):
+    """What an account has paid for."""
+
+    tier: Tier
+
+
+# Whoever has cancelled has what everybody has; a late payment is given time.
+find_tier = query(
+    AccountTier,
+    """
+    SELECT
+      CASE subscription_status WHEN 'cancelled' THEN 'free' ELSE subscription_tier END AS tier
+    FROM users
+    WHERE id = $1
+    """,
+    login="system",
+)
+
+tiers_changed_within = query(
+    UUID,
+    """
+    SELECT subject_id
+    FROM events
+    WHERE type = 'subscription.changed' AND occurred_at > now() - make_interval(secs => $1)
     """,
     login="system",
 )

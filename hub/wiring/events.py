@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from hub.domains.accounts.events import SessionRevoked
+from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
 from hub.domains.consents.events import ConsentWithdrawn
@@ -88,6 +88,7 @@ ROUTES: Final[Mapping[str, Route]] = {
 }
 
 Payload = (
+    "subscription.changed": Route(),
     RingClaimed
     | RingRenamed
     | ClaimAsked
@@ -119,6 +120,7 @@ PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
 }
 # A consumer that is not named here reacts to every event of its route. Without this, a task would
 # be written and run for each button that anybody presses.
+    | SubscriptionChanged
 _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     "touches.pair": lambda payload: (
         isinstance(payload, RingTapped) and payload.kind == "ring_to_ring"

@@ -21,7 +21,7 @@ from hub.domains.messaging.schemas import NewMessage
 from hub.domains.rings import service as rings
 from hub.domains.touches import service as touches
 from hub.domains.touches.schemas import TouchAnswer
-from hub.http import idempotency, limits
+from hub.http import idempotency
 from hub.http.deps import Resources
 from hub.http.idempotency import Answer
 from hub.http.problems import log_unexpected, translate
@@ -186,7 +186,7 @@ def _handler(house: Resources, method: str, procedure: Procedure) -> RpcHandler:
         actor = _actor(claims, method)
         token = log.request_id.set(actor.request_id)
         try:
-            await _count(house, claims.user)
+            await _count(house, UUID(claims.user))
             async with begin(house.api, actor, read_only=not procedure.writes) as tx:
                 answer = await procedure.run(Call(tx, text, house), params)
             return msgspec.json.encode(answer)
@@ -198,8 +198,9 @@ def _handler(house: Resources, method: str, procedure: Procedure) -> RpcHandler:
     return handle
 
 
-async def _count(house: Resources, user: str) -> None:
-    allowance = await house.limiter.take(limits.POLICIES["default"], user)
+async def _count(house: Resources, user_id: UUID) -> None:
+    tier = await house.tiers.of(user_id)
+    allowance = await house.limiter.take("default", str(user_id), tier=tier)
     if allowance and allowance.refused:
         raise DomainError("limit.exceeded")
 

@@ -192,6 +192,18 @@ EXECUTE FUNCTION app.emit_row(
   'friendship.created', 'user', 'friend_id', 'user_id', 'friend_id', 'source', 'created_at'
 );
 
+CREATE TRIGGER emit_subscription_changed
+AFTER UPDATE OF subscription_tier, subscription_status ON users
+FOR EACH ROW
+WHEN (
+  (OLD.subscription_tier, OLD.subscription_status)
+  IS DISTINCT FROM (NEW.subscription_tier, NEW.subscription_status)
+)
+EXECUTE FUNCTION app.emit_row(
+  'subscription.changed', 'user', 'id', 'id',
+  'tier=subscription_tier', 'status=subscription_status'
+);
+
 CREATE TRIGGER emit_consent_withdrawn
 AFTER UPDATE OF granted ON consents
 FOR EACH ROW WHEN (OLD.granted AND NOT NEW.granted)

@@ -94,6 +94,7 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         ada,
     )
     await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
+    await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
     return ada, grace
 
 
@@ -148,6 +149,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         assert set(fields) == set(kind.__struct_fields__), row["type"]
         msgspec.convert({"type": row["type"], **fields}, kind)
     owners = {row["type"]: row["user_id"] for row in rows}
+        "subscription.changed",
     assert owners.pop("message.sent") == grace
     assert owners.pop("friendship.created") == grace  # the second of the two
     assert set(owners.values()) == {ada}

@@ -182,6 +182,18 @@ name_session = query(
     WHERE
       family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
     RETURNING
+get_session = query(
+    SignInSession,
+    """
+    SELECT
+      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
+      created_at AS last_used_at, family_id = $1 AS is_current
+    FROM sessions
+    WHERE
+      family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
+    """,
+)
+
       family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
       created_at AS last_used_at, family_id = $1 AS is_current
     """,

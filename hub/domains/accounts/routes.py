@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Request, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
@@ -23,8 +23,11 @@ from hub.domains.accounts.schemas import (
 )
 from hub.http.auth import PUBLIC, limited, require_development
 from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
+
+_EDITED_OF_SESSION: Final = ("device_name",)
 
 
 @get(
@@ -111,15 +114,36 @@ async def list_sessions(
         return await service.list_sessions(tx, _current(request), limit=limit, cursor=cursor)
 
 
+@get("/me/sessions/{session_id:uuid}", tags=["accounts"], responses=documented("session.not_found"))
+async def get_session(
+    request: Request[Any, Any, Any], session_id: FromPath[UUID]
+) -> Response[SignInSession]:
+    """Return one of the user's sign-in sessions."""
+    async with reading(request) as tx:
+        session = await service.get_session(tx, _current(request), session_id)
+    return tagged(session, edited=_EDITED_OF_SESSION)
+
+
 @patch(
-    "/me/sessions/{session_id:uuid}", tags=["accounts"], responses=documented("session.not_found")
+    "/me/sessions/{session_id:uuid}",
+    tags=["accounts"],
+    responses=documented("session.not_found", "request.precondition_failed"),
 )
 async def name_session(
-    request: Request[Any, Any, Any], session_id: FromPath[UUID], data: JSONBody[NameSession]
-) -> SignInSession:
+    request: Request[Any, Any, Any],
+    session_id: FromPath[UUID],
+    data: JSONBody[NameSession],
+    if_match: IfMatch = None,
+) -> Response[SignInSession]:
     """Name the device of a sign-in session."""
-    async with writing(request) as tx:
-        return await service.name_session(tx, _current(request), session_id, data.device_name)
+    current = _current(request)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_session(tx, current, session_id),
+        effect=lambda tx: service.name_session(tx, current, session_id, data.device_name),
+        edited=_EDITED_OF_SESSION,
+    )
 
 
 @delete(
@@ -145,17 +169,24 @@ async def remove_other_sessions(request: Request[Any, Any, Any]) -> None:
 
 
 @get("/me", tags=["accounts"], responses=documented())
-async def get_me(request: Request[Any, Any, Any]) -> Me:
+async def get_me(request: Request[Any, Any, Any]) -> Response[Me]:
     """Return the signed-in user."""
     async with reading(request) as tx:
-        return await service.get_me(tx, resources(request).cipher)
+        return tagged(await service.get_me(tx, resources(request).cipher))
 
 
-@patch("/me", tags=["accounts"], responses=documented())
-async def change_me(request: Request[Any, Any, Any], data: JSONBody[ChangeMe]) -> Me:
+@patch("/me", tags=["accounts"], responses=documented("request.precondition_failed"))
+async def change_me(
+    request: Request[Any, Any, Any], data: JSONBody[ChangeMe], if_match: IfMatch = None
+) -> Response[Me]:
     """Change the signed-in user; absent fields stay."""
-    async with writing(request) as tx:
-        return await service.change_me(tx, data, resources(request).cipher)
+    cipher = resources(request).cipher
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_me(tx, cipher),
+        effect=lambda tx: service.change_me(tx, data, cipher),
+    )
 
 
 def _named(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
@@ -172,6 +203,7 @@ ACCOUNT_ROUTES: Final = [
     refresh_tokens,
     sign_out,
     list_sessions,
+    get_session,
     name_session,
     remove_session,
     remove_other_sessions,

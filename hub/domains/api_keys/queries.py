@@ -34,6 +34,15 @@ list_keys = query(
     """,
 )
 
+get_key = query(
+    ApiKey,
+    """
+    SELECT id, name, prefix, scopes, last_used_at, expires_at, created_at
+    FROM api_keys
+    WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL
+    """,
+)
+
 change_key = query(
     ApiKey,
     """

@@ -20,10 +20,12 @@ from hub.domains.api_keys.schemas import (
 from hub.http.administering import administering
 from hub.http.auth import user_id_of
 from hub.http.deps import WRITES, reading, writing
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
+_EDITED: Final = ("name", "scopes")
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _ADMIN: Final = ("auth.forbidden", "account.not_found")
 
@@ -50,13 +52,33 @@ async def list_api_keys(
         return await service.list_keys(tx, user_id_of(request), limit=limit, cursor=cursor)
 
 
-@patch("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
+@get("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
+async def get_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> Response[ApiKey]:
+    """Return one of one's API keys that is not revoked."""
+    async with reading(request) as tx:
+        return tagged(await service.get_key(tx, user_id_of(request), key_id), edited=_EDITED)
+
+
+@patch(
+    "/api-keys/{key_id:uuid}",
+    tags=["api-keys"],
+    responses=documented("key.not_found", "request.precondition_failed"),
+)
 async def change_api_key(
-    request: Request[Any, Any, Any], key_id: FromPath[UUID], data: JSONBody[ChangeApiKey]
-) -> ApiKey:
+    request: Request[Any, Any, Any],
+    key_id: FromPath[UUID],
+    data: JSONBody[ChangeApiKey],
+    if_match: IfMatch = None,
+) -> Response[ApiKey]:
     """Rename a key, or change what it may do; within a second that holds everywhere."""
-    async with writing(request) as tx:
-        return await service.change_key(tx, user_id_of(request), key_id, data)
+    account = user_id_of(request)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_key(tx, account, key_id),
+        effect=lambda tx: service.change_key(tx, account, key_id, data),
+        edited=_EDITED,
+    )
 
 
 @delete("/api-keys/{key_id:uuid}", tags=["api-keys"], responses=documented("key.not_found"))
@@ -143,21 +165,47 @@ async def list_service_api_keys(
         return await service.list_keys(tx, account_id, limit=limit, cursor=cursor)
 
 
+@get(
+    "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
+    opt=WRITES,
+    tags=["api-keys"],
+    responses=documented("key.not_found", *_ADMIN),
+)
+async def get_service_api_key(
+    request: Request[Any, Any, Any], account_id: FromPath[UUID], key_id: FromPath[UUID]
+) -> Response[ApiKey]:
+    """Return one of a service account's keys that is not revoked. For administrators."""
+    async with _administering(request) as tx:
+        await service.look_at_keys(tx, account_id)
+        return tagged(await service.get_key(tx, account_id, key_id), edited=_EDITED)
+
+
 @patch(
     "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
     tags=["api-keys"],
-    responses=documented("key.not_found", *_ADMIN),
+    responses=documented("key.not_found", "request.precondition_failed", *_ADMIN),
 )
 async def change_service_api_key(
     request: Request[Any, Any, Any],
     account_id: FromPath[UUID],
     key_id: FromPath[UUID],
     data: JSONBody[ChangeApiKey],
-) -> ApiKey:
+    if_match: IfMatch = None,
+) -> Response[ApiKey]:
     """Rename a service account's key, or change what it may do. For administrators."""
-    async with _administering(request) as tx:
+
+    async def rename(tx: Tx) -> ApiKey:
         await service.require_service_account(tx, account_id)
         return await service.change_key(tx, account_id, key_id, data)
+
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_key(tx, account_id, key_id),
+        effect=rename,
+        edited=_EDITED,
+        unit=_administering,
+    )
 
 
 @delete(
@@ -174,14 +222,17 @@ async def revoke_service_api_key(
         await service.revoke_key(tx, account_id, key_id)
 
 
-def _administering(request: Request[Any, Any, Any]) -> AbstractAsyncContextManager[Tx]:
+def _administering(
+    request: Request[Any, Any, Any], *, serializable: bool = False
+) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction over all accounts, with the administrator as its actor."""
-    return administering(request, over_all=True)
+    return administering(request, over_all=True, serializable=serializable)
 
 
 API_KEY_ROUTES: Final = [
     create_api_key,
     list_api_keys,
+    get_api_key,
     change_api_key,
     revoke_api_key,
     create_service_account,
@@ -189,6 +240,7 @@ API_KEY_ROUTES: Final = [
     close_service_account,
     create_service_api_key,
     list_service_api_keys,
+    get_service_api_key,
     change_service_api_key,
     revoke_service_api_key,
 ]

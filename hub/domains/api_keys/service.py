@@ -62,6 +62,14 @@ async def list_keys(tx: Tx, account: UUID, *, limit: int, cursor: str | None) ->
     return page.paginate(rows, limit, KEYS_LISTING, lambda key: (key.id,))
 
 
+async def get_key(tx: Tx, account: UUID, key_id: UUID) -> ApiKey:
+    """Return a key of an account that is not revoked, or raise key.not_found."""
+    found = await queries.get_key.first(tx, account, key_id)
+    if found is None:
+        raise DomainError("key.not_found")
+    return found
+
+
 async def change_key(tx: Tx, account: UUID, key_id: UUID, change: ChangeApiKey) -> ApiKey:
     """Change what is given; of a revoked key nothing changes any more."""
     name = None if change.name is UNSET else change.name

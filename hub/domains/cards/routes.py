@@ -2,28 +2,38 @@
 
 from typing import Any, Final
 
-from litestar import Request, get, put
+from litestar import Request, Response, get, put
 from litestar.params import JSONBody
 
+from core.db import Tx
 from hub.domains.cards import service
 from hub.domains.cards.schemas import Card
-from hub.http.deps import reading, resources, writing
+from hub.http.deps import reading, resources
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.problems import documented
 
 
 @get("/me/card", tags=["touches"], responses=documented())
-async def get_own_card(request: Request[Any, Any, Any]) -> Card:
+async def get_card(request: Request[Any, Any, Any]) -> Response[Card]:
     """Return what goes over at a touch: one's card, or while there is none the account's name."""
     async with reading(request) as tx:
-        return await service.get_own(tx, resources(request).cipher)
+        return tagged(await service.get_own(tx, resources(request).cipher))
 
 
-@put("/me/card", tags=["touches"], responses=documented())
-async def put_own_card(request: Request[Any, Any, Any], data: JSONBody[Card]) -> Card:
+@put("/me/card", tags=["touches"], responses=documented("request.precondition_failed"))
+async def put_card(
+    request: Request[Any, Any, Any], data: JSONBody[Card], if_match: IfMatch = None
+) -> Response[Card]:
     """Replace one's card; whoever has got an earlier one keeps that."""
-    async with writing(request) as tx:
-        await service.put_own(tx, data, resources(request).cipher)
-    return data
+    cipher = resources(request).cipher
+
+    async def replace(tx: Tx) -> Card:
+        await service.put_own(tx, data, cipher)
+        return data
+
+    return await change(
+        request, if_match, present=lambda tx: service.get_own(tx, cipher), effect=replace
+    )
 
 
-CARD_ROUTES: Final = [get_own_card, put_own_card]
+CARD_ROUTES: Final = [get_card, put_card]

@@ -24,10 +24,12 @@ from hub.domains.gateways.schemas import (
 )
 from hub.http.auth import limited
 from hub.http.deps import reading, resources, writing
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
+_EDITED: Final = ("name", "config", "config_rev", "revoked_at")
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _CALLED: Final = (
     "gateway.not_found",
@@ -83,25 +85,39 @@ async def list_gateways(
 
 
 @get("/gateways/{gateway_id:uuid}", tags=["gateways"], responses=documented("gateway.not_found"))
-async def get_gateway(request: Request[Any, Any, Any], gateway_id: FromPath[UUID]) -> Gateway:
+async def get_gateway(
+    request: Request[Any, Any, Any], gateway_id: FromPath[UUID]
+) -> Response[Gateway]:
     """Show one of one's gateways, revoked ones too."""
     async with reading(request) as tx:
-        return await service.get_gateway(tx, gateway_id)
+        return tagged(await service.get_gateway(tx, gateway_id), edited=_EDITED)
 
 
 @patch(
     "/gateways/{gateway_id:uuid}",
     tags=["gateways"],
     responses=documented(
-        "gateway.not_found", "gateway.revoked", "gateway.name_taken", "gateway.revision_conflict"
+        "gateway.not_found",
+        "gateway.revoked",
+        "gateway.name_taken",
+        "gateway.revision_conflict",
+        "request.precondition_failed",
     ),
 )
 async def change_gateway(
-    request: Request[Any, Any, Any], gateway_id: FromPath[UUID], data: JSONBody[ChangeGateway]
-) -> Gateway:
+    request: Request[Any, Any, Any],
+    gateway_id: FromPath[UUID],
+    data: JSONBody[ChangeGateway],
+    if_match: IfMatch = None,
+) -> Response[Gateway]:
     """Rename or configure a gateway; a configuration replaces the one of revision `config_rev`."""
-    async with writing(request) as tx:
-        return await service.change_gateway(tx, gateway_id, data)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_gateway(tx, gateway_id),
+        effect=lambda tx: service.change_gateway(tx, gateway_id, data),
+        edited=_EDITED,
+    )
 
 
 @delete("/gateways/{gateway_id:uuid}", tags=["gateways"], responses=documented("gateway.not_found"))

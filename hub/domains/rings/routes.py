@@ -14,7 +14,8 @@ from hub.domains.rings import service
 from hub.domains.rings.schemas import Pressed, RenameRing, RevokeRing, Ring, SunTapped, Tap
 from hub.http import human_page
 from hub.http.auth import PUBLIC, require_development
-from hub.http.deps import WRITES, as_system, read_sun_master_key, reading, resources, writing
+from hub.http.deps import WRITES, as_system, read_sun_master_key, reading, resources
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -28,6 +29,7 @@ _TAP_TEXTS: Final = {
     "tap.refused": ("This tap does not count", "Hold the ring to your phone again."),
     "tap.already_used": ("This link was used before", "Hold the ring to your phone again."),
 }
+_EDITED: Final = ("label", "status")
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
@@ -40,13 +42,29 @@ async def list_rings(
         return await service.list_rings(tx, limit=limit, cursor=cursor)
 
 
-@patch("/rings/{ring_id:uuid}", tags=["rings"], responses=documented("ring.not_found"))
+@get("/rings/{ring_id:uuid}", tags=["rings"], responses=documented("ring.not_found"))
+async def get_ring(request: Request[Any, Any, Any], ring_id: FromPath[UUID]) -> Response[Ring]:
+    """Return one of one's rings."""
+    async with reading(request) as tx:
+        return tagged(await service.get_ring(tx, ring_id), edited=_EDITED)
+
+
+@patch(
+    "/rings/{ring_id:uuid}",
+    tags=["rings"],
+    responses=documented("ring.not_found", "request.precondition_failed"),
+)
 async def rename_ring(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], data: JSONBody[RenameRing]
 ) -> Ring:
     """Give one of one's rings another label."""
-    async with writing(request) as tx:
-        return await service.rename_ring(tx, ring_id, data.label)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_ring(tx, ring_id),
+        effect=lambda tx: service.rename_ring(tx, ring_id, data.label),
+        edited=_EDITED,
+    )
 
 
 @post(
@@ -188,3 +206,4 @@ RING_ROUTES: Final = [
     list_taps,
     tap_virtual_ring,
 ]
+    get_ring,

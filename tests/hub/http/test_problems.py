@@ -8,6 +8,7 @@ import pytest
 from core.errors import CATALOGUE, DomainError
 from hub.http import problems
 from hub.http.problems import translate
+from hub.http.strict_json import BODY_MAX_BYTES
 from tests.fixtures.app import Running, User
 
 
@@ -94,7 +95,8 @@ async def test_who_is_not_signed_in_learns_nothing_about_the_body(anonymous):
 
 
 async def test_oversized_bodies_are_refused_however_they_are_sent(hub: Running, ada: User):
-    limit = hub.settings.server.max_body_bytes
+    limit = BODY_MAX_BYTES
+    assert limit < hub.settings.server.max_body_bytes
 
     async def chunks():
         for _ in range(limit // 65_536 + 2):

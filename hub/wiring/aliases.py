@@ -1,0 +1,11 @@
+"""The paths that the products' own documents name, beside those under /v1: path by path.
+
+Whoever builds a route that a document names adds its line, and docs/rest.md says so.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+ALIASES: Final[Mapping[str, str]] = {
+    "/api/admin/audit": "/v1/admin/audit",
+}
