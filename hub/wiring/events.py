@@ -84,11 +84,11 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
     "session.revoked": Route(order="revoke {subject}"),
+    "subscription.changed": Route(),
     "consent.withdrawn": Route((), ("taps.forget_places",)),
 }
 
 Payload = (
-    "subscription.changed": Route(),
     RingClaimed
     | RingRenamed
     | ClaimAsked
@@ -113,6 +113,7 @@ Payload = (
     | ConversationOpened
     | MessageSent
     | SessionRevoked
+    | SubscriptionChanged
     | ConsentWithdrawn
 )
 PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -120,7 +121,6 @@ PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
 }
 # A consumer that is not named here reacts to every event of its route. Without this, a task would
 # be written and run for each button that anybody presses.
-    | SubscriptionChanged
 _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     "touches.pair": lambda payload: (
         isinstance(payload, RingTapped) and payload.kind == "ring_to_ring"

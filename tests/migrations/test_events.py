@@ -88,13 +88,13 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("UPDATE rings SET status = 'released', device_id = NULL")
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
+    await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
     await system.execute(
         """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
         VALUES ($1, 'location', true, 1, 'settings', now())""",
         ada,
     )
     await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
-    await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
     return ada, grace
 
 
@@ -140,6 +140,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.revoked",
         "ring.released",
         "session.revoked",
+        "subscription.changed",
         "consent.withdrawn",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
@@ -149,7 +150,6 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         assert set(fields) == set(kind.__struct_fields__), row["type"]
         msgspec.convert({"type": row["type"], **fields}, kind)
     owners = {row["type"]: row["user_id"] for row in rows}
-        "subscription.changed",
     assert owners.pop("message.sent") == grace
     assert owners.pop("friendship.created") == grace  # the second of the two
     assert set(owners.values()) == {ada}

@@ -174,14 +174,6 @@ list_sessions = query(
     """,
 )
 
-name_session = query(
-    SignInSession,
-    """
-    UPDATE sessions
-    SET device_name = $3
-    WHERE
-      family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
-    RETURNING
 get_session = query(
     SignInSession,
     """
@@ -194,6 +186,14 @@ get_session = query(
     """,
 )
 
+name_session = query(
+    SignInSession,
+    """
+    UPDATE sessions
+    SET device_name = $3
+    WHERE
+      family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
+    RETURNING
       family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
       created_at AS last_used_at, family_id = $1 AS is_current
     """,

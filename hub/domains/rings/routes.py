@@ -55,8 +55,11 @@ async def get_ring(request: Request[Any, Any, Any], ring_id: FromPath[UUID]) -> 
     responses=documented("ring.not_found", "request.precondition_failed"),
 )
 async def rename_ring(
-    request: Request[Any, Any, Any], ring_id: FromPath[UUID], data: JSONBody[RenameRing]
-) -> Ring:
+    request: Request[Any, Any, Any],
+    ring_id: FromPath[UUID],
+    data: JSONBody[RenameRing],
+    if_match: IfMatch = None,
+) -> Response[Ring]:
     """Give one of one's rings another label."""
     return await change(
         request,
@@ -199,6 +202,7 @@ def _tap_page(outcome: str, status: int) -> Response[Any]:
 SUN_ROUTES: Final = [open_sun_link]
 RING_ROUTES: Final = [
     list_rings,
+    get_ring,
     rename_ring,
     report_ring_lost,
     report_ring_found,
@@ -206,4 +210,3 @@ RING_ROUTES: Final = [
     list_taps,
     tap_virtual_ring,
 ]
-    get_ring,
