@@ -9,16 +9,17 @@ import ssl
 from pathlib import Path
 from typing import Final, Protocol
 
-import httpx
 import msgspec
 
 from core import config, log
 from core.crypto import DecryptionError, KeyRing, KeyWrap
 from core.db import assert_no_transaction
 from core.errors import ConfigError, DomainError
+from hub.providers import outgoing_rules
+from hub.providers.outgoing import Outgoing, OutgoingError
 
-_TIMEOUT_SECONDS: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 5
+_OK: Final = 200
 _BAD_REQUEST: Final = 400
 
 _log = log.get("key_wrapping")
@@ -79,7 +80,7 @@ class TransitWrapping:
 
     def __init__(self, settings: config.Keys) -> None:
         self._settings = settings
-        self._tls = _trust(settings.kms_ca_file)
+        self._outgoing = Outgoing((_place(settings.kms_url),), tls=_trust(settings.kms_ca_file))
 
     async def wrap(self, key: bytes, bound_to: bytes) -> Wrapped:
         name = self._settings.kms_key
@@ -105,19 +106,18 @@ class TransitWrapping:
         url = f"{self._settings.kms_url.rstrip('/')}/v1/transit/{path}"
         body = msgspec.json.encode({**fields, "associated_data": _text(bound_to)})
         try:
-            async with httpx.AsyncClient(verify=self._tls, timeout=_TIMEOUT_SECONDS) as client:
-                answer = await client.post(
-                    url, content=body, headers={"X-Vault-Token": self._token()}
-                )
-        except (httpx.HTTPError, OSError) as error:
-            raise _unavailable("transit_away", reason=type(error).__name__) from None
-        if answer.status_code == _BAD_REQUEST and "ciphertext" in fields:
+            headers = {"X-Vault-Token": self._token(), "Content-Type": "application/json"}
+            answer = await self._outgoing.send("POST", url, headers=headers, content=body)
+        except (OutgoingError, OSError) as error:
+            reason = error.reason if isinstance(error, OutgoingError) else "no token"
+            raise _unavailable("transit_away", reason=reason) from None
+        if answer.status == _BAD_REQUEST and "ciphertext" in fields:
             raise DecryptionError("the transit key does not open this data key")
-        if not answer.is_success:
+        if answer.status != _OK:
             # The body may quote what was sent.
-            raise _unavailable("transit_refused", status=answer.status_code)
+            raise _unavailable("transit_refused", status=answer.status)
         try:
-            return msgspec.json.decode(answer.content, type=_Answer).data
+            return msgspec.json.decode(answer.body, type=_Answer).data
         except msgspec.DecodeError:
             raise _unavailable("transit_misunderstood") from None
 
@@ -155,6 +155,13 @@ def open_wrapping(settings: config.Keys, ring: KeyRing | None) -> Wrapping:
             raise ConfigError("keys.kms_url needs keys.kms_token or keys.kms_token_file")
         transit = TransitWrapping(settings)
     return EitherWrapping(None if ring is None else RingWrapping(ring), transit)
+
+
+def _place(url: str) -> str:
+    try:
+        return outgoing_rules.read(url).place
+    except outgoing_rules.AddressError as error:
+        raise ConfigError(f"keys.kms_url is no address of a KMS: {error}") from None
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:

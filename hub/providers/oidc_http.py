@@ -1,18 +1,15 @@
 """Requests to identity providers: to hosts that an operator named, small, short, not redirected."""
 
-import asyncio
-import ssl
+import base64
 from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
+from urllib.parse import urlencode, urlsplit
 
-import httpx
 import msgspec
 
 from core.db import assert_no_transaction
+from hub.providers.outgoing import Outgoing, OutgoingError
 
-REQUEST_SECONDS: Final = 5.0
-BODY_MAX_BYTES: Final = 262_144
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -29,13 +26,7 @@ class ProviderHttp:
 
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
-        # Proxies of the environment would see what is meant for the provider.
-        self._client = httpx.AsyncClient(
-            timeout=REQUEST_SECONDS,
-            trust_env=False,
-            verify=ssl.create_default_context(),
-            limits=httpx.Limits(max_connections=16),
-        )
+        self._outgoing = Outgoing(hosts)
 
     def check(self, url: str) -> str:
         """Return an address that may be asked, or raise UnreachableError."""
@@ -45,51 +36,43 @@ class ProviderHttp:
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401  # JSON
         """Return the JSON document at an address."""
-        return await self._ask(httpx.Request("GET", self.check(url), headers=headers))
+        return await self._ask("GET", self.check(url), headers or {})
 
     async def post(
         self, url: str, form: Mapping[str, str], basic: tuple[str, str] | None = None
     ) -> Any:  # noqa: ANN401  # JSON
         """Send a form and return the JSON answer."""
-        request = httpx.Request("POST", self.check(url), data=form)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:
-            request = next(httpx.BasicAuth(*basic).auth_flow(request))
-        return await self._ask(request)
+            secret = base64.b64encode(":".join(basic).encode()).decode()
+            headers["Authorization"] = f"Basic {secret}"
+        return await self._ask("POST", self.check(url), headers, urlencode(form).encode())
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._client.aclose()
+        await self._outgoing.close()
 
-    async def _ask(self, request: httpx.Request) -> Any:  # noqa: ANN401  # JSON
+    async def _ask(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+    ) -> Any:  # noqa: ANN401  # JSON
         assert_no_transaction()
-        request.headers["Accept"] = "application/json"
-        # What is compressed may be larger than it looks.
-        request.headers["Accept-Encoding"] = "identity"
+        sent = {**headers, "Accept": "application/json"}
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                status, body = await self._send(request)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
-            raise UnreachableError(type(error).__name__) from None
-        if 400 <= status < 500 and status != 429:  # noqa: PLR2004  # HTTP's own numbers
-            raise RefusedError(str(status))
-        if status != 200:  # noqa: PLR2004  # HTTP's own number
-            raise UnreachableError(f"status {status}")
+            answer = await self._outgoing.send(method, url, headers=sent, content=content)
+        except OutgoingError as error:
+            raise UnreachableError(str(error)) from None
+        if 400 <= answer.status < 500 and answer.status != 429:  # noqa: PLR2004  # HTTP's own numbers
+            raise RefusedError(str(answer.status))
+        if answer.status != 200:  # noqa: PLR2004  # HTTP's own number
+            raise UnreachableError(f"status {answer.status}")
         try:
-            return msgspec.json.decode(body)
+            return msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise UnreachableError("no JSON") from None
-
-    async def _send(self, request: httpx.Request) -> tuple[int, bytes]:
-        response = await self._client.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > BODY_MAX_BYTES:
-                    raise UnreachableError("an answer that is too long")
-            return response.status_code, bytes(body)
-        finally:
-            await response.aclose()
 
 
 def may_ask(url: str, hosts: frozenset[str]) -> bool:

@@ -6,17 +6,17 @@ leaves the last set in force for hours: its outage is not everybody's.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-import httptools
 import msgspec
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from core import clock, log
+from hub.providers import outgoing_rules
+from hub.providers.outgoing import Outgoing, OutgoingError
 from hub.realtime.tokens.claims import TokenInvalidError
 from hub.realtime.tokens.signatures import (
     EC_ALGORITHMS,
@@ -32,7 +32,6 @@ RETRY_SECONDS: Final = 5.0
 AGE_MAX_SECONDS: Final = 24 * 3600.0
 """How long an unreachable endpoint's keys are believed."""
 FETCH_SECONDS: Final = 5.0
-_BODY_MAX_BYTES: Final = 262_144
 _KEYS_MAX: Final = 100
 
 _logger = log.get("realtime.jwks")
@@ -65,9 +64,17 @@ class EndpointKeys:
     """The keys of an endpoint; one request at a time, however many tokens wait for it."""
 
     def __init__(self, url: str, now: Callable[[], float] = clock.monotonic_seconds) -> None:
-        self._url = urlsplit(url)
-        if self._url.scheme not in ("http", "https") or not self._url.hostname or "{" in url:
-            raise ValueError("has to be a plain address that begins with http:// or https://")
+        if "{" in url:
+            raise ValueError("has to be one address, without placeholders")
+        parts = urlsplit(url)
+        # A name and password in the address have never been sent.
+        self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        try:
+            self._target = outgoing_rules.read(self._url)
+        except outgoing_rules.AddressError as error:
+            raise ValueError(f"has to be an http or https address: {error}") from None
+        # The address is the one that was configured: without redirects.
+        self._outgoing = Outgoing((self._target.place,))
         self._now = now
         self._keys: _Keys = {}
         self._generation = 0
@@ -99,6 +106,7 @@ class EndpointKeys:
         if self._fetch:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
+        await self._outgoing.close()
 
     async def _find_anew(self, key_id: str) -> tuple[tuple[str, ...], Key]:
         earlier = self._fetch
@@ -124,69 +132,22 @@ class EndpointKeys:
     async def _refresh(self) -> bool:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                keys = _parse(await _get(self._url))
-        except (EndpointError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            _logger.warning("jwks_unreachable", host=self._url.hostname, reason=_reason(error))
+                keys = _parse(await self._read())
+        except (EndpointError, OutgoingError, TimeoutError) as error:
+            _logger.warning("jwks_unreachable", host=self._target.host, reason=_reason(error))
             return False
         if _fingerprint(keys) != _fingerprint(self._keys):
             self._generation += 1
-            _logger.info("jwks_changed", host=self._url.hostname, number=len(keys))
+            _logger.info("jwks_changed", host=self._target.host, number=len(keys))
         self._keys = keys
         self._read_at = self._now()
         return True
 
-
-class _Response:
-    """Collects a response that `httptools` parses."""
-
-    def __init__(self) -> None:
-        self.body = bytearray()
-        self.complete = False
-        self.has_length = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        del value
-        self.has_length |= name.lower() in (b"content-length", b"transfer-encoding")
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-
-
-async def _get(url: SplitResult) -> bytes:
-    """GET with HTTP/1.1 and without redirects: the address is the one that was configured."""
-    is_tls = url.scheme == "https"
-    reader, writer = await asyncio.open_connection(
-        url.hostname,
-        url.port or (443 if is_tls else 80),
-        ssl=ssl.create_default_context() if is_tls else None,
-    )
-    try:
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        host = url.netloc.rpartition("@")[2]
-        writer.write(
-            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
-            "Connection: close\r\n\r\n".encode()
-        )
-        response = _Response()
-        parser = httptools.HttpResponseParser(response)
-        read_bytes = 0
-        while not response.complete and (data := await reader.read(65_536)):
-            read_bytes += len(data)
-            if read_bytes > _BODY_MAX_BYTES:
-                raise EndpointError("the answer is too long")
-            parser.feed_data(data)
-    except httptools.HttpParserError:
-        raise EndpointError("the answer is no HTTP") from None
-    finally:
-        writer.close()
-    if parser.get_status_code() != HTTPStatus.OK:
-        raise EndpointError(f"the answer is {parser.get_status_code()}")
-    if response.has_length and not response.complete:
-        raise EndpointError("the answer breaks off")
-    return bytes(response.body)
+    async def _read(self) -> bytes:
+        answer = await self._outgoing.send("GET", self._url, headers={"Accept": "application/json"})
+        if answer.status != HTTPStatus.OK:
+            raise EndpointError(f"the answer is {answer.status}")
+        return answer.body
 
 
 def _parse(document: bytes) -> _Keys:
