@@ -67,6 +67,9 @@ app.command(
     "hub.processes.api_keys:app", name="api-key", help="API keys of users and service accounts."
 )
 app.command("hub.processes.users:app", name="users", help="People's roles and subscriptions.")
+app.command(
+    "hub.processes.flags:app", name="flags", help="Feature flags, and for whom they are on."
+)
 app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
 app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
 app.command("hub.processes.keys:app", name="keys", help="Keys at rest and their rotation.")

@@ -23,6 +23,7 @@ OBJECTS: Final = (
     "api_keys",
     "encryption",
     "logins",
+    "flags",
     "policies",
     "drop_triggers",
     "triggers",

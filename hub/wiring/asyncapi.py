@@ -24,6 +24,8 @@ _PLACES: Final[dict[Audience, tuple[str, str, str]]] = {
         "conversation_id",
         "The conversation; its members may subscribe.",
     ),
+    # One channel, without a parameter.
+    "flags:all": ("flags", "", ""),
 }
 
 
@@ -103,8 +105,8 @@ def document(version: str, public_url: str) -> dict[str, Any]:
 
 def _channel(audience: Audience, name: str, parameter: str, meaning: str) -> dict[str, Any]:
     return {
-        "address": f"{name}:{{{parameter}}}",
-        "parameters": {parameter: {"description": meaning}},
+        "address": f"{name}:{{{parameter}}}" if parameter else audience,
+        "parameters": {parameter: {"description": meaning}} if parameter else {},
         "messages": {
             event_type: {"$ref": f"#/components/messages/{event_type}"}
             for event_type, route in ROUTES.items()

@@ -35,6 +35,16 @@ NAMESPACES: Final[dict[str, Namespace]] = {
     "taps": _kept(personal=True),
     "messages": _kept(personal=True),
     "conversation": _kept(personal=False),
+    # One channel for everybody. Its last publication says all: that flags have to be read again.
+    "flags": Namespace(
+        signed_in=True,
+        allow_subscribe_for_client=True,
+        channel_regex="^all$",
+        history_size=1,
+        history_ttl_seconds=_HISTORY_TTL_SECONDS,
+        force_recovery=True,
+        force_recovery_mode="cache",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
 from hub.domains.consents.events import ConsentWithdrawn
 from hub.domains.events.schemas import OutboxEvent
+from hub.domains.flags.events import CohortJoined, CohortLeft, FlagsChanged
 from hub.domains.friends.events import FriendshipCreated
 from hub.domains.gateways.events import (
     GatewayAlerted,
@@ -40,7 +41,7 @@ from hub.domains.rings.events import (
 from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
-Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}"]
+Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}", "flags:all"]
 OrderKind = Literal["revoke {subject}"]
 
 
@@ -83,6 +84,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
+    "flags.changed": Route(("flags:all",)),
+    "cohort.joined": Route(("taps:{owner}",)),
+    "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
     "subscription.changed": Route(),
     "consent.withdrawn": Route((), ("taps.forget_places",)),
@@ -112,6 +116,9 @@ Payload = (
     | FriendshipCreated
     | ConversationOpened
     | MessageSent
+    | FlagsChanged
+    | CohortJoined
+    | CohortLeft
     | SessionRevoked
     | SubscriptionChanged
     | ConsentWithdrawn
@@ -207,4 +214,6 @@ def _channels(route: Route, event: OutboxEvent, members: Sequence[UUID]) -> list
                 channels.extend(f"messages:{member}" for member in members)
             case "conversation:{subject}":
                 channels.append(f"conversation:{event.subject_id}")
+            case "flags:all":
+                channels.append(audience)
     return channels

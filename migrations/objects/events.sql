@@ -210,3 +210,34 @@ FOR EACH ROW WHEN (OLD.granted AND NOT NEW.granted)
 EXECUTE FUNCTION app.emit_row(
   'consent.withdrawn', 'user', 'user_id', 'user_id', 'purpose', 'withdrawn_at'
 );
+
+-- They name no flag: subscribers read again what is on for them. A cohort that no flag names changes
+-- nothing, so only its changes count.
+CREATE TRIGGER emit_flag_added
+AFTER INSERT ON feature_flags
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('flags.changed', 'flag', 'id', '');
+
+CREATE TRIGGER emit_flag_changed
+AFTER UPDATE ON feature_flags
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('flags.changed', 'flag', 'id', '');
+
+CREATE TRIGGER emit_flag_removed
+AFTER DELETE ON feature_flags
+REFERENCING OLD TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('flags.changed', 'flag', 'id', '');
+
+CREATE TRIGGER emit_cohort_changed
+AFTER UPDATE ON cohorts
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('flags.changed', 'cohort', 'id', '');
+
+CREATE TRIGGER emit_cohort_joined
+AFTER INSERT ON cohort_members
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('cohort.joined', 'user', 'user_id', 'user_id');
+
+CREATE TRIGGER emit_cohort_left
+AFTER DELETE ON cohort_members
+FOR EACH ROW EXECUTE FUNCTION app.emit_cohort_left('cohort.left');

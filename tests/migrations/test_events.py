@@ -86,6 +86,12 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("UPDATE ring_claims SET asked = asked + 1")
     await system.execute("UPDATE rings SET status = 'revoked'")
     await system.execute("UPDATE rings SET status = 'released', device_id = NULL")
+    await system.execute("INSERT INTO cohorts (name) VALUES ('beta')")
+    async with system.transaction():
+        await system.execute("SELECT set_config('app.user_id', $1, true)", str(ada))
+        await system.execute("INSERT INTO feature_flags VALUES (DEFAULT, 'new-cards', true, 5)")
+    await system.execute("INSERT INTO cohort_members (cohort, user_id) VALUES ('beta', $1)", ada)
+    await system.execute("DELETE FROM cohort_members")
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
     await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
@@ -139,6 +145,9 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "ring.claim_asked",
         "ring.revoked",
         "ring.released",
+        "flags.changed",
+        "cohort.joined",
+        "cohort.left",
         "session.revoked",
         "subscription.changed",
         "consent.withdrawn",
