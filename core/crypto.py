@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from core.blind_indexes import BlindIndexes
 from core.data_keys import ID_BYTES, DataKeys, UnknownKeyError
 from core.sealed_columns import SCOPES
 
@@ -70,6 +71,7 @@ class FieldCipher:
             raise ValueError("a cipher needs a ring or data keys")
         self.ring = ring
         self.data_keys = data_keys
+        self.indexes = BlindIndexes(data_keys)
         self._ring_keys: dict[int, AESGCM] = {}
 
     def seal(self, plaintext: bytes, *, column: str, row: bytes) -> bytes:
@@ -158,7 +160,10 @@ def _bind(mark: bytes, column: str, row: bytes) -> bytes:
 
 
 def blind_index(key: bytes, kind: str, normalized: str) -> bytes:
-    """Return the 32-byte HMAC by which an encrypted value is found again; `kind` separates uses."""
+    """Return the 32-byte HMAC by which an encrypted value is found again; `kind` separates uses.
+
+    Columns hold the forms of `core.blind_indexes`.
+    """
     return hmac.digest(key, kind.encode() + b"\0" + normalized.encode(), "sha256")
 
 

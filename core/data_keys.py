@@ -5,17 +5,22 @@ Nothing here waits: a shell refreshes the list (`hub/domains/encryption`).
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from core import clock
 from core.errors import DomainError
 
 DATA_KEY_BYTES: Final = 32
 ID_BYTES: Final = 4
+INDEX_SCOPE: Final = "index"
+"""Of the keys under which blind indexes lie; there is none before the first rotation of them."""
+_SIV_KEY_BYTES: Final = 64
 _RETRY_AFTER_SECONDS: Final = 2
 
 
@@ -33,6 +38,8 @@ class OpenDataKey(msgspec.Struct, frozen=True):
     seals_at: float
     ends_at: float
     """From when on it must have been opened anew."""
+    index: AESSIV | None = None
+    """Of a key of the scope "index", which seals nothing."""
 
 
 class DataKeys:
@@ -52,7 +59,7 @@ class DataKeys:
         self._now = now
         self._keys: dict[int, OpenDataKey] = {}
         self._sealing: dict[str, list[OpenDataKey]] = {}
-        self._listed: frozenset[int] = frozenset()
+        self._listed: dict[int, str] = {}
         self._listed_at: float | None = None
 
     def sealing(self, scope: str) -> OpenDataKey:
@@ -75,6 +82,25 @@ class DataKeys:
             raise UnknownKeyError
         raise self._missed()
 
+    def indexing(self) -> tuple[list[OpenDataKey], list[OpenDataKey]]:
+        """Return the keys of blind indexes that write, the newest first, and the announced ones.
+
+        Raises `service.unavailable` while one is away, or while one may have been announced since.
+        """
+        now = self._now()
+        if self._listed_at is None or now - self._listed_at >= self.announce_seconds:
+            raise self._missed()
+        found: list[OpenDataKey] = []
+        for key_id, scope in self._listed.items():
+            if scope == INDEX_SCOPE:
+                key = self._keys.get(key_id)
+                if key is None or now >= key.ends_at:
+                    raise self._missed()
+                found.append(key)
+        found.sort(key=lambda key: key.number, reverse=True)
+        writing = [key for key in found if key.seals_at <= now]
+        return writing, [key for key in found if key.seals_at > now]
+
     def is_due(self, key_id: int) -> bool:
         """Say whether a key is to be opened by its key-encryption key, now or again."""
         key = self._keys.get(key_id)
@@ -86,13 +112,22 @@ class DataKeys:
         """Take an opened key; its time begins anew. Of its scope the highest number seals."""
         now = self._now()
         self._keys[key_id] = OpenDataKey(
-            key_id, scope, number, AESGCM(key), now + seals_in_seconds, now + self.cache_seconds
+            key_id,
+            scope,
+            number,
+            AESGCM(key),
+            now + seals_in_seconds,
+            now + self.cache_seconds,
+            _index_cipher(key) if scope == INDEX_SCOPE else None,
         )
 
-    def list_all(self, key_ids: Iterable[int]) -> None:
-        """Take note of which keys there are; all others, and those whose time is over, go."""
+    def list_all(self, scopes: Mapping[int, str]) -> None:
+        """Take note of which keys there are, with their scopes; all others go.
+
+        So do those whose time is over.
+        """
         now = self._now()
-        self._listed, self._listed_at = frozenset(key_ids), now
+        self._listed, self._listed_at = dict(scopes), now
         self._keys = {
             key.id: key
             for key in self._keys.values()
@@ -121,3 +156,8 @@ def new_data_key() -> tuple[int, bytes]:
 def wrap_binding(key_id: int, scope: str) -> bytes:
     """Return the associated data of a wrapped data key."""
     return b"pinghub data key\0" + key_id.to_bytes(ID_BYTES) + scope.encode()
+
+
+def _index_cipher(key: bytes) -> AESSIV:
+    derivation = HKDF(SHA256(), _SIV_KEY_BYTES, salt=None, info=b"pinghub blind index")
+    return AESSIV(derivation.derive(key))

@@ -1,7 +1,7 @@
-"""Every column that holds sealed values, in one list.
+"""Every column that holds sealed values, in one list, and every one of lasting blind indexes.
 
 A column that is not here cannot be sealed; a test compares the list with the data dictionary, and
-rotation of keys walks over it.
+rotation of keys walks over both.
 """
 
 from typing import Final, Literal
@@ -46,3 +46,26 @@ SEALED_COLUMNS: Final = (
 )
 
 SCOPES: Final[dict[str, Scope]] = {item.bound_to: item.scope for item in SEALED_COLUMNS}
+
+
+class IndexedColumn(msgspec.Struct, frozen=True):
+    """`table.column` of blind indexes, in rows with an `id`."""
+
+    table: str
+    column: str
+
+    @property
+    def place(self) -> str:
+        """Return where it is, as the data dictionary names it."""
+        return f"{self.table}.{self.column}"
+
+
+# Not those of codes that end within the hour, or that have been used: nothing is found by them
+# when their key is old.
+INDEXED_COLUMNS: Final = (
+    IndexedColumn("users", "email_hash"),
+    IndexedColumn("user_logins", "email_hash"),
+    IndexedColumn("identity_hashes", "hash"),
+    IndexedColumn("rings", "nfc_uid_hash"),
+    IndexedColumn("rings", "claim_code_hash"),
+)

@@ -22,6 +22,7 @@ OBJECTS: Final = (
     "reads",
     "api_keys",
     "encryption",
+    "identities",
     "logins",
     "flags",
     "policies",

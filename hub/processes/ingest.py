@@ -216,7 +216,7 @@ async def _main(settings: Settings) -> None:
     cipher = read_cipher(settings)
     keys = Keys(
         rings=taps.RingKeys(cipher, settings.ingest.ring_cache_seconds),
-        tags=reads.TagKeys(read_sun_master_key(settings), read_index_key(settings)),
+        tags=reads.TagKeys(read_sun_master_key(settings), read_index_key(settings), cipher),
         authority=open_authority(settings.pki),
         pki=settings.pki,
     )

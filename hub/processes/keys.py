@@ -48,12 +48,14 @@ def status(*, as_json: AsJson = False) -> None:
         "Examples:\n\n"
         "- `pinghub keys rotate`  after a new key in keys.field_keys or in the KMS; also goes on"
         " with whatever was cut off\n\n"
-        "- `pinghub keys rotate --data-keys`  new data keys, and every value sealed anew"
+        "- `pinghub keys rotate --data-keys`  new data keys, and every value sealed anew\n\n"
+        "- `pinghub keys rotate --index-keys`  a new key of blind indexes, and each moved to it"
     )
 )
 def rotate(
     *,
     data_keys: Annotated[bool, Parameter(negative="")] = False,
+    index_keys: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Wrap data keys by the newest key-encryption key, and seal anew what is under old ones.
@@ -64,15 +66,18 @@ def rotate(
     ----------
     data_keys
         Make new data keys first. They seal when every process knows them, which is waited for.
+    index_keys
+        Make a new key of blind indexes first. Until each is moved they are found by either key.
     as_json
         Print what was done as JSON.
     """
-    done = asyncio.run(_rotate(config.load(), data_keys))
+    done = asyncio.run(_rotate(config.load(), data_keys, index_keys))
     _say(
         msgspec.json.encode(done).decode()
         if as_json
         else f"{done.made} data keys made, {done.rewrapped} wrapped anew, {done.resealed} values"
-        f" sealed anew, {done.unreadable} unreadable, {done.retired} old data keys retired"
+        f" sealed anew, {done.reindexed} blind indexes moved, {done.unreadable} unreadable,"
+        f" {done.retired} old data keys retired"
     )
 
 
@@ -81,7 +86,7 @@ async def _status(settings: Settings) -> Status:
         return await service.read_status(pool)
 
 
-async def _rotate(settings: Settings, with_new_keys: bool) -> Rotated:
+async def _rotate(settings: Settings, with_new_keys: bool, with_new_index_key: bool) -> Rotated:
     cipher = read_cipher(settings)
     async with _pool(settings) as pool:
         return await service.rotate(
@@ -89,6 +94,7 @@ async def _rotate(settings: Settings, with_new_keys: bool) -> Rotated:
             cipher,
             open_wrapping(settings.keys, cipher.ring),
             with_new_keys=with_new_keys,
+            with_new_index_key=with_new_index_key,
             progress=_Progress().add,
         )
 
@@ -104,7 +110,7 @@ class _Progress:
         self._values += values
         if clock.monotonic_seconds() - self._told_at >= _PROGRESS_SECONDS:
             self._told_at = clock.monotonic_seconds()
-            print(f"{place}: {self._values} values sealed anew", file=sys.stderr)  # noqa: T201  # a command's output
+            print(f"{place}: {self._values} values renewed", file=sys.stderr)  # noqa: T201  # a command's output
 
 
 @asynccontextmanager
@@ -132,8 +138,11 @@ def _told(found: Status) -> str:
         f"keys.field_keys {number}  {values} values of before there were data keys"
         for number, values in found.ring_values.items()
     ]
+    if found.bare_indexes:
+        lines.append(f"keys.index_key  {found.bare_indexes} blind indexes under no index key")
     lines.append(
-        f"{found.to_reseal} values to seal anew, {found.unknown_values} under unknown keys"
+        f"{found.to_reseal} values to seal anew, {found.to_reindex} blind indexes to move,"
+        f" {found.unknown_values} under unknown keys"
     )
     return "\n".join(lines)
 

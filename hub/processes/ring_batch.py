@@ -21,9 +21,10 @@ from core.db import Tx, begin
 from core.errors import ConfigError, DomainError
 from firmware_bridge import sun
 from firmware_bridge.sun_keys import tag_keys
+from hub.domains.encryption import service as encryption
 from hub.domains.rings import service
 from hub.embedded.private import privately
-from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
+from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 from hub.processes.system_pool import system_pool
 
 DEVICE_ID_BYTES: Final = 8
@@ -58,11 +59,12 @@ def add_rings(
 
 
 async def _add(settings: config.Settings, uids: Sequence[bytes], out: Path) -> list[dict[str, str]]:
-    async with system_pool(settings) as pool:
+    cipher = read_cipher(settings)
+    async with system_pool(settings) as pool, encryption.kept(pool, cipher, settings.keys):
         with _new_file(out) as file:
             async with begin(pool, SYSTEM) as tx:
                 entries = [
-                    await _add_ring(tx, settings, uid, f"ring-{number}")
+                    await _add_ring(tx, settings, cipher, uid, f"ring-{number}")
                     for number, uid in enumerate(uids, 1)
                 ]
                 # On disk before the commit: a ring whose keys nobody has is worth nothing.
@@ -99,7 +101,9 @@ def _read_uid(text: str) -> bytes:
     return uid
 
 
-async def _add_ring(tx: Tx, settings: config.Settings, uid: bytes, name: str) -> dict[str, str]:
+async def _add_ring(
+    tx: Tx, settings: config.Settings, cipher: FieldCipher, uid: bytes, name: str
+) -> dict[str, str]:
     device_id = os.urandom(DEVICE_ID_BYTES)
     code = typed_code.write(os.urandom(typed_code.CARD_BYTES))
     ring = await service.add_ring(
@@ -107,7 +111,7 @@ async def _add_ring(tx: Tx, settings: config.Settings, uid: bytes, name: str) ->
         device_id=device_id,
         nfc_uid=uid,
         claim_code=code,
-        cipher=FieldCipher(read_field_keys(settings)),
+        cipher=cipher,
         index_key=read_index_key(settings),
     )
     tag = tag_keys(read_sun_master_key(settings), uid)

@@ -86,6 +86,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     email: str = ""
     email_verified: bool = False
     is_private_relay: bool = False
+    phone: str = ""
+    phone_verified: bool = False
     full_name: str = ""
     locale: str = ""
 
@@ -241,6 +243,8 @@ def person_of(claims: dict[str, Any], issuer: str) -> Person:
         email=email,
         email_verified=bool(email) and _is_true(claims.get("email_verified")),
         is_private_relay=relay or email.lower().endswith("@privaterelay.appleid.com"),
+        phone=_text(claims.get("phone_number")),
+        phone_verified=_is_true(claims.get("phone_number_verified")),
         full_name=_text(claims.get("name")) or _text(own.get("full_name") or own.get("name")),
         locale=_text(claims.get("locale")),
     )

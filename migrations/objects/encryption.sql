@@ -63,4 +63,26 @@ BEGIN
 END
 $$;
 
+-- How many blind indexes are under which key: the empty mark is that of 32 bytes without one, a
+-- mark is version 3 and four bytes, NULL stands for what is no index (core/blind_indexes.py).
+CREATE OR REPLACE FUNCTION app.count_indexes(relation text, indexed_column text)
+RETURNS TABLE (mark bytea, amount bigint)
+LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT m.mark, count(*)
+     FROM public.%1$I AS t
+     CROSS JOIN LATERAL (
+       SELECT CASE
+         WHEN length(t.%2$I) = 32 THEN ''''::bytea
+         WHEN length(t.%2$I) > 5 AND get_byte(t.%2$I, 0) = 3 THEN substring(t.%2$I FROM 1 FOR 5)
+       END AS mark
+     ) AS m
+     WHERE t.%2$I IS NOT NULL
+     GROUP BY m.mark',
+    relation, indexed_column
+  );
+END
+$$;
+
 SET LOCAL ROLE ping_owner;

@@ -383,7 +383,7 @@ $$;
 -- Records the opening of a verified SUN link: the counter decides in one UPDATE. The session that
 -- used a counter may open the link again for a minute: phones and previews do.
 CREATE OR REPLACE FUNCTION app.record_sun_tap(
-  nfc_uid_hash bytea, counter int, session_hash bytea, raw bytea
+  nfc_uid_hashes bytea[], counter int, session_hash bytea, raw bytea
 )
 RETURNS TABLE (outcome text, tap_id uuid, ring_id uuid, owner uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -391,7 +391,7 @@ DECLARE
   ring public.rings;
   tap public.ring_taps;
 BEGIN
-  SELECT * INTO ring FROM app.count_sun_read(record_sun_tap.nfc_uid_hash, counter);
+  SELECT * INTO ring FROM app.count_sun_read(record_sun_tap.nfc_uid_hashes, counter);
   IF FOUND THEN
     INSERT INTO public.ring_taps AS t (
       user_id, ring_id, kind, source, boot, seq, raw, session_hash,
@@ -406,7 +406,9 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT * INTO ring FROM public.rings AS r WHERE r.nfc_uid_hash = record_sun_tap.nfc_uid_hash;
+  SELECT * INTO ring
+  FROM public.rings AS r
+  WHERE r.nfc_uid_hash = ANY (record_sun_tap.nfc_uid_hashes);
   IF NOT FOUND OR ring.status = 'unclaimed' THEN
     RETURN QUERY SELECT 'unknown_ring', NULL::uuid, NULL::uuid, NULL::uuid;
     RETURN;

@@ -4,12 +4,12 @@ SET LOCAL ROLE ping_definer;
 
 -- Counts a tag's read if it is fresh; no row otherwise. The one place where the counter moves: of
 -- two that come at once with the same count, one waits for the other and then finds it used.
-CREATE OR REPLACE FUNCTION app.count_sun_read(nfc_uid_hash bytea, counter int)
+CREATE OR REPLACE FUNCTION app.count_sun_read(nfc_uid_hashes bytea[], counter int)
 RETURNS SETOF public.rings
 LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
   UPDATE public.rings AS r
   SET sun_counter = count_sun_read.counter, last_seen_at = now()
-  WHERE r.nfc_uid_hash = count_sun_read.nfc_uid_hash
+  WHERE r.nfc_uid_hash = ANY (count_sun_read.nfc_uid_hashes)
     AND r.status = 'active'
     AND r.sun_counter < count_sun_read.counter
   RETURNING r.*
@@ -31,7 +31,9 @@ BEGIN
   -- In order of ids, so that two batches with the same rings cannot wait for each other.
   PERFORM FROM public.rings AS r
   WHERE r.nfc_uid_hash IN (
-    SELECT decode(t ->> 'nfc_uid_hash', 'hex') FROM jsonb_array_elements(reads) AS t
+    SELECT decode(h.live, 'hex')
+    FROM jsonb_array_elements(reads) AS t
+    CROSS JOIN LATERAL jsonb_array_elements_text(t -> 'nfc_uid_hashes') AS h (live)
   )
   ORDER BY r.id
   FOR NO KEY UPDATE;
@@ -39,22 +41,24 @@ BEGIN
   FOR item IN
     SELECT
       t.ordinal, t.gateway_id, decode(t.read_id, 'hex') AS read_id,
-      decode(t.nfc_uid_hash, 'hex') AS nfc_uid_hash, t.counter, decode(t.raw, 'hex') AS raw,
+      ARRAY(SELECT decode(h.live, 'hex') FROM unnest(t.nfc_uid_hashes) AS h (live))
+        AS nfc_uid_hashes,
+      t.counter, decode(t.raw, 'hex') AS raw,
       t.lat, t.lon, t.tapped_at, t.uncertainty_ms, t.time_source
     FROM ROWS FROM (
       jsonb_to_recordset(reads) AS (
-        gateway_id uuid, read_id text, nfc_uid_hash text, counter int, raw text,
+        gateway_id uuid, read_id text, nfc_uid_hashes text[], counter int, raw text,
         lat double precision, lon double precision, tapped_at timestamptz, uncertainty_ms int,
         time_source text
       )
     ) WITH ORDINALITY AS t (
-      gateway_id, read_id, nfc_uid_hash, counter, raw, lat, lon, tapped_at, uncertainty_ms,
+      gateway_id, read_id, nfc_uid_hashes, counter, raw, lat, lon, tapped_at, uncertainty_ms,
       time_source, ordinal
     )
     ORDER BY t.ordinal
   LOOP
     "position" := item.ordinal - 1;
-    SELECT * INTO ring FROM public.rings AS r WHERE r.nfc_uid_hash = item.nfc_uid_hash;
+    SELECT * INTO ring FROM public.rings AS r WHERE r.nfc_uid_hash = ANY (item.nfc_uid_hashes);
     ring_id := ring.id;
     IF EXISTS (
       SELECT FROM public.ring_taps AS t
@@ -81,7 +85,7 @@ BEGIN
         );
         UPDATE public.rings AS r SET last_seen_at = now() WHERE r.id = ring.id AND is_fresh;
       ELSE
-        PERFORM FROM app.count_sun_read(item.nfc_uid_hash, item.counter);
+        PERFORM FROM app.count_sun_read(item.nfc_uid_hashes, item.counter);
         is_fresh := FOUND;
       END IF;
       outcome := CASE

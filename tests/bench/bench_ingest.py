@@ -38,9 +38,10 @@ async def test_batches_are_verified_and_committed(database: Database) -> None:
     worlds = [await create_world(admin, f"user {number}") for number in range(20)]
     taps = [worlds[n % 20].message(n // 20 + 1) for n in range(TAPS)]
     pool = await Pool.open(database.system_url)
+    cipher = FieldCipher(KeyRing.parse(FIELD_KEYS))
     keys = ingest.Keys(
-        rings=RingKeys(FieldCipher(KeyRing.parse(FIELD_KEYS)), 30.0),
-        tags=TagKeys(SUN_MASTER_KEY, INDEX_KEY),
+        rings=RingKeys(cipher, 30.0),
+        tags=TagKeys(SUN_MASTER_KEY, INDEX_KEY, cipher),
     )
     started = time.perf_counter()
     for first in range(0, TAPS, BATCH):

@@ -36,7 +36,7 @@ def test_columns_between_which_values_move_share_their_keys() -> None:
 def test_a_column_that_is_not_listed_is_not_sealed() -> None:
     data_keys = DataKeys(cache_seconds=10, announce_seconds=1)
     data_keys.put(1, "people", 1, bytes(32), seals_in_seconds=-1)
-    data_keys.list_all([1])
+    data_keys.list_all({1: "people"})
     cipher = FieldCipher(None, data_keys)
     assert cipher.seal(b"x", column="users.email", row=b"")
     with pytest.raises(KeyError, match=r"users\.shoe_size"):

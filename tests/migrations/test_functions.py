@@ -192,7 +192,11 @@ async def sun(
     connection: asyncpg.Connection, counter: int, session: bytes = b"phone"
 ) -> asyncpg.Record:
     row = await connection.fetchrow(
-        "SELECT * FROM app.record_sun_tap($1, $2, $3, $4)", b"uid", counter, session, b"raw"
+        "SELECT * FROM app.record_sun_tap($1::bytea[], $2, $3, $4)",
+        [b"another form", b"uid"],
+        counter,
+        session,
+        b"raw",
     )
     assert row is not None
     return row

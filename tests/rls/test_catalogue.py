@@ -155,7 +155,7 @@ async def test_definer_functions_are_safe_and_nobody_may_call_one_by_default(cat
 async def test_functions_whose_actor_is_in_the_rows_are_for_the_system_only(catalogue) -> None:
     for signature in (
         "app.record_taps(jsonb)",
-        "app.record_sun_tap(bytea, int, bytea, bytea)",
+        "app.record_sun_tap(bytea[], int, bytea, bytea)",
         "app.emit(text, uuid, text, uuid, jsonb)",
         "app.create_partitions(int)",
         "app.befriend(uuid, uuid, text)",
@@ -241,6 +241,7 @@ CHANGEABLE = {
 
 UNREADABLE = {
     "users": {"email_hash"},
+    "identity_hashes": {"hash"},
     "sessions": {"token_hash"},
     "rings": {
         "tap_key",

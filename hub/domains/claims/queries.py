@@ -11,7 +11,7 @@ find_claimable = query(
     SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
         next_tap_key, next_id_key
     FROM rings
-    WHERE claim_code_hash = $1 AND status = 'unclaimed'
+    WHERE claim_code_hash = ANY($1::bytea[]) AND status = 'unclaimed'
     """,
     login="system",
 )
@@ -325,7 +325,7 @@ find_released = query(
     """
     SELECT true
     FROM rings
-    WHERE claim_code_hash = $1
+    WHERE claim_code_hash = ANY($1::bytea[])
         AND status = 'unclaimed'
         AND created_at > now() - make_interval(secs => $2)
     """,

@@ -70,7 +70,7 @@ async def start(tx: Tx, wanted: StartClaim, secrets: Secrets) -> RingClaim:
     known = await queries.find_by_code.first(tx, code_hash)
     if known is not None:
         return await get(tx, known)
-    ring = await queries.find_claimable.first(tx, code_hash)
+    ring = await queries.find_claimable.first(tx, secrets.cipher.indexes.live(code_hash))
     if ring is None:
         raise DomainError("ring.claim_refused")
     if await queries.count_refused.one(tx, ring.id) >= rules.REFUSED_PER_HOUR_MAX:
@@ -197,9 +197,9 @@ async def release(tx: Tx, ring_id: UUID, secrets: Secrets) -> Released:
         raise DomainError("ring.not_found")
     # Made from the ring's id, so that it need not be kept where somebody could read it.
     code = rules.released_code(secrets.index_key, ring_id)
-    code_hash = rings.claim_code_hash(secrets.index_key, code)
+    codes = secrets.cipher.indexes.live(rings.claim_code_hash(secrets.index_key, code))
     if ring.status == "released":
-        is_waiting = await queries.find_released.first(tx, code_hash, rules.LIFETIME_SECONDS)
+        is_waiting = await queries.find_released.first(tx, codes, rules.LIFETIME_SECONDS)
         shown = code if is_waiting else None
         return Released(ring=await rings.get_ring(tx, ring_id), claim_code=shown)
     if ring.status != "active":
@@ -219,7 +219,7 @@ async def release(tx: Tx, ring_id: UUID, secrets: Secrets) -> Released:
         fresh,
         ring.device_id,
         ring.nfc_uid_hash,
-        code_hash,
+        codes[0],
         moved(ring.tap_key, rings.TAP_KEY_COLUMN),
         moved(ring.id_key, rings.ID_KEY_COLUMN),
         moved(ring.next_tap_key, rings.TAP_KEY_COLUMN),
@@ -281,7 +281,8 @@ async def _take_by_sun(tx: Tx, claim: ClaimRow, ring: RingRow, url: str, secrets
         tap = rings.verify_sun(secrets.sun_master_key, urlsplit(url).query)
     except (DomainError, ValueError):
         return False
-    if rings.nfc_uid_hash(secrets.index_key, tap.uid) != ring.nfc_uid_hash:
+    uid_hash = rings.nfc_uid_hash(secrets.index_key, tap.uid)
+    if ring.nfc_uid_hash not in secrets.cipher.indexes.live(uid_hash):
         return False
     return await queries.take_by_sun.first(tx, ring.id, claim.label, tap.counter) is not None
 

@@ -74,3 +74,13 @@ count_sealed = query(
     """,
     login="system",
 )
+
+count_indexes = query(
+    ColumnUse,
+    """
+    SELECT mark, amount AS values
+    FROM app.count_indexes($1, $2)
+    ORDER BY mark
+    """,
+    login="system",
+)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from core.blind_indexes import index_mark
 from core.crypto import DATA_KEY_VERSION, RING_VERSION
-from core.data_keys import ID_BYTES
+from core.data_keys import ID_BYTES, INDEX_SCOPE
 from hub.domains.encryption.schemas import DataKeyStatus, Status, StoredKey
 
 RETIRE_MARGIN_SECONDS: Final = 60.0
@@ -44,8 +45,12 @@ def status(
     keys: Sequence[StoredKey],
     uses: Mapping[str, Mapping[bytes | None, int]],
     scopes: Mapping[str, str],
+    indexes: Mapping[str, Mapping[bytes | None, int]],
 ) -> Status:
-    """Put together keys and marks counted by column; `scopes` by column."""
+    """Put together keys and marks counted by column; `scopes` by column, `indexes` likewise.
+
+    The empty mark is that of indexes under no index key.
+    """
     sealing = sealing_keys(keys)
     by_mark: dict[bytes | None, int] = {}
     to_reseal = 0
@@ -55,7 +60,16 @@ def status(
             by_mark[mark] = by_mark.get(mark, 0) + values
             if current is None or mark != mark_of(current.id):
                 to_reseal += values
+    by_index_mark: dict[bytes | None, int] = {}
+    for marks in indexes.values():
+        for mark, values in marks.items():
+            by_index_mark[mark] = by_index_mark.get(mark, 0) + values
+    writing = sealing.get(INDEX_SCOPE)
+    written = b"" if writing is None else index_mark(writing.id)
     known = {mark_of(key.id) for key in keys if key.wrapped is not None}
+    known_to_index = {b""} | {
+        index_mark(key.id) for key in keys if key.wrapped is not None and key.scope == INDEX_SCOPE
+    }
     return Status(
         data_keys=[
             DataKeyStatus(
@@ -65,7 +79,9 @@ def status(
                 state=_state(key, sealing),
                 wrapped_by=key.wrapped_by,
                 created_at=key.created_at,
-                values=by_mark.get(mark_of(key.id), 0),
+                values=by_index_mark.get(index_mark(key.id), 0)
+                if key.scope == INDEX_SCOPE
+                else by_mark.get(mark_of(key.id), 0),
             )
             for key in keys
         ],
@@ -78,8 +94,11 @@ def status(
             values
             for mark, values in by_mark.items()
             if mark is None or (mark[0] == DATA_KEY_VERSION and mark not in known)
-        ),
+        )
+        + sum(values for mark, values in by_index_mark.items() if mark not in known_to_index),
         to_reseal=to_reseal,
+        bare_indexes=by_index_mark.get(b"", 0),
+        to_reindex=sum(values for mark, values in by_index_mark.items() if mark != written),
     )
 
 

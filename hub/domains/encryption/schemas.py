@@ -47,6 +47,10 @@ class Status(Struct, frozen=True):
     """Values that begin with no key that there is: nobody can open them."""
     to_reseal: int
     """Values under another key than the one that seals."""
+    bare_indexes: int
+    """Blind indexes of before there were index keys, under keys.index_key alone."""
+    to_reindex: int
+    """Blind indexes under another key than the one that writes them."""
 
 
 class Rotated(Struct, frozen=True):
@@ -57,3 +61,4 @@ class Rotated(Struct, frozen=True):
     resealed: int
     unreadable: int
     retired: int
+    reindexed: int

@@ -1,22 +1,25 @@
 """Data keys: made, opened and kept by each process; rotated while everything runs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final, get_args
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from core import log
 from core.actor import SYSTEM
+from core.blind_indexes import UnreadableIndexError
 from core.config import Keys
 from core.crypto import DecryptionError, FieldCipher
-from core.data_keys import DATA_KEY_BYTES, DataKeys, new_data_key, wrap_binding
-from core.db import Pool, begin
+from core.data_keys import DATA_KEY_BYTES, INDEX_SCOPE, DataKeys, new_data_key, wrap_binding
+from core.db import Conflict, Pool, begin
 from core.errors import DomainError
 from core.pause import pause_seconds
-from core.sealed_columns import SEALED_COLUMNS, Scope, SealedColumn
+from core.sealed_columns import INDEXED_COLUMNS, SEALED_COLUMNS, Scope, SealedColumn
 from hub.domains.encryption import queries, rules
 from hub.domains.encryption.schemas import Rotated, Status, StoredKey
 from hub.providers.key_wrapping import Wrapped, Wrapping, open_wrapping
@@ -30,6 +33,16 @@ _RESEALING: Final = replace(SYSTEM, endpoint="keys.reseal")
 _ROTATING: Final = replace(SYSTEM, endpoint="keys.rotate")
 
 _log = log.get("encryption")
+
+
+class Walk(Struct, frozen=True):
+    """A column to pass over: where it is, what done values begin with, and how one is renewed."""
+
+    place: str
+    names: tuple[str, str, str]
+    """Table, column and the column of the row's id."""
+    mark: Callable[[], bytes]
+    renewed: Callable[[queries.SealedRow], bytes | None]
 
 
 @asynccontextmanager
@@ -109,16 +122,22 @@ async def refresh(pool: Pool, data_keys: DataKeys, wrapping: Wrapping) -> None:
             data_keys.put(
                 key.id, key.scope, key.number, opened, seals_in_seconds=key.seals_in_seconds
             )
-    data_keys.list_all(key.id for key in stored if key.wrapped is not None)
+    data_keys.list_all({key.id: key.scope for key in stored if key.wrapped is not None})
     if failure is not None:
         raise failure
 
 
-async def make_keys(pool: Pool, wrapping: Wrapping, announce_seconds: float) -> int:
+async def make_keys(
+    pool: Pool,
+    wrapping: Wrapping,
+    announce_seconds: float,
+    scopes: Collection[str] = get_args(Scope),
+) -> int:
     """Make the next data key of each scope; it seals when every process knows it."""
-    numbers: dict[str, int] = {}
+    numbers = dict.fromkeys(scopes, 0)
     for key in await _list(pool):
-        numbers[key.scope] = max(key.number, numbers.get(key.scope, 0))
+        if key.scope in numbers:
+            numbers[key.scope] = max(key.number, numbers[key.scope])
     made = 0
     for scope, number in sorted(numbers.items()):
         made += await _make(pool, wrapping, scope, number + 1, seals_in_seconds=announce_seconds)
@@ -158,15 +177,36 @@ async def reseal(
     What is done is known by the values themselves, so a killed run is simply begun again. A value
     that somebody writes meanwhile stays theirs; if they used an old key, the next pass finds it.
     """
-    done, unreadable = 0, 0
-    for item in SEALED_COLUMNS:
-        for _ in range(_PASSES_MAX):
-            passed, broken = await _pass_over(pool, cipher, item, batch_rows, progress)
-            done += passed
-            if not passed:
-                unreadable += broken
-                break
-    return done, unreadable
+    walks = [
+        Walk(
+            item.place,
+            (item.table, item.column, item.row_id),
+            partial(cipher.sealing_mark, item.bound_to),
+            partial(_resealed, cipher, item),
+        )
+        for item in SEALED_COLUMNS
+    ]
+    return await _walk_all(pool, walks, batch_rows, progress)
+
+
+async def reindex(
+    pool: Pool,
+    cipher: FieldCipher,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    progress: Callable[[str, int], None],
+) -> tuple[int, int]:
+    """Move blind indexes to the key that writes them, as `reseal` does values; (done, left)."""
+    walks = [
+        Walk(
+            item.place,
+            (item.table, item.column, "id"),
+            cipher.indexes.mark,
+            partial(_reindexed, cipher, item.place),
+        )
+        for item in INDEXED_COLUMNS
+    ]
+    return await _walk_all(pool, walks, batch_rows, progress)
 
 
 async def read_status(pool: Pool) -> Status:
@@ -177,7 +217,12 @@ async def read_status(pool: Pool) -> Status:
         async with begin(pool, SYSTEM, read_only=True) as tx:
             rows = await queries.count_sealed.all(tx, item.table, item.column)
         uses[item.place] = {row.mark: row.values for row in rows}
-    return rules.status(keys, uses, {item.place: item.scope for item in SEALED_COLUMNS})
+    indexes: dict[str, dict[bytes | None, int]] = {}
+    for item in INDEXED_COLUMNS:
+        async with begin(pool, SYSTEM, read_only=True) as tx:
+            rows = await queries.count_indexes.all(tx, item.table, item.column)
+        indexes[item.place] = {row.mark: row.values for row in rows}
+    return rules.status(keys, uses, {item.place: item.scope for item in SEALED_COLUMNS}, indexes)
 
 
 async def retire(pool: Pool, cache_seconds: float) -> int:
@@ -202,6 +247,7 @@ async def rotate(
     wrapping: Wrapping,
     *,
     with_new_keys: bool,
+    with_new_index_key: bool = False,
     progress: Callable[[str, int], None],
 ) -> Rotated:
     """Do all that is to do; again after whatever interrupted it."""
@@ -211,11 +257,14 @@ async def rotate(
     made = 0
     if with_new_keys:
         made = await make_keys(pool, wrapping, data_keys.announce_seconds)
+    if with_new_index_key:
+        made += await make_keys(pool, wrapping, data_keys.announce_seconds, {INDEX_SCOPE})
     await _wait_until_they_seal(pool)
     await refresh(pool, data_keys, wrapping)
     resealed, unreadable = await reseal(pool, cipher, progress=progress)
+    reindexed, left = await reindex(pool, cipher, progress=progress)
     retired = await retire(pool, data_keys.cache_seconds)
-    return Rotated(made, rewrapped, resealed, unreadable, retired)
+    return Rotated(made, rewrapped, resealed, unreadable + left, retired, reindexed)
 
 
 async def _wait_until_they_seal(pool: Pool) -> None:
@@ -223,29 +272,46 @@ async def _wait_until_they_seal(pool: Pool) -> None:
     await asyncio.sleep(max(0.0, longest))
 
 
-async def _pass_over(
-    pool: Pool,
-    cipher: FieldCipher,
-    item: SealedColumn,
-    batch_rows: int,
-    progress: Callable[[str, int], None],
+async def _walk_all(
+    pool: Pool, walks: Sequence[Walk], batch_rows: int, progress: Callable[[str, int], None]
 ) -> tuple[int, int]:
-    names = (item.table, item.column, item.row_id)
-    after, done, broken, failures = _FIRST_ROW, 0, 0, 0
+    done, unreadable = 0, 0
+    for walk in walks:
+        for _ in range(_PASSES_MAX):
+            passed, broken = await _pass_over(pool, walk, batch_rows, progress)
+            done += passed
+            if not passed:
+                unreadable += broken
+                break
+    return done, unreadable
+
+
+async def _pass_over(
+    pool: Pool, walk: Walk, batch_rows: int, progress: Callable[[str, int], None]
+) -> tuple[int, int]:
+    after, done, broken, failures, size = _FIRST_ROW, 0, 0, 0, batch_rows
     while True:
-        mark = cipher.sealing_mark(item.bound_to)
+        mark = walk.mark()
+        rows: list[queries.SealedRow] = []
         try:
             async with begin(pool, _RESEALING) as tx:
-                rows = await queries.find_sealed.all(tx, *names, after, mark, batch_rows)
-                fresh = [_resealed(cipher, item, row) for row in rows]
+                rows = await queries.find_sealed.all(tx, *walk.names, after, mark, size)
+                fresh = [walk.renewed(row) for row in rows]
                 pairs = [(row, new) for row, new in zip(rows, fresh, strict=True) if new]
                 replaced = await queries.reseal.one(
                     tx,
-                    *names,
+                    *walk.names,
                     [row.row_id for row, _ in pairs],
                     [row.sealed for row, _ in pairs],
                     [new for _, new in pairs],
                 )
+        except Conflict:
+            # Another row has the same index under the newer key: one by one, to find which.
+            if size == 1:
+                _log.error("index_taken", place=walk.place, row_id=str(rows[0].row_id))
+                after, broken = rows[0].row_id, broken + 1
+            size = 1
+            continue
         except DomainError as error:
             # A deadlock with somebody's work, or a database that starts again.
             failures += 1
@@ -259,7 +325,7 @@ async def _pass_over(
         after = rows[-1].row_id
         done += replaced
         broken += len(rows) - len(pairs)
-        progress(item.place, replaced)
+        progress(walk.place, replaced)
 
 
 def _resealed(cipher: FieldCipher, item: SealedColumn, row: queries.SealedRow) -> bytes | None:
@@ -269,6 +335,14 @@ def _resealed(cipher: FieldCipher, item: SealedColumn, row: queries.SealedRow) -
         _log.error("value_unreadable", place=item.place, row_id=str(row.row_id), reason=str(error))
         return None
     return cipher.seal(opened, column=item.bound_to, row=row.row_id.bytes)
+
+
+def _reindexed(cipher: FieldCipher, place: str, row: queries.SealedRow) -> bytes | None:
+    try:
+        return cipher.indexes.renewed(row.sealed)
+    except UnreadableIndexError as error:
+        _log.error("value_unreadable", place=place, row_id=str(row.row_id), reason=str(error))
+        return None
 
 
 def _data_keys(cipher: FieldCipher) -> DataKeys:

@@ -31,7 +31,7 @@ class ReadRow(msgspec.Struct, frozen=True):
 
     gateway_id: UUID
     read_id: str
-    nfc_uid_hash: str
+    nfc_uid_hashes: list[str]
     counter: int | None
     """The proved count of a SUN link; none: a static tag, which proves nothing."""
     raw: str

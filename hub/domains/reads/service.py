@@ -12,6 +12,7 @@ import msgspec
 
 from core import log
 from core.actor import SYSTEM
+from core.crypto import FieldCipher
 from core.db import Conflict, Pool, Tx, begin, by_halves
 from core.edge import RejectCode
 from core.errors import DomainError
@@ -36,6 +37,7 @@ class TagKeys(msgspec.Struct, frozen=True):
 
     sun_master: bytes
     index: bytes
+    cipher: FieldCipher
 
 
 async def record(
@@ -100,7 +102,9 @@ def _judge(item: ReadArrival, keys: TagKeys) -> ReadRow | Verdict:
     return ReadRow(
         gateway_id=item.gateway_id,
         read_id=read.id.hex(),
-        nfc_uid_hash=rings.nfc_uid_hash(keys.index, uid).hex(),
+        nfc_uid_hashes=[
+            live.hex() for live in keys.cipher.indexes.live(rings.nfc_uid_hash(keys.index, uid))
+        ],
         counter=counter,
         raw=read.url.encode().hex(),
         lat=read.lat,

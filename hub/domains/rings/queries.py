@@ -93,7 +93,9 @@ find_device = query(bytes, "SELECT device_id FROM rings WHERE id = $1 AND user_i
 add_ring = command(
     """
     INSERT INTO rings (id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key, id_key)
-    VALUES ($1, 'dual', $2, $3, $4, 1, $5, $6)
+    SELECT $1, 'dual', $2, $3, $4, 1, $5, $6
+    WHERE NOT EXISTS (SELECT FROM rings WHERE nfc_uid_hash = ANY($7::bytea[]))
+        AND NOT EXISTS (SELECT FROM rings WHERE claim_code_hash = ANY($8::bytea[]))
     ON CONFLICT DO NOTHING
     """,
     login="system",
@@ -139,6 +141,6 @@ class SunTap(Struct, frozen=True):
 
 record_sun_tap = query(
     SunTap,
-    "SELECT outcome, tap_id, ring_id, owner FROM app.record_sun_tap($1, $2, $3, $4)",
+    "SELECT outcome, tap_id, ring_id, owner FROM app.record_sun_tap($1::bytea[], $2, $3, $4)",
     login="system",
 )

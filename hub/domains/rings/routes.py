@@ -175,7 +175,12 @@ async def open_sun_link(request: Request[Any, Any, Any]) -> Response[SunTapped]:
         tap = service.verify_sun(read_sun_master_key(house.settings), query)
         async with as_system(request) as tx:
             tapped = await service.record_sun_tap(
-                tx, tap, index_key=house.index_key, session=session, query=query
+                tx,
+                tap,
+                index_key=house.index_key,
+                cipher=house.cipher,
+                session=session,
+                query=query,
             )
     except DomainError as refusal:
         if refusal.code not in _TAP_TEXTS or human_page.prefers_json(request):

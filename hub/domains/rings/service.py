@@ -52,14 +52,18 @@ async def add_ring(
     def new_key(column: str) -> bytes:
         return cipher.seal(os.urandom(KEY_BYTES), column=column, row=ring_id.bytes)
 
+    uids = cipher.indexes.live(nfc_uid_hash(index_key, nfc_uid))
+    codes = cipher.indexes.live(claim_code_hash(index_key, claim_code))
     is_new = await queries.add_ring.run(
         tx,
         ring_id,
         device_id,
-        nfc_uid_hash(index_key, nfc_uid),
-        claim_code_hash(index_key, claim_code),
+        uids[0],
+        codes[0],
         new_key(TAP_KEY_COLUMN),
         new_key(ID_KEY_COLUMN),
+        uids,
+        codes,
     )
     stored = await queries.find_stored_ring.first(tx, device_id)
     if stored is None:
@@ -156,15 +160,21 @@ def verify_sun(master_key: bytes, query: str) -> sun.SunTap:
 
 
 async def record_sun_tap(
-    tx: Tx, tap: sun.SunTap, *, index_key: bytes, session: str, query: str
+    tx: Tx,
+    tap: sun.SunTap,
+    *,
+    index_key: bytes,
+    cipher: FieldCipher,
+    session: str,
+    query: str,
 ) -> SunTapped:
     """Record a genuine SUN link once; the same session gets the same answer for a minute.
 
     Needs a system transaction: whoever holds the ring up to a phone is not signed in.
     """
-    uid_hash = nfc_uid_hash(index_key, tap.uid)
+    uid_hashes = cipher.indexes.live(nfc_uid_hash(index_key, tap.uid))
     row = await queries.record_sun_tap.one(
-        tx, uid_hash, tap.counter, token_hash(session), query.encode()
+        tx, uid_hashes, tap.counter, token_hash(session), query.encode()
     )
     if tap.is_worn_out and row.outcome == "recorded":
         _log.warning("sun_tag_worn_out", ring_id=str(row.ring_id))

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from core.actor import SYSTEM
+from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin
 from core.errors import DomainError
 from firmware_bridge import sun
@@ -23,7 +24,8 @@ from tests.fixtures.consents import allow
 from tests.fixtures.tags import BASE, STATIC_UID, SUN_UID, give_tag, link, message
 from tests.fixtures.world import INDEX_KEY, SUN_MASTER_KEY, World
 
-KEYS = TagKeys(SUN_MASTER_KEY, INDEX_KEY)
+CIPHER = FieldCipher(KeyRing({1: bytes(32)}))
+KEYS = TagKeys(SUN_MASTER_KEY, INDEX_KEY, CIPHER)
 ID = bytes(range(16))
 
 
@@ -36,7 +38,9 @@ async def record(pool: Pool, *messages: Message) -> list[str]:
 async def open_in_browser(pool: Pool, url: str, session: str = "s" * 43) -> None:
     tap = rings.verify_sun(SUN_MASTER_KEY, url)
     async with begin(pool, SYSTEM) as tx:
-        await rings.record_sun_tap(tx, tap, index_key=INDEX_KEY, session=session, query=url)
+        await rings.record_sun_tap(
+            tx, tap, index_key=INDEX_KEY, cipher=CIPHER, session=session, query=url
+        )
 
 
 async def taps_of(admin: Any) -> list[tuple[Any, ...]]:
