@@ -14,9 +14,3 @@ CREATE TABLE identity_hashes (
 );
 CREATE INDEX identity_hashes_user_id_id_idx ON identity_hashes (user_id, id);
 CREATE INDEX identity_hashes_login_id_idx ON identity_hashes (user_id, login_id);
-
--- They now take every form in which a blind index may be stored while its key changes.
-SET LOCAL ROLE ping_definer;
-DROP FUNCTION IF EXISTS
-app.record_sun_tap(bytea, int, bytea, bytea), app.count_sun_read(bytea, int);
-SET LOCAL ROLE ping_owner;

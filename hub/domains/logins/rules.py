@@ -8,8 +8,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from core import normal_forms
 from core.config import Settings
 from core.normal_forms import AddressKind
-from core import normal_forms
-from core.normal_forms import AddressKind
 from hub.domains.logins.schemas import Flow, Proof
 
 FLOW_SECONDS: Final = 600

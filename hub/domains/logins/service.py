@@ -135,15 +135,6 @@ async def _note_identities(tx: Tx, user_id: UUID, login_id: UUID, proof: Proof, 
         )
 
 
-async def _note_identities(
-    tx: Tx, user_id: UUID, login_id: UUID, proof: Proof, keys: Keys
-) -> None:
-    for kind, form in rules.identities_of(proof):
-        await identities.note_verified(
-            tx, user_id, login_id, kind, form, cipher=keys.cipher, index_key=keys.index
-        )
-
-
 async def _add_login(tx: Tx, user_id: UUID, proof: Proof, address_hash: bytes | None) -> UUID:
     return await queries.insert_login.one(
         tx, user_id, proof.provider, proof.issuer, proof.subject, address_hash
