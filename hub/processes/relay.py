@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from core import clock, config, log, metrics
 from core.actor import SYSTEM
 from core.config import Settings
-from core.db import Pool, begin, listen
+from core.db import Pool, begin, direct_address, listen
 from core.errors import DomainError
 from core.pause import pause_seconds
 from hub import queue
@@ -181,6 +181,7 @@ async def _kick(kick: Kick, tasks: Sequence[TaskKey]) -> None:
 async def _main(settings: Settings) -> None:
     database = settings.database
     system_url = config.require(database.system_url, "database.system_url")
+    direct_url = direct_address(database, system_url)
     pool = await Pool.configured(database, system_url, max_size=_POOLED_CONNECTIONS)
     broker, control = RedisBroker(settings.redis), RedisBroker(control_redis(settings.redis))
     tasks = queue.create_broker(settings)
@@ -200,7 +201,7 @@ async def _main(settings: Settings) -> None:
     await tasks.startup()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_listen(database.direct_url or system_url, wakes))
+            group.create_task(_listen(direct_url, wakes))
             for _ in range(_LANES):
                 group.create_task(_lane(pool, publish, kick, settings.relay, wakes))
             group.create_task(_sweep_for_ever(pool, kick, settings.relay))

@@ -1,6 +1,5 @@
 """Bad input, kind by kind: its documented code, and not a row of the database is another."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from firmware_bridge.sun_keys import tag_keys
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap
 from tests.fixtures.app import SUN_MASTER_KEY, NewRing, Running, User, idempotency_key
+from tests.fixtures.dialogue import Dialogue, command
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import FIELD_KEYS, connect, create_world
 
@@ -268,63 +268,6 @@ async def test_forged_and_replayed_taps_leave_only_evidence(database: Database, 
     reasons = await connection.fetch("SELECT reason FROM rejected_taps ORDER BY reason")
     await connection.close()
     assert [row["reason"] for row in reasons] == ["bad_tag", "malformed", "unknown_ring"]
-
-
-class Dialogue:
-    """A websocket over plain ASGI messages: what came back, and how it was closed."""
-
-    def __init__(self) -> None:
-        self.replies: list[dict[str, Any]] = []
-        self.closed = 0
-        self.accepted = False
-
-    async def hold(
-        self, hub: Running, frames: list[str | bytes], headers: dict[str, str]
-    ) -> "Dialogue":
-        waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        waiting.put_nowait({"type": "websocket.connect"})
-        for frame in frames:
-            kind = "text" if isinstance(frame, str) else "bytes"
-            waiting.put_nowait({"type": "websocket.receive", kind: frame})
-
-        async def send(message: Any) -> None:
-            match message["type"]:
-                case "websocket.accept":
-                    self.accepted = True
-                case "websocket.send":
-                    self.replies += [json.loads(line) for line in message["text"].splitlines()]
-                    if len(self.replies) >= len(frames):
-                        waiting.put_nowait({"type": "websocket.disconnect", "code": 1000})
-                case "websocket.close":
-                    self.closed = message["code"]
-                    waiting.put_nowait({"type": "websocket.disconnect", "code": 1000})
-                case _:
-                    pass
-
-        scope: dict[str, Any] = {
-            "type": "websocket",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "scheme": "ws",
-            "path": "/connection/websocket",
-            "raw_path": b"/connection/websocket",
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8000),
-            "subprotocols": [],
-            "state": {},
-            "extensions": {},
-        }
-        app: Any = hub.app
-        async with asyncio.timeout(10):
-            await app(scope, waiting.get, send)
-        return self
-
-
-def command(number: int, **request: Any) -> str:
-    return json.dumps({"id": number, **request})
 
 
 async def test_malformed_frames_and_unknown_channels(

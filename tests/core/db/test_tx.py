@@ -1,7 +1,6 @@
 """Transactions are lazy, carry their actor, and leave nothing behind."""
 
 import asyncio
-import random
 from uuid import UUID
 
 import asyncpg
@@ -36,12 +35,9 @@ TOLD = query(
     str,
     "SELECT current_setting('app.user_agent') || '|' || current_setting('app.endpoint')",
 )
-WHO = query(UUID, "SELECT app.user_id()")
-WHO_SLOWLY = query(UUID, "SELECT app.user_id() FROM pg_sleep(0.005)")
 ADD_USER = query(UUID, "INSERT INTO users (full_name) VALUES ($1) RETURNING id", login="system")
 NAMES = query(str, "SELECT full_name FROM users ORDER BY full_name", login="system")
 RENAME_ALL = command("UPDATE users SET full_name = $1 WHERE true", login="system")
-SESSIONS = query(int, "SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'ping_api'")
 
 
 def user(user_id: UUID) -> Actor:
@@ -243,54 +239,3 @@ async def test_network_is_forbidden_from_the_first_query_to_the_end(system_pool:
 async def _check_after(ended: asyncio.Event) -> None:
     await ended.wait()
     assert_no_transaction()
-
-
-async def _one_request(pool: Pool, chance: random.Random) -> bool:
-    """Act as some user; say whether everything seen was that user's."""
-    user_id = new_id()
-    try:
-        async with asyncio.timeout(chance.choice((10, 10, 0.002, 0.004))):
-            async with begin(pool, user(user_id)) as tx:
-                same = await chance.choice((WHO, WHO_SLOWLY)).one(tx) == user_id
-                _ = 1 / (chance.random() > 0.2)
-                return same and await WHO.one(tx) == user_id
-    except (ZeroDivisionError, TimeoutError, DomainError):
-        return True
-
-
-async def _interleave(database: Database, requests: int, seed: int) -> None:
-    pool = await Pool.open(database.api_url, max_size=2)
-    chance = random.Random(seed)
-    try:
-        for _ in range(requests // 20):
-            tasks = [asyncio.create_task(_one_request(pool, chance)) for _ in range(20)]
-            await asyncio.sleep(0)
-            for task in tasks:
-                if chance.random() < 0.2:
-                    task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            unexpected = [
-                result
-                for result in results
-                if result is not True and not isinstance(result, asyncio.CancelledError)
-            ]
-            assert not unexpected, f"seed {seed}"
-            async with pool.connection() as connection:
-                left = await connection.fetchval("SELECT current_setting('app.user_id', true)")
-                assert not left, f"seed {seed}"
-        async with begin(pool, ANONYMOUS) as tx:
-            assert await WHO.all(tx) == [None]
-            assert await SESSIONS.one(tx) <= 4  # two, and cancelled ones on their way out
-    finally:
-        await pool.close()
-
-
-async def test_cancelled_and_failing_requests_leak_no_context_over_two_connections(
-    database: Database,
-) -> None:
-    await _interleave(database, requests=600, seed=7)
-
-
-@pytest.mark.soak
-async def test_ten_thousand_interleaved_requests_leak_no_context(database: Database) -> None:
-    await _interleave(database, requests=10_000, seed=random.randrange(1 << 32))
