@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -376,22 +375,6 @@ def require(value: str, setting: str) -> str:
     raise ConfigError(f"{setting} is not set: start `pinghub up`, or set {' or '.join(names)}")
 
 
-def shown(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the settings as plain values with secrets and URL passwords redacted."""
-    return {section.name: _shown(getattr(settings, section.name)) for section in fields(settings)}
-
-
-def _shown(section: Section) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for item in fields(section):
-        value = getattr(section, item.name)
-        if item.name in {"providers", "policies"}:
-            shown[item.name] = {name: _shown(single) for name, single in value.items()}
-        else:
-            shown[item.name] = _redacted(value, _is_secret(item.type))
-    return shown
-
-
 def _check_addresses(settings: Settings) -> None:
     for (section, key), schemes in _SCHEMES.items():
         address: str = getattr(getattr(settings, section), key)
@@ -406,21 +389,3 @@ def _explain(error: msgspec.ValidationError) -> str:
     if not separator:
         return f"settings: {error}"
     return f"setting {path.rstrip('`')}: {problem}"
-
-
-def _is_secret(hint: Any) -> bool:  # noqa: ANN401  # a type annotation
-    return any(
-        isinstance(meta, Meta) and (meta.extra or {}).get("secret")
-        for meta in getattr(hint, "__metadata__", ())
-    )
-
-
-def _redacted(value: object, secret: bool) -> object:
-    if not secret or not isinstance(value, str) or not value:
-        return value
-    parts = urlsplit(value)
-    if not parts.scheme or not parts.hostname:
-        return "[redacted]"
-    user = f"{parts.username}:[redacted]@" if parts.password else ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname}{port}", parts.path, "", ""))

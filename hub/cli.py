@@ -13,7 +13,7 @@ from cyclopts import App, Group, Parameter
 from cyclopts.validators import Number
 
 import core.log
-from core import config
+from core import config, config_shown
 from core.errors import CATALOGUE, ConfigError, DomainError
 
 EXIT_FAILED: Final = 1
@@ -70,7 +70,7 @@ app.command("hub.processes.users:app", name="users", help="People's roles and su
 app.command(
     "hub.processes.flags:app", name="flags", help="Feature flags, and for whom they are on."
 )
-app.command("hub.processes.db:app", name="db", help="Bootstrap and migrate the database.")
+app.command("hub.processes.db:app", name="db", help="The database: schema, demo data, dumps.")
 app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
 app.command("hub.processes.keys:app", name="keys", help="Keys at rest and their rotation.")
 
@@ -120,16 +120,10 @@ def scheduler() -> None:
     _run("scheduler")
 
 
-@app.command
-def seed() -> None:
-    """Put demo users, rings and a gateway into the database; again is harmless."""
-    _run("seed")
-
-
 @app.command(name="config")
 def show_config(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
     """Show the settings in force, secrets redacted."""
-    sections = config.shown(config.load())
+    sections = config_shown.shown(config.load())
     if as_json:
         print(json.dumps(sections, indent=2))  # noqa: T201  # a command's output
         return

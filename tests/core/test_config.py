@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core import config
+from core import config, config_shown
 from core.errors import ConfigError
 
 
@@ -98,14 +98,14 @@ def test_no_secret_is_shown() -> None:
             if item.name.endswith("url")
             else canary
             for item in msgspec.structs.fields(getattr(config.Settings(), section.name))
-            if config._is_secret(item.type)
+            if config_shown._is_secret(item.type)
         }
         for section in msgspec.structs.fields(config.Settings)
     }
     assert sum(len(values) for values in sections.values()) >= 10
     settings = msgspec.convert(sections, config.Settings)
     assert canary in str(settings)
-    shown = config.shown(settings)
+    shown = config_shown.shown(settings)
     assert canary not in str(shown)
     assert shown["database"]["url"] == "postgresql://user:[redacted]@host:5432/name"
     assert shown["keys"]["index_key"] == "[redacted]"
@@ -142,5 +142,5 @@ def test_providers_that_are_none_are_one_line(environ: dict[str, str], text: str
 
 def test_secrets_of_providers_are_not_shown(environ: dict[str, str]) -> None:
     settings = config.load({**environ, "PINGHUB_AUTH__PROVIDERS": PROVIDERS})
-    shown = config.shown(settings)["auth"]["providers"]["idp"]
+    shown = config_shown.shown(settings)["auth"]["providers"]["idp"]
     assert (shown["client_id"], shown["client_secret"]) == ("a", "[redacted]")

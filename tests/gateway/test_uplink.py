@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from core import config, edge, mqtt_address
+from core import config, config_shown, edge, mqtt_address
 from gateway.delivery import WINDOW
 from tests.fixtures.mqtt import RestartableMqtt
 from tests.fixtures.rings import eventually, ring_id
@@ -302,7 +302,7 @@ async def test_a_gateway_that_vanishes_is_reported_lost_by_its_will(start_mqtt, 
 
 
 def test_the_mqtt_address_is_a_secret_of_the_settings():
-    shown = config.shown(config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7")))
+    shown = config_shown.shown(config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7")))
     assert "b@" not in str(shown["gateway"]["mqtt_url"])
 
 

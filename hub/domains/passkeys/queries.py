@@ -48,7 +48,8 @@ suspect = command(
 list_descriptors = query(
     Descriptor,
     r"""
-    SELECT translate(encode(credential_id, 'base64'), E'+/=\n', '-_') AS id, transports
+    SELECT translate(encode(credential_id, 'base64'), E'+/=\n', '-_') AS id, transports,
+      'public-key' AS type
     FROM passkey_credentials
     WHERE user_id = app.user_id()
     ORDER BY id
