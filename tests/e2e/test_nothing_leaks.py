@@ -1,6 +1,7 @@
 """A driven system says nothing of its people and gives no secret away: logs, metrics, files, ps."""
 
 import asyncio
+import base64
 import json
 import stat
 import tomllib
@@ -18,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from core import edge
 from core.ids import new_id
 from hub.processes import leftovers
+from tests.e2e.planting import CONTROL, Planted, forms_of, places, plant
 from tests.fixtures.stack import PROCESSES, SERVICES, Stack
 from tests.fixtures.waiting import wait_until
 
@@ -41,6 +43,12 @@ def driven(stack: Stack) -> Driven:
     stack.press(stack.rings[0]["device_id"])
     wait_until(lambda: "tap_refused" in stack.log("ingest"), "the refusal of a forged tap")
     return seen
+
+
+@pytest.fixture(scope="module")
+def planted(stack: Stack) -> Planted:
+    """Put two hundred secrets into the system."""
+    return asyncio.run(plant(stack))
 
 
 async def drive(stack: Stack) -> Driven:
@@ -200,6 +208,9 @@ def test_the_search_would_find_something(stack: Stack, driven: Driven):
     assert all(len(word) >= 6 for word in driven.words | secrets_of(stack))
     assert leaks(f"one {CANARY.upper()}-body two", {CANARY}) == {CANARY}
     assert '"request_finished"' in stack.log("serve")
+    for before in (b"", b"a", b"bc"):
+        hidden = base64.b64encode(before + CANARY.encode() + b"-secret")
+        assert any(form in hidden for form in forms_of(f"{CANARY}-secret"))
 
 
 def test_no_log_names_people_their_words_or_their_secrets(stack: Stack, driven: Driven):
@@ -209,8 +220,24 @@ def test_no_log_names_people_their_words_or_their_secrets(stack: Stack, driven: 
     } == {}
 
 
-def test_no_crash_was_logged(stack: Stack, driven: Driven):
-    del driven
+@pytest.mark.req("SEC-01")
+def test_two_hundred_planted_secrets_lie_nowhere(stack: Stack, driven: Driven, planted: Planted):
+    assert len(planted.secrets) >= 200
+    found = places(stack, planted)
+    # The search would find what is not sealed.
+    for place in ("dump", "wal"):
+        assert CONTROL.encode() in found[place], place
+    assert sum(name.startswith("redis ") for name in found) > 3
+    assert [
+        (place, form)
+        for place, content in found.items()
+        for form in planted.wanted()
+        if form in content
+    ] == []
+
+
+def test_no_crash_was_logged(stack: Stack, driven: Driven, planted: Planted):
+    del driven, planted
     for path, text in logs_of(stack).items():
         assert not leaks(text, {"Traceback (most recent", "request_crashed", "command_failed"}), (
             path
