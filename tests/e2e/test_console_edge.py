@@ -12,6 +12,8 @@ from playwright.sync_api import Page, Route, expect
 from core.actor import SYSTEM
 from core.db import begin
 from hub.domains.accounts import service as accounts
+from hub.domains.flags import service as flags
+from hub.domains.flags.schemas import PutFlag
 from hub.processes.system_pool import system_pool
 from tests.e2e.test_console import (
     PHONE,
@@ -24,6 +26,7 @@ from tests.e2e.test_console import (
 )
 from tests.fixtures.postgres import run
 from tests.fixtures.stack import Stack
+from tests.fixtures.waiting import wait_until
 
 __all__ = ["browser", "window"]
 ADA = "Ada Lovelace"
@@ -345,3 +348,51 @@ def test_who_is_no_administrator_sees_no_entry(edge_page: Open, window: Open, st
     page = window()
     page.goto(f"{stack.url}/console/audit")
     expect(page.get_by_role("heading", name="Nobody is signed in here")).to_be_visible()
+
+
+async def _add_flag(stack: Stack) -> None:
+    async with system_pool(stack.settings) as pool, begin(pool, SYSTEM) as tx:
+        await flags.put_flag(tx, "new-cards", PutFlag(enabled=False, description="cards, redrawn"))
+
+
+HEAR_OF_FLAGS = """token => {
+  globalThis.heard = [];
+  const url = `ws://${location.host}/connection/websocket`;
+  const client = new Centrifuge(url, { token });
+  const flags = client.newSubscription("flags:all");
+  flags.on("publication", ({ data }) => heard.push(data.type));
+  const ready = new Promise((resolve) => flags.on("subscribed", resolve));
+  flags.subscribe();
+  client.connect();
+  return ready.then(() => true);
+}"""
+
+
+@pytest.mark.req("OPS-04")
+def test_an_administrator_switches_a_flag_by_keyboard_and_it_holds_within_a_second(
+    window: Open, stack: Stack, administrator: str, ada: httpx.Client
+) -> None:
+    run(_add_flag(stack))
+    phone = window()
+    phone.evaluate(HEAR_OF_FLAGS, ada.headers["Authorization"].removeprefix("Bearer "))
+    page = window(viewport=PHONE)
+    page.get_by_role("button", name=administrator).click()
+    expect_connected(page)
+    page.goto(f"{stack.url}/console/flags")
+    flag = page.locator("#flag-new-cards")
+    expect(flag).to_contain_text("cards, redrawn")
+    assert ada.get("/v1/flags").json() == {"on": []}
+    flag.get_by_role("spinbutton").fill("100")
+    page.keyboard.press("Tab")
+    notice = page.locator("#notice-words")
+    expect(notice).to_have_text("new-cards is off.")
+    flag.get_by_role("switch").focus()
+    page.keyboard.press("Space")
+    expect(notice).to_have_text("new-cards is on for 100 % of all users.")
+    expect(flag.get_by_role("switch")).to_be_checked()
+    expect(flag.get_by_role("switch")).to_be_focused()
+    answer = {"on": ["new-cards"]}
+    wait_until(lambda: ada.get("/v1/flags").json() == answer, "the flag to be on", seconds=1)
+    phone.wait_for_function("heard.includes('flags.changed')", timeout=5000)
+    assert axe_violations(page) == []
+    assert not has_horizontal_scroll(page)
