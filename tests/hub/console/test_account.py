@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
 import pytest_asyncio
 from msgspec.structs import replace
-from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
+from playwright.async_api import Browser, CDPSession, Page, Route, async_playwright, expect
 
+from core import config
 from core.db import Pool
+from hub.domains.logins.schemas import Proof
+from hub.providers.oidc import open_providers
 from tests.e2e.test_console import AXE, DESKTOP, PHONE
 from tests.fixtures.app import Running
 from tests.fixtures.chromium import CHROMIUM, FLAGS
@@ -184,6 +189,49 @@ async def test_the_account_page_lists_adds_names_and_removes_passkeys(
     await expect(page.get_by_role("dialog")).to_contain_text("Last login")
     await there.press("Cancel")
     await expect(items).to_have_count(1)
+
+
+async def test_a_provider_s_login_is_added_and_used_by_leaving_the_page_and_coming_back(
+    device: Callable[..., Awaitable[Device]], hub: Running
+):
+    provider = config.LoginProvider(issuer="https://idp.example", client_id="pinghub")
+    hub.resources.login_providers.update(open_providers(config.Auth(providers={"idp": provider})))
+    here = await device()
+
+    async def vouch(route: Route) -> None:
+        # As the provider and the callback do, for the challenge that the page left with.
+        asked = dict(parse_qsl(urlsplit(route.request.url).query))
+        proof = Proof(
+            provider="idp",
+            issuer="https://idp.example",
+            subject="rosalind",
+            email="rosalind@example.org",
+            email_verified=True,
+            challenge=asked["code_challenge"],
+        )
+        value = msgspec.json.encode(proof)
+        code = await hub.resources.one_time.put(value, purpose="login.code", seconds=60)
+        landing = f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+        await route.fulfill(status=303, headers={"location": landing})
+
+    await here.page.route("**/v1/auth/idp/start?*", vouch)
+    await sign_up(here, "Rosalind Franklin")
+    await open_account(here.page)
+    # A link of somebody else's, with a sign-in of theirs.
+    page = here.page.url
+    await here.page.goto(f"{page}?code={'x' * 43}&state={'y' * 43}")
+    await expect(here.page.locator("#passkeys > li")).to_have_count(1)
+    await expect(here.page.locator("#problem")).to_be_hidden()
+    await here.press("Add idp")
+    await expect(here.page.get_by_role("dialog")).to_contain_text("Whoever can do that")
+    await here.press("Go on")
+    await expect(here.page.locator("#logins > li")).to_contain_text("https://idp.example")
+    await expect(here.page.locator("#notice-words")).to_have_text("The login was added.")
+    assert here.page.url == page
+    await here.page.get_by_role("link", name="Taps and messages").first.click()
+    await sign_out(here)
+    await here.press("Sign in with idp")
+    await is_signed_in(here.page, "Rosalind Franklin")
 
 
 async def test_the_pages_are_sound_for_everybody_and_lead_to_the_name_that_passkeys_have(
