@@ -15,7 +15,7 @@ PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 
-.PHONY: up test soak check lint fmt bench bench-peers bench-realtime requirements lock protocol docs clients install install-dev clean help
+.PHONY: up test soak check lint fmt freeze bench bench-peers bench-realtime requirements lock protocol docs clients install install-dev clean help
 
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
@@ -50,6 +50,9 @@ lint: install-dev
 
 fmt: install-dev ## format and repair what can be repaired
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+freeze: install-dev ## keep this version's migrations, objects and queries as released; once per release
+	@$(BIN)/python -m tests.freeze
 
 requirements: install-dev ## which requirements are proved, and by which tests
 	@$(BIN)/python -m tests.requirements

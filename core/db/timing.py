@@ -4,6 +4,7 @@ A plan is the generic one: it is made without the parameters, so that none can s
 """
 
 import asyncio
+from itertools import count
 from typing import Any, Final
 
 from prometheus_client import Histogram
@@ -25,6 +26,7 @@ SECONDS: Final = Histogram(
 
 _log = log.get("db")
 _said = Sparingly()
+_numbers = count(1)
 _explaining: set[asyncio.Task[None]] = set()
 
 
@@ -45,12 +47,30 @@ def note_slow(pool: Pool, name: str, sql: str, seconds: float) -> None:
 
 async def _explain(pool: Pool, sql: str, fields: dict[str, Any]) -> None:
     try:
-        # As the same login, whose policies are part of the plan. Nothing is executed.
+        # As the same login, whose policies are part of the plan.
         async with begin(pool, ANONYMOUS, read_only=True) as tx:
             connection = await tx.connection()
             with translated():
-                rows = await connection.fetch("EXPLAIN (GENERIC_PLAN) " + sql)
+                plan = await _generic_plan(connection, sql)
     except DomainError as error:
         _log.warning("query_slow", **fields, no_plan=error.code)
     else:
-        _log.warning("query_slow", **fields, plan=[row[0] for row in rows])
+        _log.warning("query_slow", **fields, plan=plan)
+
+
+async def _generic_plan(connection: Any, sql: str) -> list[str]:  # noqa: ANN401  # asyncpg has no public type
+    """Return the plan of a statement for whatever parameters; nothing is executed.
+
+    Prepared by SQL: the driver's own protocol would plan for the values that it has to send.
+    """
+    # A number of its own: one whose plan failed stays prepared as long as its connection.
+    name = f"explained_{next(_numbers)}"
+    await connection.execute(f"PREPARE {name} AS {sql}")
+    parameters = await connection.fetchval(
+        "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = $1", name
+    )
+    values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE {name}{values}")
+    await connection.execute(f"DEALLOCATE {name}")
+    return [row[0] for row in rows]

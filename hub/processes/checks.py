@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import redis
 from msgspec import Struct
@@ -17,13 +17,15 @@ from redis.retry import Retry
 from core import config
 from core.actor import ANONYMOUS
 from core.config import Settings
-from core.db import Pool, begin
+from core.db import Pool, Query, begin
+from core.db.pool import is_pooled
 from core.errors import ConfigError, DomainError
 from hub.embedded import amqtt, mosquitto, mqtt, node, postgres
 from hub.embedded import redis as embedded_redis
 from hub.http.deps import read_cipher
 from hub.processes import queries
-from hub.processes.db import is_current
+from hub.processes.connections import most_of, told
+from hub.processes.migrating import is_current
 from hub.processes.system import answers
 from hub.providers import dynamic_security
 from hub.providers.authority import days_left, open_authority
@@ -50,6 +52,7 @@ class Finding(Struct, frozen=True):
 
 
 Check = Callable[[Settings], Finding]
+_Row = TypeVar("_Row")
 
 
 def python(_settings: Settings) -> Finding:
@@ -121,7 +124,7 @@ def database(settings: Settings) -> Finding:
     if not settings.database.url:
         return _program("PostgreSQL", lambda: postgres.binary("postgres"))
     try:
-        server = asyncio.run(_server(settings.database.url))
+        server = asyncio.run(_ask(settings.database.url, queries.SERVER))
     except DomainError:
         return Finding(
             "PostgreSQL",
@@ -144,7 +147,24 @@ def schema(settings: Settings) -> Finding:
             return Finding("Schema", "ok", "all migrations are applied")
     except ConfigError as error:
         return Finding("Schema", "failed", str(error), f"{_START}, or correct DATABASE_OWNER_URL")
-    return Finding("Schema", "failed", "migrations are missing", "run `pinghub db migrate`")
+    return Finding("Schema", "failed", "migrations are missing", "run `pinghub db up`")
+
+
+def connections(settings: Settings) -> Finding:
+    """PostgreSQL has room for what the processes' pools may open."""
+    name, url = "Connections", settings.database.url
+    if not url:
+        return Finding(name, "idle", "no database yet", _START)
+    if is_pooled(url):
+        return Finding(name, "ok", "through a pooler, whose own sizes count")
+    try:
+        room = asyncio.run(_ask(url, queries.ROOM))
+    except DomainError:
+        return Finding(name, "failed", "no answer", f"{_START}, or correct DATABASE_URL")
+    needed = most_of(settings.database)
+    state = "ok" if sum(needed.values()) <= room.usable else "failed"
+    fix = "" if state == "ok" else "lower database.*_pool_max, or raise max_connections"
+    return Finding(name, state, f"{told(needed, room.usable)}; {room.taken} are open", fix)
 
 
 def redis_server(settings: Settings) -> Finding:
@@ -232,6 +252,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     authority,
     database,
     schema,
+    connections,
     redis_server,
     mqtt_broker,
     js_sdk,
@@ -270,10 +291,10 @@ async def _ask_dynamic_security(settings: Settings) -> None:
         await sender.close()
 
 
-async def _server(url: str) -> queries.Server:
+async def _ask(url: str, question: Query[_Row]) -> _Row:
     pool = await Pool.open(url, max_size=1, connect_timeout_seconds=_TIMEOUT_SECONDS)
     try:
         async with begin(pool, ANONYMOUS, read_only=True) as tx:
-            return await queries.SERVER.one(tx)
+            return await question.one(tx)
     finally:
         await pool.close()

@@ -1,41 +1,58 @@
-"""`pinghub db …`: roles and database, migrations, dump and restore."""
+"""`pinghub db …`: roles and database, migrations, demo data, dump and restore."""
 
 import asyncio
-import io
-import os
-import subprocess
-import tempfile
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-import alembic.command
-import alembic.config
-import alembic.util.exc
-import sqlalchemy.exc
-from cyclopts import App, Group
+import msgspec
+from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
 
-import migrations
-from core import config
-from core.db import Conflict
-from core.db.bootstrap import LOGINS, forget_objects, prepare_restore
+from core import clock, config
+from core.db.bootstrap import LOGINS, database_name
 from core.db.bootstrap import bootstrap as bootstrap_database
 from core.errors import ConfigError, DomainError
-from hub.embedded import postgres
+from hub.processes import db_check, dumping, migrating
 
 app = App(
     name="db",
-    help="Bootstrap and migrate the database; dump and restore it.",
+    help="The database: its roles and schema, demo data, dumps (docs/migrations.md).",
+    help_format="markdown",
     group_commands=Group("Commands"),
+    help_epilogue=(
+        "In this order: `bootstrap` once, as the superuser; `up` with every new version, before its"
+        " processes start; `seed` where there shall be demo people.\n\n"
+        "Exit codes: 0 done, 1 refused or something was found, 2 a setting is missing or wrong, or"
+        " PostgreSQL does not answer."
+    ),
+)
+app.command(
+    "hub.processes.seed:seed_database",
+    name="seed",
+    help="Put demo people, rings and a gateway into the database; again is harmless.",
 )
 
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+Seconds = Annotated[float, Parameter(validator=Number(gt=0))]
 _URL_SETTINGS: Final = {
     "url": "ping_api",
     "worker_url": "ping_worker",
     "system_url": "ping_system",
     "owner_url": "ping_owner",
 }
+_Found = TypeVar("_Found")
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A way that a database has gone; revisions are null where there is no schema."""
+
+    before: str | None
+    after: str | None
+    steps: list[migrating.Step]
+    seconds: float
 
 
 @app.command
@@ -46,28 +63,169 @@ def bootstrap() -> None:
     """
     settings = config.load().database
     superuser_url = config.require(settings.superuser_url, "database.superuser_url")
-    owner_url = config.require(settings.owner_url, "database.owner_url")
-    _wait(bootstrap_database(superuser_url, database_name(owner_url), passwords(settings)))
+    work = bootstrap_database(superuser_url, database_name(_owner_url()), passwords(settings))
+    _wait(work)
 
 
-@app.command
-def migrate() -> None:
-    """Bring the database to the newest schema as its owner."""
-    upgrade(config.require(config.load().database.owner_url, "database.owner_url"))
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub db up`  while the older processes go on; they wait for less than a second\n\n"
+        "- `pinghub db up --json | jq -r .after`  the revision, for scripts\n\n"
+        "- `pinghub db up --patience 600 --lock-timeout 2`  past a long vacuum, at a quiet hour"
+    )
+)
+def up(
+    *,
+    patience: Seconds = migrating.PATIENCE_SECONDS,
+    lock_timeout: Seconds = migrating.LOCK_SECONDS,
+    reapply: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the database to the newest schema, as its owner; all of it or nothing.
+
+    Parameters
+    ----------
+    patience
+        For how many seconds locks that are not to be had are tried again.
+    lock_timeout
+        For how many seconds requests may wait behind such a lock, each time.
+    reapply
+        Renew functions, policies and triggers though their text is the one applied.
+    as_json
+        Print revisions, steps and seconds as JSON.
+    """
+    owner_url = _owner_url()
+    before = migrating.read_state(owner_url).revision
+    steps = migrating.steps_between(before, migrating.newest_revision())
+    started_at = clock.monotonic_seconds()
+    after = migrating.upgrade(
+        owner_url,
+        tell=_tell,
+        patience_seconds=patience,
+        lock_seconds=lock_timeout,
+        reapply=reapply,
+    )
+    _show_moved(before, after.revision, steps, started_at, as_json=as_json)
+
+
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub db down`  says what would be lost\n\n"
+        "- `pinghub db down --yes`  to the release before, for whose processes it is\n\n"
+        "- `pinghub db down --to 20261121061200 --yes`  to a revision of one's own, in development"
+    )
+)
+def down(
+    *,
+    to: str = "",
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    patience: Seconds = migrating.PATIENCE_SECONDS,
+    lock_timeout: Seconds = migrating.LOCK_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Take the schema back to the release before, with its functions, policies and triggers.
+
+    Tables and columns that came since are dropped with their data. Make a dump first.
+
+    Parameters
+    ----------
+    to
+        A revision, or `base` for an empty database. One that was never released is left without
+        triggers and rights of its own until `up` runs: for development only.
+    yes
+        Do it. Without, the steps are named and nothing is done.
+    """
+    owner_url = _owner_url()
+    before = migrating.read_state(owner_url).revision
+    target = to or migrating.released_before(before)
+    if not target:
+        raise DomainError(
+            "request.invalid", "Nothing was released before; name a revision by --to."
+        )
+    steps = migrating.steps_between("" if target == "base" else target, before)[::-1]
+    if not steps:
+        raise DomainError("request.invalid", f"The database is not above {target}.")
+    if not yes:
+        for step in steps:
+            _tell(f"would undo {step.revision} {step.title}")
+        raise DomainError(
+            "request.invalid", "Data of these migrations will be lost. Repeat it with --yes."
+        )
+    started_at = clock.monotonic_seconds()
+    after = migrating.downgrade(
+        owner_url, target, tell=_tell, patience_seconds=patience, lock_seconds=lock_timeout
+    )
+    _show_moved(before, after.revision, steps, started_at, as_json=as_json)
+
+
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub db status`  revision, migrations to come, size\n\n"
+        "- `pinghub db status --json | jq -e '.pending == []'`  whether processes may start"
+    )
+)
+def status(*, as_json: AsJson = False) -> None:
+    """Show where the database stands; nothing is changed or locked."""
+    owner_url = _owner_url()
+    state = migrating.read_state(owner_url)
+    found = _wait(db_check.read_status(config.load().database, owner_url, state))
+    if as_json:
+        _print(msgspec.json.encode(found).decode())
+        return
+    _print(
+        f"database   {found.database}, {found.size_bytes / 1e6:.1f} MB,"
+        f" PostgreSQL {found.server_version}"
+    )
+    _print(f"revision   {found.revision or 'none'}{'' if found.pending else ', the newest'}")
+    for step in found.pending:
+        _print(f"to come    {step.revision} {step.title}")
+    _print(f"objects    {'applied' if found.has_objects else 'of another version'}")
+    for difference in found.changed_by_hand:
+        _print(f"by hand    {difference}")
+    open_to_all = ", ".join(found.tables_without_rls)
+    rls = f"NOT PROTECTED: {open_to_all}" if open_to_all else "all under forced row-level security"
+    _print(f"tables     {found.tables}, {rls}")
+
+
+@app.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "- `pinghub db check`  after a deployment, or each night; 1 when something is found\n\n"
+        "- `pinghub db check --json | jq -r '.findings[] | .what + \": \" + .where'`"
+    )
+)
+def check(*, as_json: AsJson = False) -> None:
+    """Look for what should not be, and say what to do.
+
+    Missing migrations, changes by hand, tables without forced row-level security, foreign keys
+    without an index, invalid indexes, bloat, missing partitions.
+    """
+    owner_url = _owner_url()
+    state = migrating.read_state(owner_url)
+    findings = _wait(db_check.check(config.load().database, owner_url, state))
+    if as_json:
+        _print(msgspec.json.encode({"findings": findings}).decode())
+    for finding in [] if as_json else findings:
+        _print(f"{finding.what}: {finding.where}\n  {finding.hint}")
+    if findings:
+        sys.exit(1)
+    if not as_json:
+        _print("nothing is wrong")
 
 
 @app.command
 def dump(path: Path) -> None:
     """Write the whole database into a file, as its owner."""
-    owner_url = config.require(config.load().database.owner_url, "database.owner_url")
-    dump_to(owner_url, path)
+    dumping.dump_to(_owner_url(), path)
 
 
 @app.command
 def restore(path: Path) -> None:
     """Read a dump into the empty database that `pinghub db bootstrap` has created."""
-    owner_url = config.require(config.load().database.owner_url, "database.owner_url")
-    restore_from(owner_url, path)
+    dumping.restore_from(_owner_url(), path)
 
 
 def passwords(settings: config.Database) -> dict[str, str]:
@@ -87,108 +245,33 @@ def passwords(settings: config.Database) -> dict[str, str]:
     return found
 
 
-def database_name(url: str) -> str:
-    """Return the database that an address names."""
-    return urlsplit(url).path.removeprefix("/")
+def _owner_url() -> str:
+    return config.require(config.load().database.owner_url, "database.owner_url")
 
 
-def upgrade(owner_url: str, revision: str = "head") -> None:
-    """Run migrations up to a revision; all of them or none."""
-    _alembic(owner_url, lambda settings: alembic.command.upgrade(settings, revision))
-
-
-def downgrade(owner_url: str, revision: str = "base") -> None:
-    """Run migrations down to a revision."""
-    _alembic(owner_url, lambda settings: alembic.command.downgrade(settings, revision))
-
-
-def dump_to(owner_url: str, path: Path) -> None:
-    """Write a dump in PostgreSQL's custom format, readable by its owner only."""
-    path.touch(mode=0o600)
-    run_program(
-        owner_url,
-        "pg_dump",
-        # Policies let the owner see every row; without this pg_dump refuses tables with FORCE.
-        *("--enable-row-security", "--format=custom", f"--file={path}"),
-        # Created by bootstrap, as a superuser.
-        "--exclude-extension=*",
-    )
-
-
-def restore_from(owner_url: str, path: Path) -> None:
-    """Restore a dump and bring it to the newest schema."""
-    try:
-        _wait(prepare_restore(owner_url))
-    except Conflict:
-        raise ConfigError(
-            f"the database {database_name(owner_url)} is not empty: restore into a new one,"
-            " made by `pinghub db bootstrap`"
-        ) from None
-    listing = run_program(owner_url, "pg_restore", "--list", str(path), connects=False)
-    # `prepare_restore` made the schema: its rights are needed before the dump would grant them.
-    wanted = [line for line in listing.splitlines() if " SCHEMA - app " not in line]
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
-        contents.write("\n".join(wanted))
-        contents.flush()
-        run_program(
-            owner_url,
-            "pg_restore",
-            *("--enable-row-security", "--single-transaction", "--exit-on-error"),
-            *(f"--use-list={contents.name}", f"--dbname={database_name(owner_url)}", str(path)),
-        )
-    # The owner cannot restore rights on the functions of ping_definer: they are applied anew.
-    _wait(forget_objects(owner_url))
-    upgrade(owner_url)
-
-
-def is_current(owner_url: str) -> bool:
-    """Say whether every migration has been applied."""
-    try:
-        _alembic(owner_url, lambda settings: alembic.command.current(settings, check_heads=True))
-    except alembic.util.exc.DatabaseNotAtHead:
-        return False
-    return True
-
-
-def _wait(work: Coroutine[Any, Any, None]) -> None:
+def _wait(work: Coroutine[Any, Any, _Found]) -> _Found:
     """Run database work of a command; here the reason matters more than the code."""
     try:
-        asyncio.run(work)
+        return asyncio.run(work)
     except DomainError as error:
         raise ConfigError(f"PostgreSQL refuses: {error.__cause__ or error}") from error
 
 
-def _alembic(owner_url: str, run: Callable[[alembic.config.Config], None]) -> None:
-    settings = alembic.config.Config(stdout=io.StringIO())
-    settings.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    settings.attributes["url"] = owner_url
-    try:
-        run(settings)
-    except OSError as error:
-        raise ConfigError(f"PostgreSQL does not answer: {error}") from error
-    except sqlalchemy.exc.DBAPIError as error:
-        raise ConfigError(f"migration failed: {error.orig}") from error
+def _show_moved(
+    before: str, after: str, steps: list[migrating.Step], started_at: float, *, as_json: bool
+) -> None:
+    seconds = round(clock.monotonic_seconds() - started_at, 3)
+    if as_json:
+        moved = Moved(before or None, after or None, steps, seconds)
+        _print(msgspec.json.encode(moved).decode())
+    else:
+        way = f"{before or 'nothing'} → {after or 'nothing'}"
+        _tell(f"{way}, {len(steps)} migrations, {seconds:.1f} s")
 
 
-def run_program(owner_url: str, program: str, *arguments: str, connects: bool = True) -> str:
-    parts = urlsplit(owner_url)
-    # By environment: the command line of a process is seen by everybody.
-    environment = {
-        **os.environ,
-        "PGHOST": parts.hostname or "",
-        "PGPORT": str(parts.port or 5432),
-        "PGUSER": unquote(parts.username or ""),
-        "PGPASSWORD": unquote(parts.password or ""),
-        "PGDATABASE": database_name(owner_url),
-    }
-    done = subprocess.run(  # noqa: S603  # a program of the wheel
-        [str(postgres.binary(program)), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment if connects else None,
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ConfigError(f"{program} failed: {lines[0]}")
-    return done.stdout
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a command's progress
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201  # a command's output

@@ -11,7 +11,7 @@ from rich.console import Console
 from core import config
 from hub.domains.gateways import service
 from hub.domains.gateways.schemas import EdgeStatus
-from hub.processes.system_pool import read_once
+from hub.processes.system_pool import browse_once
 
 app = App(
     name="edge",
@@ -42,7 +42,7 @@ _SHOWN_MAX: Final = 200
 )
 def status(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
     """Show gateways (those with alerts first, at most 200), alerts, and refused taps by reason."""
-    found = asyncio.run(read_once(config.load(), lambda tx: service.edge_status(tx, _SHOWN_MAX)))
+    found = asyncio.run(browse_once(config.load(), lambda tx: service.edge_status(tx, _SHOWN_MAX)))
     if as_json:
         print(msgspec.json.encode(found).decode())  # noqa: T201  # a command's output
     else:

@@ -1,4 +1,4 @@
-"""`pinghub seed`: fixed demo people with rings and a gateway, through the slices' own services.
+"""`pinghub db seed`: fixed demo people with rings and a gateway, through the slices' own services.
 
 Ids of the demo's devices come from their names, keys are random and sealed, so a second run finds
 what the first one made and changes nothing. `rings.json` gives the virtual rings their keys.
@@ -24,6 +24,7 @@ from hub.domains.encryption import service as encryption
 from hub.domains.rings import service as rings
 from hub.embedded.private import owned_folder, write_private
 from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
+from hub.processes import demo_story
 
 _log = log.get("seed")
 
@@ -53,13 +54,23 @@ class Keys(msgspec.Struct, frozen=True):
     sun_master: bytes
 
 
-def run(settings: config.Settings) -> None:
-    """Put the demo data into the database and write `$PINGHUB_HOME/rings.json`."""
-    asyncio.run(seed(settings, config.home()))
+def seed_database() -> None:
+    """Put demo people, rings and a gateway into the database; again is harmless."""
+    settings = config.load()
+    log.configure(settings.log.level, settings.log.style)
+    asyncio.run(_seed_with_story(settings, config.home()))
 
 
-async def seed(settings: config.Settings, home: Path) -> None:
-    """Make what is missing of the demo data; `home` receives rings.json."""
+async def _seed_with_story(settings: config.Settings, home: Path) -> None:
+    people = await seed(settings, home)
+    await demo_story.tell(settings, people)
+
+
+async def seed(settings: config.Settings, home: Path) -> dict[str, UUID]:
+    """Make what is missing of the demo people and devices; `home` receives rings.json.
+
+    Returns the people's ids by name.
+    """
     cipher = read_cipher(settings)
     keys = Keys(
         cipher,
@@ -70,17 +81,21 @@ async def seed(settings: config.Settings, home: Path) -> None:
     system = await Pool.open(config.require(database.system_url, "database.system_url"), max_size=1)
     try:
         async with encryption.kept(system, cipher, settings.keys):
-            entries = await _add_all(system, keys, settings.gateway)
+            people, entries = await _add_all(system, keys, settings.gateway)
     finally:
         await system.close()
     write_private(owned_folder(home) / "rings.json", json.dumps(entries, indent=2) + "\n")
     _log.info("seeded", users=len(PEOPLE), rings=len(entries))
+    return people
 
 
-async def _add_all(system: Pool, keys: Keys, gateway: config.Gateway) -> list[dict[str, str]]:
+async def _add_all(
+    system: Pool, keys: Keys, gateway: config.Gateway
+) -> tuple[dict[str, UUID], list[dict[str, str]]]:
+    people: dict[str, UUID] = {}
     entries: list[dict[str, str]] = []
     for number, person in enumerate(PEOPLE):
-        user_id = await _add_person(system, person, keys)
+        user_id = people[person.full_name] = await _add_person(system, person, keys)
         if number == 0:
             gateway_id = UUID(gateway.id) if gateway.id else new_id()
             async with begin(system, SYSTEM) as tx:
@@ -88,7 +103,7 @@ async def _add_all(system: Pool, keys: Keys, gateway: config.Gateway) -> list[di
                     tx, gateway_id=gateway_id, owner_id=user_id, name=GATEWAY_NAME
                 )
         entries += [await _add_ring(system, name, user_id, keys) for name in person.rings]
-    return entries
+    return people, entries
 
 
 async def _add_person(system: Pool, person: Person, keys: Keys) -> UUID:

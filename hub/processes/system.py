@@ -101,8 +101,8 @@ class System:
         """Create roles, database and tables, and put the demo data in; again is harmless."""
         if self.own.database.superuser_url or "postgres" in self.embedded:
             self._run_once("db", "bootstrap")
-        self._run_once("db", "migrate")
-        self._run_once("seed")
+        self._run_once("db", "up")
+        self._run_once("db", "seed")
 
     def start_processes(self, names: tuple[str, ...] = HUB_PROCESSES + EDGE_PROCESSES) -> None:
         """Start hub, virtual rings and gateway; return when all are ready."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from core import config
 from core.actor import SYSTEM
 from core.config import Settings
-from core.db import Pool, Tx, begin
+from core.db import Pool, Replica, Tx, begin
 
 _Found = TypeVar("_Found")
 
@@ -23,6 +23,17 @@ async def system_pool(settings: Settings) -> AsyncGenerator[Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+async def browse_once(settings: Settings, ask: Callable[[Tx], Awaitable[_Found]]) -> _Found:
+    """Return what `ask` reads where it may be some seconds old: from a standby, if there is one."""
+    async with system_pool(settings) as pool:
+        replica = await Replica.open(settings.database, settings.database.system_url, pool)
+        try:
+            async with replica.begin(SYSTEM) as tx:
+                return await ask(tx)
+        finally:
+            await replica.close()
 
 
 async def read_once(settings: Settings, ask: Callable[[Tx], Awaitable[_Found]]) -> _Found:

@@ -1,11 +1,12 @@
 """Each registered query fits the migrated schema: names, types and the rights of its login."""
 
-import importlib
+import re
 import types
 import typing
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
@@ -14,10 +15,10 @@ import msgspec
 import pytest
 from asyncpg.prepared_stmt import PreparedStatement
 
-import hub
 from core.db.pool import set_codecs
-from core.db.query import REGISTRY, Command, Query, query
+from core.db.query import Command, Login, Query, query
 from tests.fixtures.postgres import Database
+from tests.registered import registered
 
 PYTHON_TYPES: dict[str, tuple[object, ...]] = {
     "uuid": (UUID,),
@@ -33,16 +34,6 @@ PYTHON_TYPES: dict[str, tuple[object, ...]] = {
     "jsonb": (msgspec.Raw,),
     "inet": (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface),
 }
-
-
-def registered() -> list[Query[Any] | Command]:
-    """Import what registers queries, then return them all."""
-    root = Path(hub.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        if "core.db" in path.read_text():
-            module = ".".join(("hub", *path.relative_to(root).with_suffix("").parts))
-            importlib.import_module(module.removesuffix(".__init__"))
-    return [found for found in REGISTRY if not found.module.startswith("tests.")]
 
 
 def python_types(hint: Any) -> set[object]:
@@ -76,33 +67,49 @@ def mismatches(statement: PreparedStatement, row: type) -> list[str]:
     return found
 
 
-async def problems(database: Database, found: Query[Any] | Command) -> list[str]:
-    """Return what does not fit of one query."""
-    url = {"api": database.api_url, "worker": database.worker_url, "system": database.system_url}
-    connection = await asyncpg.connect(url[found.login])
+@asynccontextmanager
+async def logged_in(database: Database, login: Login) -> AsyncGenerator[Any]:
+    """Connect as the login that queries are sent by."""
+    connection = await asyncpg.connect(getattr(database, f"{login}_url"), statement_cache_size=0)
     try:
         await set_codecs(connection)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def problems(connection: Any, found: Query[Any] | Command) -> list[str]:
+    """Return what does not fit of one query."""
+    try:
         statement = await connection.prepare(found.sql)
         # Rights are checked when a plan is started, which EXPLAIN does without running it.
         await connection.execute("EXPLAIN (GENERIC_PLAN) " + found.sql)
         return mismatches(statement, found.row) if isinstance(found, Query) else []
     except asyncpg.PostgresError as error:
         return [str(error)]
-    finally:
-        await connection.close()
 
 
+@pytest.mark.req("API-09")
+@pytest.mark.parametrize("login", get_args(Login))
 async def test_every_query_of_the_hub_fits_the_schema_and_the_rights_of_its_login(
-    database: Database,
+    database: Database, login: Login
 ) -> None:
-    queries = registered()
-    report = [
-        f"{found.module} ({found.login}): {problem}\n{found.sql.strip()}"
-        for found in queries
-        for problem in await problems(database, found)
-    ]
-    assert queries
+    queries = [found for found in registered() if found.login == login]
+    async with logged_in(database, login) as connection:
+        report = [
+            f"{found.name} ({login}): {problem}\n{found.sql.strip()}"
+            for found in queries
+            for problem in await problems(connection, found)
+        ]
+    assert queries or login == "worker"
     assert not report, "\n\n".join(report)
+
+
+def test_every_query_has_a_name_of_its_own() -> None:
+    """Metrics, the log and frozen releases call them so."""
+    names = [found.name for found in registered()]
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", name, re.IGNORECASE) for name in names)
+    assert len(names) == len(set(names))
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -125,4 +132,5 @@ async def test_a_query_that_does_not_fit_is_found(
     database: Database, row: type, sql: Any, problem: str
 ) -> None:
     found = query(row, sql)
-    assert any(problem in text for text in await problems(database, found))
+    async with logged_in(database, "api") as connection:
+        assert any(problem in text for text in await problems(connection, found))

@@ -1,40 +1,68 @@
 """`pinghub db …` and Alembic's own command, as a person runs them."""
 
-import os
-import subprocess
+import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import alembic.config
 import asyncpg
 import pytest
 
-from core import config
+from core import clock, config
 from core.db.bootstrap import LOGINS, as_login, at_database, bootstrap, scram_verifier
 from core.errors import ConfigError
-from hub.processes import db
+from hub import cli
+from hub.processes import migrating
+from hub.processes.db import passwords
+from migrations import releases
 from tests.fixtures.postgres import PASSWORD, Database, execute, run
 
-ROOT = Path(db.__file__).parents[2]
+ROOT = Path(cli.__file__).parents[1]
+RELEASED = releases.read_all()[-1].revision
 
 
-def command(database: Database, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in an environment of its own."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={
-            **kept,
+@dataclass
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Pinghub = Callable[..., Done]
+# `main` takes what it finds in the command line, here too.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+
+@pytest.fixture
+def pinghub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pinghub:
+    """Run the command line in this process, with a database's addresses in the environment."""
+
+    def command(database: Database, *arguments: str, **extra: str) -> Done:
+        addresses = {
             "PINGHUB_HOME": "/nonexistent",
             "DATABASE_OWNER_URL": database.owner_url,
             "DATABASE_SUPERUSER_URL": database.superuser_url,
             "DATABASE_URL": database.api_url,
-            **extra,
-        },
-    )
+        }
+        for name, value in (addresses | extra).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["pinghub", "db", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    return command
 
 
 def tables(database: Database) -> int:
@@ -51,63 +79,151 @@ def tables(database: Database) -> int:
 
 
 @pytest.mark.req("PRD-11")
-def test_alembic_works_as_it_is(blank_database: Database) -> None:
-    done = command(blank_database, "alembic", "upgrade", "head")
-    assert done.returncode == 0, done.stderr
+def test_alembic_works_as_it_is(blank_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PINGHUB_HOME", "/nonexistent")
+    monkeypatch.setenv("DATABASE_OWNER_URL", blank_database.owner_url)
+    alembic.config.main(["upgrade", "head"])
     assert tables(blank_database) > 10
-    assert "(head)" in command(blank_database, "alembic", "current").stdout
-    assert command(blank_database, "alembic", "downgrade", "base").returncode == 0
+    alembic.config.main(["current", "--check-heads"])
+    alembic.config.main(["downgrade", "base"])
     assert tables(blank_database) == 0
 
 
-def test_bootstrap_and_migrate_may_run_again(blank_database: Database) -> None:
-    for _ in range(2):
-        assert command(blank_database, "hub.cli", "db", "bootstrap").returncode == 0
-        done = command(blank_database, "hub.cli", "db", "migrate")
-        assert (done.returncode, done.stderr) == (0, "")
-    assert tables(blank_database) > 10
+def test_a_new_database_is_made_filled_and_found_sound(
+    blank_database: Database, pinghub: Pinghub
+) -> None:
+    assert pinghub(blank_database, "bootstrap").code == 0
+    before = pinghub(blank_database, "status", "--json").json
+    assert (before["revision"], before["tables"]) == (None, 0)
+    assert len(before["pending"]) > 10
+    found = pinghub(blank_database, "check", "--json")
+    assert (found.code, len(found.json["findings"])) == (1, len(before["pending"]))
+
+    done = pinghub(blank_database, "up", "--json")
+    assert (done.code, done.json["before"], done.json["after"]) == (0, None, before["newest"])
+    assert done.json["steps"] == before["pending"]
+    told = done.err.splitlines()
+    assert [line.split()[1] for line in told if line.startswith("up ")] == [
+        step["revision"] for step in before["pending"]
+    ]
+    again = pinghub(blank_database, "up", "--json")
+    assert (again.code, again.json["steps"], again.err) == (0, [], "")
+    assert pinghub(blank_database, "bootstrap").code == 0
+
+    after = pinghub(blank_database, "status", "--json").json
+    assert (after["revision"], after["pending"]) == (before["newest"], [])
+    assert (after["has_objects"], after["tables_without_rls"]) == (True, [])
+    assert "the newest" in pinghub(blank_database, "status").out
+    sound = pinghub(blank_database, "check")
+    assert (sound.code, sound.out) == (0, "nothing is wrong\n")
+
+
+def test_check_names_what_is_wrong_and_where(database: Database, pinghub: Pinghub) -> None:
+    partition = f"events_{clock.now():%Y_%m}"
+    execute(
+        database.superuser_url,
+        "ALTER TABLE users NO FORCE ROW LEVEL SECURITY",
+        "CREATE TABLE notes (id int PRIMARY KEY, user_id uuid REFERENCES users)",
+        "CREATE INDEX notes_odd ON notes (id)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'notes_odd'::regclass",
+        "COMMENT ON SCHEMA app IS 'objects of another text'",
+        """INSERT INTO audit_log_default (actor_kind, action, resource_type, resource_id, at)
+        VALUES ('user', 'view', 'x', 'x', '2001-01-01')""",
+        f"DROP TABLE {partition}",
+    )
+    done = pinghub(database, "check", "--json")
+    assert done.code == 1
+    found = {(item["what"], item["where"]) for item in done.json["findings"]}
+    assert found >= {
+        ("without forced row-level security", "users"),
+        ("without forced row-level security", "notes"),
+        ("foreign key without an index", "notes (user_id)"),
+        ("invalid index", "notes_odd"),
+        ("other functions, policies or triggers", "schema app"),
+        ("rows outside of all months", "1 in audit_log_default"),
+        ("partition is missing", partition),
+        ("changed by hand", "table users is another"),
+        ("changed by hand", "table notes is new"),
+    }
+    assert all(item["hint"] for item in done.json["findings"])
+
+
+def test_down_goes_to_the_release_before_when_one_is_sure(
+    database: Database, pinghub: Pinghub
+) -> None:
+    refused = pinghub(database, "down")
+    assert refused.code == 1
+    steps = migrating.steps_between(RELEASED, migrating.newest_revision())[::-1]
+    assert [line.split()[2] for line in refused.err.splitlines()[:-1]] == [
+        step.revision for step in steps
+    ]
+    assert "--yes" in refused.err
+    assert pinghub(database, "status", "--json").json["pending"] == []
+
+    done = pinghub(database, "down", "--yes", "--json")
+    assert (done.code, done.json["after"]) == (0, RELEASED)
+    # As the release left it, with functions, policies and triggers of its own.
+    status = pinghub(database, "status", "--json").json
+    assert (status["changed_by_hand"], status["has_objects"]) == ([], False)
+    assert status["tables_without_rls"] == []
+    nothing = pinghub(database, "down", "--yes")
+    assert nothing.code == 1
+    assert "Nothing was released before" in nothing.err
+    assert "not above" in pinghub(database, "down", "--to", RELEASED, "--yes").err
+    assert pinghub(database, "down", "--to", "base", "--yes", "--json").json["after"] is None
+    assert tables(database) == 0
+
+
+def test_a_revision_of_newer_code_is_one_line(database: Database, pinghub: Pinghub) -> None:
+    execute(database.owner_url, "UPDATE internal.alembic_version SET version_num = '20991231'")
+    for arguments in (("up",), ("status",), ("check",), ("down", "--yes")):
+        done = pinghub(database, *arguments)
+        assert done.code == 2
+        assert "20991231" in done.err
+        assert done.err.count("\n") == 1
 
 
 def test_a_dump_can_be_restored_by_the_same_commands(
-    database: Database, blank_database: Database, tmp_path: Path
+    database: Database, blank_database: Database, tmp_path: Path, pinghub: Pinghub
 ) -> None:
     execute(database.system_url, "INSERT INTO users (full_name) VALUES ('Ada')")
     path = str(tmp_path / "dump")
-    assert command(database, "hub.cli", "db", "dump", path).returncode == 0
-    done = command(blank_database, "hub.cli", "db", "restore", path)
-    assert (done.returncode, done.stderr) == (0, "")
-    again = command(blank_database, "hub.cli", "db", "restore", path)
-    assert again.returncode != 0
-    assert "is not empty" in again.stderr
-    assert again.stderr.count("\n") == 1
+    assert pinghub(database, "dump", path).code == 0
+    done = pinghub(blank_database, "restore", path)
+    assert (done.code, done.err) == (0, "")
+    assert pinghub(blank_database, "check").code == 0
+    again = pinghub(blank_database, "restore", path)
+    assert again.code != 0
+    assert "is not empty" in again.err
+    assert again.err.count("\n") == 1
 
 
-def test_a_server_that_is_away_is_one_line(database: Database) -> None:
+COMMANDS = ("up", "bootstrap", "status", "check", "down")
+
+
+def test_a_server_that_is_away_is_one_line(database: Database, pinghub: Pinghub) -> None:
     away = "postgresql://ping_owner:x@127.0.0.1:1/pinghub"
-    for name in ("migrate", "bootstrap"):
-        done = command(
-            database, "hub.cli", "db", name, DATABASE_OWNER_URL=away, DATABASE_SUPERUSER_URL=away
-        )
-        assert done.returncode != 0
-        assert done.stderr.count("\n") == 1
-        assert "Traceback" not in done.stderr
+    for name in COMMANDS:
+        done = pinghub(database, name, DATABASE_OWNER_URL=away, DATABASE_SUPERUSER_URL=away)
+        assert done.code == 2
+        assert done.err.count("\n") == 1
+        assert "Traceback" not in done.err
 
 
-def test_a_wrong_password_is_one_line(database: Database) -> None:
+def test_a_wrong_password_is_one_line(database: Database, pinghub: Pinghub) -> None:
     wrong = database.owner_url.replace(PASSWORD, "wrong")
-    for name in ("migrate", "bootstrap"):
-        done = command(
-            database, "hub.cli", "db", name, DATABASE_OWNER_URL=wrong, DATABASE_SUPERUSER_URL=wrong
-        )
-        assert done.returncode != 0
-        assert "password authentication failed" in done.stderr
-        assert done.stderr.count("\n") == 1
+    for name in COMMANDS:
+        done = pinghub(database, name, DATABASE_OWNER_URL=wrong, DATABASE_SUPERUSER_URL=wrong)
+        assert done.code == 2
+        assert "password authentication failed" in done.err
+        assert done.err.count("\n") == 1
 
 
-def test_without_an_address_the_setting_is_named(database: Database) -> None:
-    done = command(database, "hub.cli", "db", "migrate", DATABASE_OWNER_URL="")
-    assert done.returncode == 2
-    assert "DATABASE_OWNER_URL" in done.stderr
+def test_without_an_address_the_setting_is_named(database: Database, pinghub: Pinghub) -> None:
+    done = pinghub(database, "up", DATABASE_OWNER_URL="")
+    assert done.code == 2
+    assert "DATABASE_OWNER_URL" in done.err
 
 
 @pytest.mark.parametrize(
@@ -120,11 +236,11 @@ def test_without_an_address_the_setting_is_named(database: Database) -> None:
 )
 def test_an_address_with_another_login_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"database\.url must name the login ping_api"):
-        db.passwords(config.Database(url=url))
+        passwords(config.Database(url=url))
 
 
 def test_passwords_are_taken_from_the_addresses() -> None:
-    assert db.passwords(
+    assert passwords(
         config.Database(
             url="postgresql://ping_api:a%2Fb@h/d", owner_url="postgresql://ping_owner:c@h/d"
         )

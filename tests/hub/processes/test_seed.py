@@ -1,4 +1,4 @@
-"""`pinghub seed`: demo people, once however often it runs."""
+"""`pinghub db seed`: demo people and their story, once however often it runs."""
 
 import json
 import stat
@@ -8,6 +8,7 @@ import pytest
 from core import config
 from core.db import Pool
 from firmware_bridge import sun
+from hub.processes import demo_story
 from hub.processes.seed import PEOPLE, seed
 from tests.fixtures.app import Running, count_rows
 
@@ -37,6 +38,20 @@ async def test_a_second_run_changes_nothing(
         }
     )
     assert (tmp_path / "rings.json").read_bytes() == rings
+
+
+@pytest.mark.req("MIG-05")
+async def test_the_story_is_told_once_and_what_people_changed_stays(
+    app_settings: config.Settings, tmp_path, system_pool: Pool
+):
+    people = await seed(app_settings, tmp_path)
+    await demo_story.tell(app_settings, people)
+    tables = ("conversations", "messages", "contact_cards", "events", "audit_log")
+    first = {table: await count_rows(system_pool, table) for table in tables}
+    assert (first["conversations"], first["messages"]) == (1, len(demo_story.TALK))
+    assert first["contact_cards"] == len(demo_story.CARDS)
+    await demo_story.tell(app_settings, people)
+    assert {table: await count_rows(system_pool, table) for table in tables} == first
 
 
 async def test_a_lost_rings_file_comes_back_with_the_same_keys(
