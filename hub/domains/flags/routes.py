@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Request, delete, get, patch, put
+from litestar import Request, Response, delete, get, patch, put
 from litestar.params import FromPath, JSONBody, PathParameter
 
 from core.db import Tx
@@ -19,8 +19,10 @@ from hub.domains.flags.schemas import (
     PutCohort,
     PutFlag,
 )
-from hub.http.auth import require_admin, user_id_of
-from hub.http.deps import acting_as, actor, reading
+from hub.http.administering import administering
+from hub.http.auth import user_id_of
+from hub.http.deps import reading
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
@@ -49,42 +51,64 @@ async def list_flags(
     request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Flag]:
     """List all feature flags by their keys. For administrators."""
-    async with _administering(request, read_only=True) as tx:
+    async with _administering(request) as tx:
         return await service.list_flags(tx, limit=limit, cursor=cursor)
 
 
 @get(_PATH, tags=["flags"], responses=documented("auth.forbidden", "flag.not_found"))
-async def get_flag(request: Request[Any, Any, Any], key: _Name) -> Flag:
+async def get_flag(request: Request[Any, Any, Any], key: _Name) -> Response[Flag]:
     """Return a feature flag. For administrators."""
-    async with _administering(request, read_only=True) as tx:
-        return await service.get_flag(tx, key)
+    async with _administering(request) as tx:
+        return tagged(await service.get_flag(tx, key))
 
 
 @put(
     _PATH,
     tags=["flags"],
-    responses=documented("auth.forbidden", "cohort.not_found", "flag.limit"),
+    responses=documented(
+        "auth.forbidden", "cohort.not_found", "flag.limit", "request.precondition_failed"
+    ),
 )
-async def put_flag(request: Request[Any, Any, Any], key: _Name, data: JSONBody[PutFlag]) -> Flag:
+async def put_flag(
+    request: Request[Any, Any, Any],
+    key: _Name,
+    data: JSONBody[PutFlag],
+    if_match: IfMatch = None,
+) -> Response[Flag]:
     """Make a feature flag or replace it; within a second that holds everywhere.
 
     For administrators.
     """
-    async with _administering(request) as tx:
-        return await service.put_flag(tx, key, data)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_flag(tx, key),
+        effect=lambda tx: service.put_flag(tx, key, data),
+        unit=_administering,
+    )
 
 
 @patch(
     _PATH,
     tags=["flags"],
-    responses=documented("auth.forbidden", "flag.not_found", "cohort.not_found"),
+    responses=documented(
+        "auth.forbidden", "flag.not_found", "cohort.not_found", "request.precondition_failed"
+    ),
 )
 async def change_flag(
-    request: Request[Any, Any, Any], key: _Name, data: JSONBody[ChangeFlag]
-) -> Flag:
+    request: Request[Any, Any, Any],
+    key: _Name,
+    data: JSONBody[ChangeFlag],
+    if_match: IfMatch = None,
+) -> Response[Flag]:
     """Switch a feature flag, or change its percentage or cohorts. For administrators."""
-    async with _administering(request) as tx:
-        return await service.change_flag(tx, key, data)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_flag(tx, key),
+        effect=lambda tx: service.change_flag(tx, key, data),
+        unit=_administering,
+    )
 
 
 @delete(_PATH, tags=["flags"], responses=documented("auth.forbidden", "flag.not_found"))
@@ -103,17 +127,38 @@ async def list_cohorts(
     request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
 ) -> Page[Cohort]:
     """List the cohorts by their names. For administrators."""
-    async with _administering(request, read_only=True) as tx:
+    async with _administering(request) as tx:
         return await service.list_cohorts(tx, limit=limit, cursor=cursor)
 
 
-@put(_COHORT, tags=["flags"], responses=documented("auth.forbidden", "cohort.limit"))
-async def put_cohort(
-    request: Request[Any, Any, Any], name: _Name, data: JSONBody[PutCohort]
-) -> Cohort:
-    """Make a cohort, or replace its tiers and roles; its members stay. For administrators."""
+@get(_COHORT, tags=["flags"], responses=documented("auth.forbidden", "cohort.not_found"))
+async def get_cohort(request: Request[Any, Any, Any], name: _Name) -> Response[Cohort]:
+    """Return a cohort. For administrators."""
     async with _administering(request) as tx:
-        return await service.put_cohort(tx, name, data)
+        return tagged(await service.get_cohort(tx, name))
+
+
+@put(
+    _COHORT,
+    tags=["flags"],
+    responses=documented(
+        "auth.forbidden", "cohort.not_found", "cohort.limit", "request.precondition_failed"
+    ),
+)
+async def put_cohort(
+    request: Request[Any, Any, Any],
+    name: _Name,
+    data: JSONBody[PutCohort],
+    if_match: IfMatch = None,
+) -> Response[Cohort]:
+    """Make a cohort, or replace its tiers and roles; its members stay. For administrators."""
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_cohort(tx, name),
+        effect=lambda tx: service.put_cohort(tx, name, data),
+        unit=_administering,
+    )
 
 
 @delete(
@@ -139,7 +184,7 @@ async def list_cohort_members(
     cursor: Cursor = None,
 ) -> Page[CohortMember]:
     """List the users who were put into a cohort. For administrators."""
-    async with _administering(request, read_only=True) as tx:
+    async with _administering(request) as tx:
         return await service.list_members(tx, name, limit=limit, cursor=cursor)
 
 
@@ -167,11 +212,10 @@ async def remove_cohort_member(
 
 
 def _administering(
-    request: Request[Any, Any, Any], *, read_only: bool = False
+    request: Request[Any, Any, Any], *, serializable: bool = False
 ) -> AbstractAsyncContextManager[Tx]:
     """Begin a transaction over all flags, with the administrator as its actor."""
-    require_admin(request)
-    return acting_as(request, actor(request), over_all=True, read_only=read_only)
+    return administering(request, over_all=True, serializable=serializable)
 
 
 FLAG_ROUTES: Final = [
@@ -182,6 +226,7 @@ FLAG_ROUTES: Final = [
     change_flag,
     remove_flag,
     list_cohorts,
+    get_cohort,
     put_cohort,
     remove_cohort,
     list_cohort_members,

@@ -60,6 +60,25 @@ async def test_a_flag_is_switched_for_everybody_and_off_again(boss: User, ada: U
         assert refusal(answer) == (404, "flag.not_found")
 
 
+async def test_a_change_is_made_to_what_its_author_has_read(boss: User) -> None:
+    path = "/v1/admin/flags/new-cards"
+    read = (await boss.client.put(path, json=FLAG)).headers["etag"]
+    assert (await boss.client.get(path)).headers["etag"] == read
+    await boss.client.patch(path, json={"percentage": 5})
+    cohort = "/v1/admin/cohorts/beta"
+    old = (await boss.client.put(cohort, json={})).headers["etag"]
+    await boss.client.put(cohort, json={"tiers": ["pro"]}, headers={"If-Match": old})
+    assert (await boss.client.get(cohort)).json()["tiers"] == ["pro"]
+    answer = await boss.client.put(cohort, json={}, headers={"If-Match": old})
+    assert refusal(answer) == (412, "request.precondition_failed")
+    for method, body in (("PATCH", {"enabled": False}), ("PUT", FLAG)):
+        answer = await boss.client.request(method, path, json=body, headers={"If-Match": read})
+        assert refusal(answer) == (412, "request.precondition_failed")
+    read = (await boss.client.get(path)).headers["etag"]
+    answer = await boss.client.patch(path, json={"enabled": False}, headers={"If-Match": read})
+    assert (answer.json()["enabled"], answer.json()["percentage"]) == (False, 5)
+
+
 @pytest.mark.req("OPS-04")
 async def test_a_cohort_has_a_flag_before_everybody_else(
     boss: User, ada: User, grace: User
@@ -85,6 +104,7 @@ async def test_a_cohort_has_a_flag_before_everybody_else(
     await boss.client.patch("/v1/admin/flags/new-cards", json={"cohorts": []})
     assert (await boss.client.delete(cohort)).status_code == 204
     for answer in (
+        await boss.client.get(cohort),
         await boss.client.delete(cohort),
         await boss.client.get(f"{cohort}/members"),
         await boss.client.put(f"{cohort}/members/{ada.id}"),
@@ -158,6 +178,7 @@ async def test_only_administrators_have_to_do_with_flags(
         ("PATCH", "/v1/admin/flags/new-cards", {"enabled": False}),
         ("DELETE", "/v1/admin/flags/new-cards", None),
         ("GET", "/v1/admin/cohorts", None),
+        ("GET", "/v1/admin/cohorts/beta", None),
         ("PUT", "/v1/admin/cohorts/beta", {}),
         ("DELETE", "/v1/admin/cohorts/beta", None),
         ("GET", "/v1/admin/cohorts/beta/members", None),
