@@ -5,10 +5,12 @@ schemas by msgspec. A new route needs nothing for that but its docstring; what i
 tests/contract/test_openapi.py says.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
+import msgspec
 from litestar import Litestar
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
@@ -19,7 +21,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from core.errors import CATALOGUE
-from hub.http import shapes
+from hub.http import revalidation, shapes
 from hub.http.problems import Refusals, documented
 from hub.http.scopes import Scope
 from hub.http.shapes import Json
@@ -44,6 +46,20 @@ _HEADERS_BY_STATUS: Final[dict[str, dict[str, Json]]] = {
     },
     "429": _WAIT,
     "503": _WAIT,
+}
+_TAG: Final[dict[str, Json]] = {
+    "ETag": {
+        "description": "The version of what is answered, for `If-None-Match` and `If-Match`.",
+        "schema": {"type": "string"},
+    }
+}
+_SHARED: Final = {
+    "401": "Unauthorized",
+    "413": "TooLarge",
+    "415": "UnsupportedMediaType",
+    "429": "TooManyRequests",
+    "500": "InternalError",
+    "503": "Unavailable",
 }
 _REPLAYED: Final[dict[str, Json]] = {
     "Idempotent-Replayed": {
@@ -88,10 +104,15 @@ class _Document(OpenAPI):
         document = super().to_schema()
         schemas = shapes.components(self.config.structs.found)
         document["components"]["schemas"] = schemas
-        for item in document["paths"].values():
+        for path, item in document["paths"].items():
             for method in _METHODS & item.keys():
                 pages = self.config.pages.get(item[method]["operationId"], frozenset())
-                item[method] = _polished(item[method], schemas, pages)
+                is_tagged = method == "get" and revalidation.covers(path)
+                item[method] = _polished(item[method], schemas, pages, is_tagged=is_tagged)
+        operations = [
+            item[method] for item in document["paths"].values() for method in _METHODS & item.keys()
+        ]
+        document["components"]["responses"] = _share(operations)
         return document
 
 
@@ -106,8 +127,9 @@ def describe(app: Litestar, route_scopes: Mapping[str, Scope | None]) -> None:
     }
     pages = cast("DocumentConfig", app.openapi_config).pages
     for path, handler in handlers.values():
-        found = (route_scopes.get(f"{method} {path}") for method in handler.http_methods)
-        scope = next((item for item in found if item), None)
+        scope: Scope | None = None
+        for method in handler.http_methods:
+            scope = route_scopes.get(f"{method} {path}") or scope
         if scope:
             handler.security = [{"access_token": []}, {"api_key": [scope]}]
         first, *words = handler.handler_name.split("_")
@@ -140,7 +162,9 @@ def _door(path: str, handler: HTTPRouteHandler, scope: Scope | None) -> Iterable
         yield "request.invalid"
 
 
-def _polished(operation: Json, schemas: Mapping[str, Json], pages: frozenset[str]) -> Json:
+def _polished(
+    operation: Json, schemas: Mapping[str, Json], pages: frozenset[str], *, is_tagged: bool
+) -> Json:
     operation = _plain(operation)
     parameters = operation.get("parameters", [])
     choices = {
@@ -149,17 +173,38 @@ def _polished(operation: Json, schemas: Mapping[str, Json], pages: frozenset[str
     for parameter in parameters:
         _polish_parameter(parameter)
         parameter["schema"] = shapes.named(parameter["schema"], choices)
-    is_keyed = any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
+    names = {parameter["name"] for parameter in parameters}
     for status, response in operation["responses"].items():
         _polish_response(status, response, schemas)
-        if is_keyed and status.startswith("2"):
-            response.setdefault("headers", {}).update(_REPLAYED)
+        if status.startswith("2"):
+            repeated = _REPLAYED if "Idempotency-Key" in names else {}
+            tag = _TAG if is_tagged or "If-Match" in names else {}
+            if headers := response.get("headers", {}) | repeated | tag:
+                response["headers"] = headers
         if status in pages:
             response.setdefault("content", {}).update(_PAGE)
     operation["responses"] = dict(sorted(operation["responses"].items()))
     if "requestBody" in operation:
         _show_bodies(operation["requestBody"]["content"], schemas)
     return operation
+
+
+def _share(operations: Iterable[Json]) -> dict[str, Json]:
+    """Let operations refer to what most of them answer under a status, and return that."""
+    answered = [operation["responses"] for operation in operations]
+    shared: dict[str, Json] = {}
+    for status, name in _SHARED.items():
+        variants = Counter(
+            msgspec.json.encode(answers[status], order="sorted")
+            for answers in answered
+            if status in answers
+        )
+        ((usual, _),) = variants.most_common(1)
+        shared[name] = msgspec.json.decode(usual)
+        for answers in answered:
+            if answers.get(status) == shared[name]:
+                answers[status] = {"$ref": f"#/components/responses/{name}"}
+    return shared
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401  # any JSON
@@ -227,9 +272,10 @@ def _tags(names: Iterable[str], schemas: Mapping[str, Json]) -> Json | None:
         }
         for name in names
     }
-    shared: set[str] = set.intersection(*(set(found) for found in values.values()))
+    first, *others = values.values()
+    shared = [tag for tag in first if all(tag in other for other in others)]
     if len(shared) != 1:
         return None
-    tag = shared.pop()
+    tag = shared[0]
     mapping = {found[tag]: shapes.reference(name) for name, found in values.items()}
     return {"propertyName": tag, "mapping": mapping}

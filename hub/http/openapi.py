@@ -54,7 +54,8 @@ def openapi_config(version: str, public_url: str) -> DocumentConfig:
         description=(
             "People tap rings; apps hear of it live. Lists are keyset pages"
             " `{items, next_cursor, has_more}`; errors are RFC 9457 problem details with a stable"
-            f" `code` ([all codes]({public_url}/errors)); live events come over"
+            f" `code` ([all codes]({public_url}/errors)). A GET that names the `ETag` one has in"
+            " `If-None-Match` is answered 304 while it holds. Live events come over"
             " `/connection/websocket` in Centrifugo's client protocol."
         ),
         servers=[Server(url=public_url)],

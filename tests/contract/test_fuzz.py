@@ -1,132 +1,205 @@
-"""Whatever is sent: never a 500, always a documented answer."""
+"""Whatever two users send, in any order: no server error, and answers as the document says.
+
+Schemathesis derives the requests from the document, so a new route joins by itself.
+"""
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+import schemathesis
+from msgspec.structs import replace
+from schemathesis.engine import events, from_schema
 
-from core.ids import new_id
-from tests.fixtures.app import Running, User
+from core import config
+from hub.http.limits import POLICIES
+from tests.fixtures.app import NewRing, Running, User, idempotency_key
 
-_TEXT = st.text(max_size=40)
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT,
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(_TEXT, children, max_size=3),
-    max_leaves=6,
-)
-_FIELDS = st.sampled_from(
-    [
-        "body",
-        "client_key",
-        "reply_to_id",
-        "partner_id",
-        "claim_code",
-        "label",
-        "user_id",
-        "refresh_token",
-        "full_name",
-        "timezone",
-        "locale",
-        "bio",
-        "display_name",
-    ]
-)
-_VALUES = _JSON | st.uuids().map(str) | st.just("x" * 5000)
-_BODIES = st.dictionaries(_FIELDS, _VALUES, max_size=4) | _JSON
-_IDS = st.uuids().map(str) | st.text(
-    st.characters(codec="utf-8", exclude_characters="/?#"), max_size=20
-)
-_QUERY = st.dictionaries(
-    st.sampled_from(["limit", "cursor", "ring_id", "picc_data", "cmac", "enc", "other"]),
-    _TEXT | st.integers().map(str),
-    max_size=3,
-)
-_ROUTES = st.sampled_from(
-    [
-        ("GET", "/v1/me"),
-        ("PATCH", "/v1/me"),
-        ("GET", "/v1/rings"),
-        ("POST", "/v1/ring-claims"),
-        ("GET", "/v1/ring-claims/{id}"),
-        ("POST", "/v1/ring-claims/{id}/proof"),
-        ("POST", "/v1/ring-claims/{id}/gateway"),
-        ("POST", "/v1/rings/{id}/release"),
-        ("POST", "/v1/rings/{id}/revoke"),
-        ("POST", "/v1/rings/{id}/found"),
-        ("PATCH", "/v1/rings/{id}"),
-        ("POST", "/v1/rings/{id}/lost"),
-        ("GET", "/v1/rings/taps"),
-        ("POST", "/v1/development/rings/{id}/tap"),
-        ("GET", "/v1/conversations"),
-        ("POST", "/v1/conversations"),
-        ("GET", "/v1/conversations/{id}"),
-        ("GET", "/v1/conversations/{id}/messages"),
-        ("POST", "/v1/conversations/{id}/messages"),
-        ("POST", "/v1/auth/refresh"),
-        ("POST", "/v1/auth/development/sign-in"),
-        ("GET", "/v1/auth/development/users"),
-        ("GET", "/t"),
-        ("DELETE", "/v1/me"),
-        ("PUT", "/livez"),
-    ]
-)
+# Whoever is called there is away: these routes alone may say so.
+OUTSIDE = ("/v1/development/", "/rpc/", "/gateway")
+CHECKS = {
+    "enabled": True,
+    # Judged below: of a route that calls somebody else, 502 to 504 are honest answers.
+    "not_a_server_error": {"enabled": False},
+    # What no schema can say, such as whose ring an id is, may be refused with any documented 4xx.
+    "positive_data_acceptance": {"enabled": False},
+}
+
+
+class Trusting:
+    """Forgets that sign-in sessions end: the users stay signed in while all of theirs are ended."""
+
+    async def admit(self, session_id: str) -> None: ...
+
+    def end(self, session_id: str) -> None: ...
 
 
 @pytest.fixture
-async def mine(ada: User, grace: User) -> str:
-    answer = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
-    return answer.json()["id"]
+def app_settings(app_settings: config.Settings) -> config.Settings:
+    """Return settings whose limits do not end a run after seconds."""
+    free = {name: config.LimitPolicy(quota=1_000_000) for name in POLICIES}
+    return replace(app_settings, limits=config.Limits(policies=free))
 
 
-async def test_no_input_is_a_server_error(hub: Running, ada: User, mine: str):
-    document: dict[str, Any] = hub.app.openapi_schema.to_schema()
-    loop = asyncio.get_running_loop()
+@pytest.fixture
+async def credentials(
+    hub: Running,
+    ada: User,
+    grace: User,
+    give_ring: Callable[[User], Awaitable[NewRing]],
+    tmp_path: Path,
+) -> Path:
+    """Give two users something each; return the file that makes schemathesis the two of them."""
+    hub.app.state.sign_ins = Trusting()
+    for user in (ada, grace):
+        await give_ring(user)
+        await user.client.post("/v1/gateways", json={"name": "Front desk"})
+    opened = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
+    path = f"/v1/conversations/{opened.json()['id']}/messages"
+    await ada.client.post(path, json={"body": "hello"}, headers=idempotency_key())
+    users = [
+        {
+            "name": name,
+            "fixedHeaders": [{"name": "Authorization", "value": user.client.headers[_AUTH]}],
+        }
+        for name, user in (("ada", ada), ("grace", grace))
+    ]
+    file = tmp_path / "users.json"
+    file.write_text(json.dumps({"auth": users}))
+    return file
 
-    @settings(
-        max_examples=250,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-        database=None,
+
+_AUTH = "authorization"
+
+
+class Judged:
+    """What a run has shown."""
+
+    def __init__(self) -> None:
+        self.problems: Counter[str] = Counter()
+        self.served: set[str] = set()
+        self.answers: Counter[int] = Counter()
+        self.samples: dict[str, str] = {}
+
+    def see(self, event: events.EngineEvent) -> None:
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            self.problems[f"{event}"] += 1
+        if not isinstance(event, events.ScenarioFinished):
+            return
+        for checks in event.recorder.checks.values():
+            for check in checks:
+                if check.failure_info is not None:
+                    failure = check.failure_info.failure
+                    sample = check.failure_info.code_sample
+                    self.problems[f"{failure.operation}: {failure.title}: {failure.message}"] += 1
+                    self.samples.setdefault(f"{failure.operation}: {failure.title}", sample)
+        for case_id, interaction in event.recorder.interactions.items():
+            if interaction.response is not None:
+                operation = event.recorder.cases[case_id].value.operation
+                self._judge(operation.label, operation.path, interaction.response.status_code)
+
+    def _judge(self, label: str, path: str, status: int) -> None:
+        self.answers[status] += 1
+        if status < 400:
+            self.served.add(label)
+        is_outside = any(part in path for part in OUTSIDE)
+        if status >= 500 and not (is_outside and status > 500):
+            self.problems[f"{label} answered {status}"] += 1
+
+
+async def ask_everything(
+    hub: Running,
+    address: str,
+    credentials: Path,
+    phases: dict[str, Any],
+    *,
+    who: str,
+    max_seconds: int,
+) -> Judged:
+    """Let schemathesis ask as one of the two, with the other looking over the shoulder."""
+    document = quickly_made(hub.app.openapi_schema.to_schema())
+    settings = schemathesis.Config.from_dict(
+        {
+            "seed": 1,
+            "base-url": address,
+            "auth": {"wfc": {"path": str(credentials), "user": who, "peers": ["ada", "grace"]}},
+            "max-time": max_seconds,
+            "generation": {
+                "deterministic": True,
+                "database": "none",
+                "no-shrink": True,
+                # Wrong tokens are tried by a check of its own, at each operation once.
+                "with-security-parameters": False,
+            },
+            "checks": CHECKS,
+            "phases": phases,
+            "continue-on-failure": True,
+        }
     )
-    @given(_ROUTES, _IDS | st.just(mine), _QUERY, _BODIES, st.booleans())
-    def fuzz(route, identity, query, body, keyed):
-        method, path = route
-        headers = {"Idempotency-Key": str(new_id())} if keyed else {}
-        request = ada.client.build_request(
-            method,
-            path.replace("{id}", path_segment(identity)),
-            params=query,
-            json=body if method != "GET" else None,
-            headers=headers,
-        )
-        answer = asyncio.run_coroutine_threadsafe(ada.client.send(request), loop).result(10)
-        # No virtual rings run here: that route alone may say so.
-        assert answer.status_code < 500 or answer.json()["code"] == "service.unavailable", request
-        if answer.status_code >= 400 and "json" in answer.headers["content-type"]:
-            assert answer.json()["code"]
-        expect_documented(document, method, path, answer.status_code)
+    schema = schemathesis.openapi.from_dict(document, config=settings)
+    judged = Judged()
 
-    await asyncio.to_thread(fuzz)
+    def run() -> None:
+        for event in from_schema(schema).execute():
+            judged.see(event)
+
+    await asyncio.to_thread(run)
+    return judged
 
 
-def expect_documented(document: dict[str, Any], method: str, path: str, status: int) -> None:
-    item = next(
-        (
-            item
-            for template, item in document["paths"].items()
-            if template.replace("ring_id", "id").replace("conversation_id", "id") == path
-        ),
-        {},
-    )
-    operation = item.get(method.lower())
-    # An id that is no id, or a slash in it, is another path: a 404 of the router.
-    if operation is not None and status not in {404, 405}:
-        assert str(status) in operation["responses"], (method, path, status)
+def quickly_made(schema: Any) -> Any:
+    """Let long texts be any texts: to make them by their pattern takes minutes.
+
+    The same holds for patterns that look ahead. What is wrong then is refused, which is fine here.
+    """
+    if isinstance(schema, list):
+        return [quickly_made(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_long = isinstance(schema.get("maxLength"), int) and schema["maxLength"] > 200
+    looks_ahead = "(?" in str(schema.get("pattern", "")).removesuffix(r"(?!\n)")
+    dropped = {"maxLength", "pattern"} if is_long else {"pattern"} if looks_ahead else set()
+    kept = {key: quickly_made(value) for key, value in schema.items() if key not in dropped}
+    if isinstance(kept.get("pattern"), str):
+        kept["pattern"] = kept["pattern"].removesuffix(r"(?!\n)")
+    return kept
 
 
-def path_segment(identity: str) -> str:
-    return quote(identity, safe="") or "%20"
+def phases(**examples: int) -> dict[str, Any]:
+    """Return which phases run, with how many examples."""
+    return {
+        name: {"enabled": name in examples}
+        | ({"generation": {"max-examples": examples.get(name) or 1}} if name != "coverage" else {})
+        for name in ("examples", "coverage", "fuzzing", "stateful")
+    }
+
+
+@pytest.mark.req("API-09")
+async def test_no_input_is_a_server_error_or_answered_out_of_the_document(
+    hub: Running, address: str, credentials: Path
+):
+    size = phases(examples=1, fuzzing=3, stateful=3)
+    judged = await ask_everything(hub, address, credentials, size, who="ada", max_seconds=100)
+    assert not judged.problems, judged.problems.most_common(20)
+    # Or nothing was asked at all.
+    assert len(judged.served) > 40, judged.answers
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("who", ["ada", "grace"])
+@pytest.mark.parametrize(
+    "size",
+    [phases(examples=1, coverage=1), phases(fuzzing=500), phases(stateful=500)],
+    ids=["coverage", "fuzzing", "stateful"],
+)
+async def test_no_input_of_many_is_a_server_error_or_answered_out_of_the_document(
+    hub: Running, address: str, credentials: Path, who: str, size: dict[str, Any]
+):
+    judged = await ask_everything(hub, address, credentials, size, who=who, max_seconds=900)
+    assert not judged.problems, judged.problems.most_common(50)
+    assert len(judged.served) > 30, judged.answers
