@@ -104,6 +104,7 @@ ROUTE_SCOPES: Final[dict[str, Scope | None]] = {
     "PATCH /v1/admin/flags/{key}": None,
     "DELETE /v1/admin/flags/{key}": None,
     "GET /v1/admin/cohorts": None,
+    "GET /v1/admin/cohorts/{name}": None,
     "PUT /v1/admin/cohorts/{name}": None,
     "DELETE /v1/admin/cohorts/{name}": None,
     "GET /v1/admin/cohorts/{name}/members": None,

@@ -176,6 +176,7 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "PATCH /v1/admin/flags/{key}": (Closed("/v1/admin/flags/beta", {"enabled": True}),),
     "DELETE /v1/admin/flags/{key}": (Closed("/v1/admin/flags/beta"),),
     "GET /v1/admin/cohorts": (Closed("/v1/admin/cohorts"),),
+    "GET /v1/admin/cohorts/{name}": (Closed("/v1/admin/cohorts/first"),),
     "PUT /v1/admin/cohorts/{name}": (Closed("/v1/admin/cohorts/first", {}),),
     "DELETE /v1/admin/cohorts/{name}": (Closed("/v1/admin/cohorts/first"),),
     "GET /v1/admin/cohorts/{name}/members": (Closed("/v1/admin/cohorts/first/members"),),

@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
-from litestar import Request, get, put
+from litestar import Request, Response, get, put
 from litestar.params import FromPath, JSONBody
 
 from hub.domains.consents import service
 from hub.domains.consents.schemas import Consent, Decide, Decision, Purpose
-from hub.http.deps import reading, writing
+from hub.http.deps import reading
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
@@ -20,23 +21,32 @@ async def list_consents(request: Request[Any, Any, Any]) -> list[Consent]:
 
 
 @get("/me/consents/{purpose:str}", tags=["accounts"], responses=documented())
-async def get_consent(request: Request[Any, Any, Any], purpose: FromPath[Purpose]) -> Consent:
+async def get_consent(
+    request: Request[Any, Any, Any], purpose: FromPath[Purpose]
+) -> Response[Consent]:
     """Return one purpose and what one has said about it."""
     async with reading(request) as tx:
-        return await service.get_own(tx, purpose)
+        return tagged(await service.get_own(tx, purpose))
 
 
 @put(
     "/me/consents/{purpose:str}",
     tags=["accounts"],
-    responses=documented("consent.text_outdated"),
+    responses=documented("consent.text_outdated", "request.precondition_failed"),
 )
 async def decide_consent(
-    request: Request[Any, Any, Any], purpose: FromPath[Purpose], data: JSONBody[Decide]
-) -> Consent:
+    request: Request[Any, Any, Any],
+    purpose: FromPath[Purpose],
+    data: JSONBody[Decide],
+    if_match: IfMatch = None,
+) -> Response[Consent]:
     """Grant or withdraw a consent; it holds everywhere from the answer on. Again is harmless."""
-    async with writing(request) as tx:
-        return await service.decide(tx, purpose, data)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_own(tx, purpose),
+        effect=lambda tx: service.decide(tx, purpose, data),
+    )
 
 
 @get("/me/consent-history", tags=["accounts"], responses=documented("request.cursor_invalid"))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Request, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
@@ -32,10 +32,12 @@ from hub.domains.passkeys.schemas import (
 )
 from hub.http.auth import limited, user_id_of
 from hub.http.deps import acting_as, actor, as_system, reading, resources, writing
+from hub.http.etags import IfMatch, change, tagged
 from hub.http.origins import RelyingParty
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
+_EDITED: Final = ("name",)
 # A challenge of one ceremony is none of another one.
 _SIGN_UP: Final = "passkey.sign_up"
 _SIGN_IN: Final = "passkey.sign_in"
@@ -168,21 +170,33 @@ async def list_passkeys(
 
 
 @get("/me/passkeys/{passkey_id:uuid}", tags=["accounts"], responses=documented("passkey.not_found"))
-async def get_passkey(request: Request[Any, Any, Any], passkey_id: FromPath[UUID]) -> Passkey:
+async def get_passkey(
+    request: Request[Any, Any, Any], passkey_id: FromPath[UUID]
+) -> Response[Passkey]:
     """Return one of one's passkeys."""
     async with reading(request) as tx:
-        return await service.get_passkey(tx, passkey_id)
+        return tagged(await service.get_passkey(tx, passkey_id), edited=_EDITED)
 
 
 @patch(
-    "/me/passkeys/{passkey_id:uuid}", tags=["accounts"], responses=documented("passkey.not_found")
+    "/me/passkeys/{passkey_id:uuid}",
+    tags=["accounts"],
+    responses=documented("passkey.not_found", "request.precondition_failed"),
 )
 async def name_passkey(
-    request: Request[Any, Any, Any], passkey_id: FromPath[UUID], data: JSONBody[NamePasskey]
-) -> Passkey:
+    request: Request[Any, Any, Any],
+    passkey_id: FromPath[UUID],
+    data: JSONBody[NamePasskey],
+    if_match: IfMatch = None,
+) -> Response[Passkey]:
     """Name a passkey."""
-    async with writing(request) as tx:
-        return await service.name_passkey(tx, passkey_id, data.name)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_passkey(tx, passkey_id),
+        effect=lambda tx: service.name_passkey(tx, passkey_id, data.name),
+        edited=_EDITED,
+    )
 
 
 @delete(
