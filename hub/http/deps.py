@@ -18,7 +18,7 @@ from core import config, crypto
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.authority import Authority
 from core.data_keys import DataKeys
-from core.db import Pool, Replica, Tx, begin
+from core.db import Pool, Tx, begin
 from core.errors import ConfigError
 from hub.http.api_keys import ApiKeys
 from hub.http.limits import Limiter, policies
@@ -55,7 +55,6 @@ class Resources(msgspec.Struct, kw_only=True):
     api: Pool
     system: Pool
     readiness: Pool
-    replica: Replica
     redis: Redis
     limiter: Limiter
     tiers: Tiers
@@ -135,8 +134,6 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         system = await pool(
             database.system_url, database.system_pool_max, database.connect_timeout_seconds
         )
-        replica = await Replica.open(database, database.url, api)
-        stack.push_async_callback(replica.close)
         tiers = Tiers(system)
         await stack.enter_async_context(tiers.kept())
         api_keys = ApiKeys(api, system)
@@ -147,7 +144,6 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
             system=system,
             # A pool of its own: a busy hub must not look like a hub without a database.
             readiness=await pool(database.url, READINESS_CONNECTIONS, _READINESS_SECONDS),
-            replica=replica,
             redis=redis,
             limiter=limiter,
             tiers=tiers,
@@ -250,14 +246,6 @@ def acting_as(
     pool = house.system if over_all else house.api
     read_only = read_only or _only_reads(connection)
     return begin(pool, who, read_only=read_only, serializable=serializable)
-
-
-def browsing(connection: Connection) -> AbstractAsyncContextManager[Tx]:
-    """Begin a READ ONLY transaction of the signed-in user whose rows may be some seconds old.
-
-    For lists of moderators and figures; never for what the user may have changed just before.
-    """
-    return resources(connection).replica.begin(actor(connection))
 
 
 def as_system(
