@@ -35,7 +35,7 @@ class SignUpOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     full_name: Line
 
 
-class Attestation(Struct, frozen=True, kw_only=True):
+class Attestation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`response` of a credential that was made."""
 
     client_data_json: ClientDataJSON = field(name="clientDataJSON")
@@ -43,7 +43,7 @@ class Attestation(Struct, frozen=True, kw_only=True):
     transports: Transports = []
 
 
-class Assertion(Struct, frozen=True, kw_only=True):
+class Assertion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`response` of a credential that signed."""
 
     client_data_json: ClientDataJSON = field(name="clientDataJSON")
