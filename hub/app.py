@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from litestar import Litestar, Router
+from litestar import Litestar
 
 from core import config
 from hub.console.routes import console_routes
@@ -13,17 +13,16 @@ from hub.http.aliases import aliased
 from hub.http.auth import admit
 from hub.http.cors import cors_config
 from hub.http.document import describe
-from hub.http.health import HEALTH_ROUTES
-from hub.http.openapi import DOCUMENT_ROUTES, openapi_config
+from hub.http.openapi import openapi_config
 from hub.http.problems import problem_response
 from hub.http.revalidation import revalidated
-from hub.http.strict_json import BODY_MAX_BYTES, StrictRequest
+from hub.http.strict_json import StrictRequest
 from hub.wiring.aliases import ALIASES
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
 from hub.wiring.house import open_house
 from hub.wiring.realtime import connections_first, open_realtime, server_api
-from hub.wiring.rest import REST_ROUTES, SUN_ROUTES, WELL_KNOWN_ROUTES
+from hub.wiring.rest import ROOT_ROUTES, versioned
 from hub.wiring.scopes import ROUTE_SCOPES
 
 
@@ -41,16 +40,9 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            Router(
-                "/v1",
-                route_handlers=REST_ROUTES,
-                request_max_body_size=min(BODY_MAX_BYTES, settings.server.max_body_bytes),
-            ),
+            versioned(settings),
             server_api,
-            *SUN_ROUTES,
-            *HEALTH_ROUTES,
-            *WELL_KNOWN_ROUTES,
-            *DOCUMENT_ROUTES,
+            *ROOT_ROUTES,
             asyncapi_route(version("pinghub"), settings.server.public_url),
             *console_routes(settings),
         ],

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from litestar import Router
+
+from core.config import Settings
 from hub.domains.accounts.routes import ACCOUNT_ROUTES
 from hub.domains.api_keys.routes import API_KEY_ROUTES
 from hub.domains.audit.routes import AUDIT_ROUTES
@@ -20,12 +23,20 @@ from hub.domains.profiles.routes import PROFILE_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
 from hub.domains.touches.routes import TOUCH_ROUTES
 from hub.http.app_links import APP_LINK_ROUTES
+from hub.http.health import HEALTH_ROUTES
 from hub.http.jwks import KEY_ROUTES
+from hub.http.openapi import DOCUMENT_ROUTES
+from hub.http.strict_json import BODY_MAX_BYTES
 from hub.wiring.diagnose import diagnose_realtime
 
-__all__ = ["REST_ROUTES", "SUN_ROUTES", "WELL_KNOWN_ROUTES"]
-
-WELL_KNOWN_ROUTES: Final = [*KEY_ROUTES, *APP_LINK_ROUTES]
+ROOT_ROUTES: Final = [
+    *SUN_ROUTES,
+    *HEALTH_ROUTES,
+    *KEY_ROUTES,
+    *APP_LINK_ROUTES,
+    *DOCUMENT_ROUTES,
+]
+"""Where others expect them: beside /v1."""
 
 REST_ROUTES: Final = [
     *ACCOUNT_ROUTES,
@@ -47,3 +58,9 @@ REST_ROUTES: Final = [
     *FLAG_ROUTES,
     diagnose_realtime,
 ]
+
+
+def versioned(settings: Settings) -> Router:
+    """Return what is served under /v1, with the bound of its bodies."""
+    max_bytes = min(BODY_MAX_BYTES, settings.server.max_body_bytes)
+    return Router("/v1", route_handlers=REST_ROUTES, request_max_body_size=max_bytes)
