@@ -47,7 +47,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "ring_taps": {"own": READ, "shared": NONE, "foreign": NONE},
     "contact_cards": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "blocks": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
-    "friendships": {"own": READ, "shared": READ, "foreign": NONE},
+    "friendships": {"own": READ, "shared": NONE, "foreign": NONE},
     "touches": {"own": READ, "shared": NONE, "foreign": NONE},
     "rejected_taps": {"shared": READ, "foreign": NONE},
     "conversations": {"shared": READ, "foreign": NONE},

@@ -24,13 +24,14 @@ class Call:
 
 
 OWN = Call()
-"""Says who the caller is."""
+"""Says who the caller is, or what is theirs."""
 
 CALLS = {
     "app.user_id()": OWN,
     "app.role()": Call(returns="user"),
     "app.request_id()": OWN,
     "app.in_conversation(uuid)": Call(("conversations",), returns=False),
+    "app.my_conversations()": OWN,
     "app.can_see_profile(uuid)": Call(("users",), returns=False),
     "app.lock_conversation(uuid)": Call(("conversations",)),
     "app.new_gateway_code(uuid,bytea,integer)": Call(
@@ -98,11 +99,17 @@ async def test_a_stranger_learns_and_changes_nothing(world: World) -> None:
     stranger = await asyncpg.connect(world.database.api_url)
     try:
         before = await everything(superuser)
+        eve = world.people["eve"]
+        own = {
+            "app.user_id()": eve,
+            "app.my_conversations()": await superuser.fetchval(
+                "SELECT conversation_id FROM conversation_members WHERE user_id = $1", eve
+            ),
+        }
         for signature, call in CALLS.items():
             arguments = [await _hers(superuser, world, item) for item in call.arguments]
-            told = await _called(stranger, signature, arguments, world.people["eve"])
-            eve = world.people["eve"] if signature == "app.user_id()" else None
-            assert told == (eve or call.raises or call.returns), signature
+            told = await _called(stranger, signature, arguments, eve)
+            assert told == own.get(signature, call.raises or call.returns), signature
             assert await everything(superuser) == before, signature
     finally:
         await superuser.close()

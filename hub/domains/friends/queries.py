@@ -7,15 +7,20 @@ list_friends = query(
     Friend,
     """
     SELECT f.friend_id, p.display_name, p.username, f.source, f.created_at
-    FROM friendships AS f
+    FROM (
+        -- The page first: the policy of profiles is asked of each row that is joined.
+        SELECT friend_id, source, created_at
+        FROM friendships
+        WHERE user_id = app.user_id()
+            AND (
+                $1::timestamptz IS NULL
+                OR (created_at, friend_id) < ($1::timestamptz, $2::uuid)
+            )
+        ORDER BY created_at DESC, friend_id DESC
+        LIMIT $3
+    ) AS f
     JOIN profiles AS p ON p.user_id = f.friend_id
-    WHERE f.user_id = app.user_id()
-        AND (
-            $1::timestamptz IS NULL
-            OR (f.created_at, f.friend_id) < ($1::timestamptz, $2::uuid)
-        )
     ORDER BY f.created_at DESC, f.friend_id DESC
-    LIMIT $3
     """,
 )
 
