@@ -157,20 +157,21 @@ class Outgoing:
     async def _ask(
         self, method: str, target: Target, headers: dict[str, str], content: bytes | None
     ) -> Answer:
-        sent = [
-            *headers.items(),
-            ("Host", target.place),
+        sent = {
+            **headers,
+            "Host": target.place,
             # What is compressed is larger than it looks.
-            ("Accept-Encoding", "identity"),
-            ("Connection", "close"),
-        ]
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+        encoded = [(name.encode("ascii"), text.encode("latin-1")) for name, text in sent.items()]
         url = httpcore.URL(
             scheme=target.scheme.encode(),
             host=target.host.encode(),
             port=target.port,
             target=target.path.encode(),
         )
-        async with self._pool.stream(method, url, headers=sent, content=content) as response:
+        async with self._pool.stream(method, url, headers=encoded, content=content) as response:
             told = {
                 name.decode("latin-1").lower(): text.decode("latin-1")
                 for name, text in response.headers

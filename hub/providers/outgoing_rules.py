@@ -14,9 +14,9 @@ import msgspec
 URL_MAX_CHARS: Final = 2048
 PORTS: Final = {"http": 80, "https": 443}
 
-_NAME: Final = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
+# With underscores, which names inside of container networks have.
+_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _NAME_MAX_CHARS: Final = 253
 # What inet_aton takes for an IPv4 address: 127.1, 2130706433, 0x7f.1, 0177.0.0.1.
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")

@@ -222,8 +222,8 @@ async def test_a_name_without_a_reachable_address_is_one_failure_too(world: Worl
 
 @pytest.mark.parametrize(
     "headers",
-    [{"X": "a\r\nHost: inside"}, {"X\r\nY": "z"}, {"X": "a\0b"}],
-    ids=["value", "name", "nul"],
+    [{"X": "a\r\nHost: inside"}, {"X\r\nY": "z"}, {"X": "a\0b"}, {"X": "→"}, {"host": "inside"}],
+    ids=["value", "name", "nul", "no Latin", "host"],
 )
 async def test_no_header_becomes_two(world: World, headers: dict[str, str]) -> None:
     assert await refusal(client(world), "http://example.com/", headers=headers) == "unreachable"
