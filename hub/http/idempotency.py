@@ -117,4 +117,5 @@ async def _claim(tx: Tx, key: str, request_hash: bytes) -> Outcome | None:
 
 
 async def _hash(request: Request[Any, Any, Any]) -> bytes:
-    return hash_of(f"{request.method} {request.scope['path']}", await request.body())
+    asked = f"{request.method} {request.scope['path']}?{request.scope['query_string'].hex()}"
+    return hash_of(asked, await request.body())

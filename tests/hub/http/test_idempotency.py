@@ -2,12 +2,16 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from core.db import Pool, begin
 from core.ids import new_id
 from hub.http import idempotency, queries
-from tests.fixtures.app import Running, count_rows, user_actor
+from tests.fixtures.app import BASE_URL, Running, User, count_rows, user_actor
+
+# What is said about the request that is answered, not about what it asked for.
+_OF_THE_REQUEST = {"x-request-id", "ratelimit", "ratelimit-policy", "idempotent-replayed"}
 
 
 @pytest.fixture
@@ -25,21 +29,44 @@ async def test_a_repeated_request_gets_the_same_bytes_and_no_second_effect(
     again = await ada.client.post(conversation, json={"body": "Hello"}, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
-    assert again.headers["content-type"] == first.headers["content-type"]
-    assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
+    assert lasting(again) == lasting(first)
     assert await count_rows(system_pool, "messages") == 1
 
 
-async def test_20_at_once_have_one_effect(ada, conversation, system_pool: Pool):
+async def test_a_repetition_says_again_where_the_new_thing_is(ada: User) -> None:
+    answers = [
+        await ada.client.post(
+            "/v1/gateways", json={"name": "Hall"}, headers={"Idempotency-Key": "k"}
+        )
+        for _ in range(2)
+    ]
+    first, again = answers
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["location"] == f"/v1/gateways/{first.json()['id']}"
+    # What is shown once is kept nowhere: this alone is not the same.
+    assert again.json() == {**first.json(), "claim_code": None}
+    assert first.json()["claim_code"]
+
+
+@pytest.mark.req("API-08")
+async def test_50_at_once_on_two_hubs_have_one_effect(
+    ada, conversation, system_pool: Pool, start_app, hub: Running
+):
+    other = await start_app(hub.settings)
     headers = {"Idempotency-Key": str(new_id())}
-    answers = await asyncio.gather(
-        *(ada.client.post(conversation, json={"body": "Once"}, headers=headers) for _ in range(20))
-    )
+    async with other.client(authorization=ada.client.headers["authorization"]) as there:
+        answers = await asyncio.gather(
+            *(
+                client.post(conversation, json={"body": "Once"}, headers=headers)
+                for client in (ada.client, there)
+                for _ in range(25)
+            )
+        )
     assert await count_rows(system_pool, "messages") == 1
     good = [answer for answer in answers if answer.status_code == 201]
     in_flight = [answer for answer in answers if answer.status_code == 409]
-    assert len(good) + len(in_flight) == 20
+    assert len(good) + len(in_flight) == 50
     assert len({answer.content for answer in good}) == 1
     assert sum("idempotent-replayed" not in answer.headers for answer in good) == 1
     for answer in in_flight:
@@ -88,6 +115,7 @@ async def test_a_refused_request_may_be_corrected_under_its_key(ada, conversatio
     assert accepted.status_code == 201
 
 
+@pytest.mark.req("API-06")
 @pytest.mark.parametrize("crash_at", ["before the answer is stored", "after it, before commit"])
 async def test_a_crash_leaves_neither_effect_nor_key(
     ada, conversation, system_pool, monkeypatch, crash_at
@@ -112,7 +140,44 @@ async def test_a_crash_leaves_neither_effect_nor_key(
     assert await count_rows(system_pool, "messages") == 1
 
 
-async def test_a_key_is_free_again_after_a_day(ada, conversation, system_pool: Pool):
+async def test_an_answer_that_is_lost_on_its_way_is_there_for_the_next_try(
+    hub: Running, ada, conversation, system_pool
+):
+    async def cut(scope, receive, send):
+        async def lose(message):
+            raise ConnectionResetError
+
+        await hub.app(scope, receive, lose)
+
+    lossy = httpx.ASGITransport(cut, raise_app_exceptions=False)
+    headers = {"Idempotency-Key": "k"}
+    async with httpx.AsyncClient(
+        transport=lossy, base_url=BASE_URL, headers=ada.client.headers
+    ) as client:
+        lost = await client.post(conversation, json={"body": "Hi"}, headers=headers)
+    assert lost.status_code == 500
+    again = await ada.client.post(conversation, json={"body": "Hi"}, headers=headers)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert await count_rows(system_pool, "messages") == 1
+
+
+async def test_a_key_is_kept_for_a_day(ada, conversation, system_pool: Pool):
+    headers = {"Idempotency-Key": "k"}
+    await ada.client.post(conversation, json={"body": "One"}, headers=headers)
+    for hours, replayed in ((23, True), (25, False)):
+        async with system_pool.connection() as connection:
+            await connection.execute(
+                "UPDATE idempotency_keys"
+                " SET expires_at = created_at + interval '24 h' - make_interval(hours => $1)",
+                hours,
+            )
+        again = await ada.client.post(conversation, json={"body": "One"}, headers=headers)
+        assert again.status_code == 201
+        assert ("idempotent-replayed" in again.headers) is replayed
+    assert await count_rows(system_pool, "messages") == 2
+
+
+async def test_a_key_is_free_for_another_body_after_a_day(ada, conversation, system_pool: Pool):
     headers = {"Idempotency-Key": "k"}
     await ada.client.post(conversation, json={"body": "One"}, headers=headers)
     async with system_pool.connection() as connection:
@@ -135,3 +200,9 @@ async def test_sending_needs_a_key(ada, conversation):
     answer = await ada.client.post(conversation, json={"body": "Hi"})
     assert answer.status_code == 400
     assert answer.json()["code"] == "idempotency.key_invalid"
+
+
+def lasting(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
+    """Return what a repetition must be the same in."""
+    headers = {name: to for name, to in answer.headers.items() if name not in _OF_THE_REQUEST}
+    return answer.status_code, headers, answer.content

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import pytest_asyncio
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 from core import config
 from core.errors import ConfigError, DomainError
 from hub.http import limits
-from hub.http.limits import POLICIES, Limiter, address_subject, policies
+from hub.http.limits import POLICIES, Limiter, Tier, address_subject, policies
 from tests.fixtures.app import Running, User
 from tests.fixtures.ports import free_port
 
@@ -137,6 +138,24 @@ async def test_probes_are_never_limited(start_app: StartApp, app_settings: confi
         assert [(await client.get("/livez")).status_code for _ in range(3)] == [200] * 3
     # Who is not signed in is refused before anything is counted.
     assert statuses == [401, 401]
+
+
+def test_the_page_for_app_developers_has_every_policy_as_it_is() -> None:
+    units = {60: "1 min", 3_600: "1 h", 86_400: "1 d"}
+    page = (Path(__file__).parents[3] / "docs" / "rest.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.count("|") == 7]
+    tiers: tuple[Tier, ...] = get_args(Tier)
+    assert [[row[0], *row[2:]] for row in rows if row[0].startswith("`")] == [
+        [
+            f"`{policy.name}`",
+            *(
+                f"{policy.quota * policy.factor(tier)} in {units[policy.window_seconds]}"
+                for tier in tiers
+            ),
+            policy.without_redis,
+        ]
+        for policy in POLICIES.values()
+    ]
 
 
 def test_settings_change_single_policies_and_nothing_else() -> None:

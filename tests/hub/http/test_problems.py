@@ -9,7 +9,7 @@ from core.errors import CATALOGUE, DomainError
 from hub.http import problems
 from hub.http.problems import translate
 from hub.http.strict_json import BODY_MAX_BYTES
-from tests.fixtures.app import Running, User
+from tests.fixtures.app import BASE_URL, Running, User
 
 
 @pytest.mark.req("API-01")
@@ -53,6 +53,14 @@ async def test_malformed_requests_are_refused(ada: User):
         ("GET", "/v1/rings?cursor=", {}, 400, "request.cursor_invalid"),
         ("GET", "/v1/rings?cursor=%ff%00", {}, 400, "request.cursor_invalid"),
         ("GET", "/v1/rings/taps?ring_id=1", {}, 422, "request.invalid"),
+        ("GET", "/v1/rings?limit=1e400", {}, 422, "request.invalid"),
+        ("GET", f"/v1/rings?limit={'9' * 5000}", {}, 422, "request.invalid"),
+        ("GET", "/v1/rings?limit=%00", {}, 422, "request.invalid"),
+        ("GET", "/v1/me%00", {}, 404, "request.not_found"),
+        ("GET", "/v1/%ff%fe", {}, 404, "request.not_found"),
+        ("GET", "/v1/rings/../../me", {}, 404, "request.not_found"),
+        ("GET", f"/v1/{'x' * 5000}", {}, 404, "request.not_found"),
+        ("POST", "/v1/nowhere", {"content": b"{"}, 404, "request.not_found"),
         ("PATCH", "/v1/me", {"content": b"{"}, 400, "request.malformed"),
         ("PATCH", "/v1/me", {"content": b"\xff\xfe"}, 400, "request.malformed"),
         ("PATCH", "/v1/me", {"content": b'{"bio":"\\ud800"}'}, 400, "request.malformed"),
@@ -68,11 +76,12 @@ async def test_malformed_requests_are_refused(ada: User):
     ]:
         more = json_type if "content" in options else {}
         answer = await ada.client.request(method, path, **options, **more)
-        assert (answer.status_code, answer.json()["code"]) == (status, code), (
-            method,
-            path,
-            options,
-        )
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (status, code), (method, path, options)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem["status"] == status
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["type"] == problem["docs_url"] == f"{BASE_URL}/errors#{code}"
 
 
 async def test_a_405_lists_the_methods(ada: User):
