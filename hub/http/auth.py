@@ -59,6 +59,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         raise denied
     if not handler.opt.get("any_media"):
         _refuse_other_media(connection)
+    if not public:
+        _refuse_null(connection)
 
 
 def anonymous(connection: Connection) -> Actor:
@@ -230,6 +232,14 @@ def _refuse_other_media(connection: Connection) -> None:
         raise DomainError("request.media_type")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise DomainError("request.media_type", "Send the body as it is, without compression.")
+
+
+def _refuse_null(connection: Connection) -> None:
+    # It would be taken for a filter that was left out, and everything be answered.
+    for name, value in connection.query_params.multi_items():
+        if value == "null":
+            fault = {"source": "query", "field": name, "message": "Leave it out instead"}
+            raise DomainError("request.invalid", errors=[fault])
 
 
 def _host_name(host: str) -> str:

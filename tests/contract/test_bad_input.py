@@ -342,3 +342,35 @@ async def test_websockets_with_bad_tokens_and_origins(database: Database, hub: R
             dialogue = await Dialogue().hold(hub, frames, {**host, "Origin": origin})
             assert not dialogue.accepted, origin
             assert dialogue.closed == 1008
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (
+            "/v1/me/consents/location",
+            {"granted": 1, "text_version": 1, "source": "settings"},
+            "granted",
+        ),
+        ("/v1/me/consents/location", {"granted": "true", "text_version": 1}, "granted"),
+        ("/v1/me/consents/location", {"granted": True, "text_version": "1"}, "text_version"),
+        ("/v1/me/card", {"full_name": "Ada", "emails": {"0": "ada@example.com"}}, "emails"),
+        ("/v1/me/card", {"full_name": "Ada", "emails": ["ada@example.com", 1]}, "emails[1]"),
+    ],
+)
+async def test_values_are_not_taken_for_what_they_look_like(
+    ada: User, path: str, body: dict[str, Any], field: str
+):
+    """A body is read with the types of the document: no 1 for true, no "1" for 1."""
+    answer = await ada.client.put(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert [(item["source"], item["field"]) for item in answer.json()["errors"]] == [
+        ("body", field)
+    ]
+
+
+@pytest.mark.parametrize("query", ["ring_id=null", "limit=1&ring_id=null", "cursor=null"])
+async def test_a_filter_that_is_null_is_not_one_that_was_left_out(ada: User, query: str):
+    answer = await ada.client.get(f"/v1/rings/taps?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert answer.json()["errors"][0]["field"] in query
