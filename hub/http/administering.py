@@ -12,7 +12,7 @@ from hub.http.deps import Connection, acting_as, actor
 
 @asynccontextmanager
 async def administering(
-    connection: Connection, *, over_all: bool = False
+    connection: Connection, *, over_all: bool = False, serializable: bool = False
 ) -> AsyncGenerator[Tx]:
     """Begin a transaction of a signed-in administrator, who stays its actor, or raise.
 
@@ -21,7 +21,7 @@ async def administering(
     """
     require_admin(connection)
     who = actor(connection)
-    async with acting_as(connection, who, over_all=over_all) as tx:
+    async with acting_as(connection, who, over_all=over_all, serializable=serializable) as tx:
         if not await queries.is_admin.one(tx):
             raise DomainError("auth.forbidden")
         if not over_all:

@@ -2,6 +2,7 @@
 
 import { el, timeOf } from "./dom.js";
 
+const NAMED_AT_MOST = 3;
 const DEEDS = {
   create: "created",
   update: "changed",
@@ -23,6 +24,12 @@ export function changes({ old_values: before, new_values: after }) {
     .map((name) => ({ name, before: words(before?.[name]), after: words(after?.[name]) }));
 }
 
+const named = (fields) =>
+  fields
+    .slice(0, NAMED_AT_MOST)
+    .map((field) => field.name)
+    .join(", ") + (fields.length > NAMED_AT_MOST ? " …" : "");
+
 const words = (value) => (typeof value === "string" ? value : value == null ? "" : JSON.stringify(value));
 
 /** `pick(filter, value)` is called to look for one of its values. */
@@ -36,7 +43,12 @@ export function auditEntry(entry, pick) {
             {},
             el("code", {}, value),
             filter
-              ? el("button", { type: "button", class: "plain small", click: () => pick(filter, value), "aria-label": `Only ${term.toLowerCase()} ${value}` }, "Only this")
+              ? el(
+                  "button",
+                  { type: "button", class: "plain small", click: () => pick(filter, value) },
+                  "Only this",
+                  el("span", { class: "unseen" }, ` ${term.toLowerCase()}: ${value}`),
+                )
               : null,
           ),
         ]
@@ -61,7 +73,13 @@ export function auditEntry(entry, pick) {
         "summary",
         {},
         timeOf(entry.at),
-        el("span", { class: "deed" }, `${author(entry)} ${DEEDS[entry.action] ?? entry.action} `, el("code", {}, entry.resource_type)),
+        el(
+          "span",
+          {},
+          `${author(entry)} ${DEEDS[entry.action] ?? entry.action} `,
+          el("code", {}, entry.resource_type),
+          entry.action === "update" ? `: ${named(changes(entry))}` : "",
+        ),
         el("span", { class: "hint" }, entry.endpoint ?? ""),
       ),
       el("dl", { class: "entry-facts" }, ...facts),
@@ -73,18 +91,21 @@ export function auditEntry(entry, pick) {
 function changed(entry) {
   const rows = changes(entry);
   if (rows.length === 0) return null;
+  // Who looks at something changes nothing; what is kept is what they asked for.
+  const isReading = entry.action === "view" || entry.action === "export";
+  const columns = isReading ? ["Asked for", "Value"] : ["Field", "Before", "After"];
   return el(
     "div",
-    { class: "wide", role: "region", "aria-label": "What changed", tabindex: "0" },
+    { class: "wide", role: "region", "aria-label": isReading ? "What was asked for" : "What changed", tabindex: "0" },
     el(
       "table",
       {},
-      el("thead", {}, el("tr", {}, ...["Field", "Before", "After"].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
       el(
         "tbody",
         {},
         ...rows.map(({ name, before, after }) =>
-          el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), el("td", {}, before), el("td", {}, after)),
+          el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), isReading ? null : el("td", {}, before), el("td", {}, after)),
         ),
       ),
     ),

@@ -1,5 +1,7 @@
 """SQL of taps on their way in; run as ping_system."""
 
+from uuid import UUID
+
 from core.db import command, query
 from hub.domains.taps.schemas import SealedKeys, TapOutcome
 
@@ -90,12 +92,31 @@ keep_refused = command(
     login="system",
 )
 
-# Its owner has withdrawn the consent to keep it.
-forget_places = command(
+# Its owner has withdrawn the consent to keep it. Returns the last one of a batch.
+forget_places = query(
+    UUID,
     """
-    UPDATE ring_taps
-    SET lat = NULL, lon = NULL
-    WHERE user_id = $1 AND received_at <= $2 AND (lat IS NOT NULL OR lon IS NOT NULL)
+    WITH batch AS (
+        SELECT id
+        FROM ring_taps
+        WHERE user_id = $1
+            AND id > $3
+            AND received_at <= $2
+            AND (lat IS NOT NULL OR lon IS NOT NULL)
+        ORDER BY id
+        LIMIT $4
+    ),
+    forgotten AS (
+        UPDATE ring_taps AS t
+        SET lat = NULL, lon = NULL
+        FROM batch
+        WHERE t.id = batch.id
+        RETURNING t.id
+    )
+    SELECT id
+    FROM forgotten
+    ORDER BY id DESC
+    LIMIT 1
     """,
     login="system",
 )

@@ -29,6 +29,8 @@ from hub.domains.taps.schemas import (
 
 REFUSED_KEPT_MAX: Final = 1000
 """Refused taps kept per gateway; more of them are answered and counted, not kept."""
+PLACES_AT_ONCE: Final = 10_000
+"""Places taken away by one statement, which has the time of any other."""
 _ROUNDS: Final = 3
 """How often a batch is judged, each time with keys read anew."""
 _KEY_COLUMN: Final = "rings.tap_key"
@@ -138,7 +140,9 @@ async def record(
 
 async def forget_places(tx: Tx, user_id: UUID, until: datetime) -> None:
     """Take away where a user's taps were, up to a moment; the taps stay. For ping_system."""
-    await queries.forget_places.run(tx, user_id, until)
+    last: UUID | None = UUID(int=0)
+    while last is not None:
+        last = await queries.forget_places.first(tx, user_id, until, last, PLACES_AT_ONCE)
 
 
 async def _record(

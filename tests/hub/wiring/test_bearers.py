@@ -85,6 +85,21 @@ async def test_a_token_opens_rest_for_the_same_account_each_time(
     assert await count_rows(system_pool, "users") == 2
 
 
+@pytest.mark.req("ACC-14")
+async def test_a_role_that_the_project_gives_is_none_of_ours(hub: Running, project: JwksServer):
+    boasting = {
+        "user_role": "admin",
+        "app_metadata": {"role": "admin"},
+        "https://ping/role": "admin",
+    }
+    token = project.sign(claims(project, **boasting))
+    answer = await me(hub, token)
+    assert (answer.status_code, answer.json()["role"]) == (200, "user")
+    async with hub.client(authorization=f"Bearer {token}") as client:
+        answer = await client.get("/v1/admin/audit")
+    assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
+
+
 async def test_a_token_opens_a_connection_until_it_ends(hub: Running, project: JwksServer):
     application = hub.app.state.realtime.application
     token = project.sign(claims(project))

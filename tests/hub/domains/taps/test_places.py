@@ -60,14 +60,19 @@ async def test_without_consent_the_tap_is_kept_and_its_place_is_not(
 
 @pytest.mark.req("ACC-13")
 async def test_withdrawal_holds_for_the_next_tap_and_takes_away_the_places_of_all_before(
-    admin: Any, system_pool: Pool, keys: RingKeys, world: World
+    admin: Any,
+    system_pool: Pool,
+    keys: RingKeys,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(service, "PLACES_AT_ONCE", 1)
     await allow(admin, world.user_id, "location")
-    await record(system_pool, keys, world.message(1, **PLACE), world.message(2))
-    assert await places(admin) == [(48.1, 11.5), (None, None)]
+    await record(system_pool, keys, world.message(1, **PLACE), world.message(2, **PLACE))
+    assert await places(admin) == [(48.1, 11.5)] * 2
     await withdraw(admin, world.user_id, "location")
     await record(system_pool, keys, world.message(3, **PLACE))
-    assert await places(admin) == [(48.1, 11.5), (None, None), (None, None)]
+    assert await places(admin) == [(48.1, 11.5), (48.1, 11.5), (None, None)]
     event = await withdrawal(admin)
     await admin.execute(
         """UPDATE consents SET granted = true, granted_at = clock_timestamp(),
