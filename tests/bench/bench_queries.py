@@ -35,11 +35,12 @@ async def test_timing_costs_little(database: Database, monkeypatch: pytest.Monke
             )
 
     async def pages() -> float:
-        started = time.perf_counter()
+        # The client's CPU: what it waits for is the server's, and the neighbours'.
+        started = time.process_time()
         for _ in range(PAGES_PER_ROUND):
             async with begin(pool, actor, read_only=True) as tx:
                 await service.list_messages(tx, conversation.id, limit=MESSAGES, cursor=None)
-        return (time.perf_counter() - started) / PAGES_PER_ROUND
+        return (time.process_time() - started) / PAGES_PER_ROUND
 
     ratios: list[float] = []
     timed: list[float] = []

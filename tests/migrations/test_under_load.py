@@ -86,8 +86,10 @@ class Load:
                 self.one_more[request.__name__].set()
 
 
-async def up_down_up(database: Database, release: Release, load: Load) -> None:
-    requests = [load.read, load.tap, load.tap, load.join]
+async def up_down_up(
+    database: Database, release: Release, load: Load, clients_of_each: int
+) -> None:
+    requests = [load.read, load.tap, load.tap, load.join] * clients_of_each
     async with asyncio.TaskGroup() as group:
         for request in requests:
             group.create_task(load.repeat(request))
@@ -131,16 +133,16 @@ async def goes_on(load: Load) -> None:
         await asyncio.gather(*(load.one_more[name].wait() for name in ("read", "tap", "join")))
 
 
-async def moved_under_load(database: Database, release: Release) -> Load:
+async def moved_under_load(database: Database, release: Release, clients_of_each: int) -> Load:
     """Move a database of a release up, down and up, and prove that every row has its event."""
     owner = await asyncpg.connect(database.superuser_url)
     load = Load(
-        api=await Pool.open(database.api_url, max_size=4),
-        system=await Pool.open(database.system_url, max_size=4),
+        api=await Pool.open(database.api_url, max_size=10),
+        system=await Pool.open(database.system_url, max_size=10),
         world=await create_world(owner),
     )
     try:
-        await up_down_up(database, release, load)
+        await up_down_up(database, release, load, clients_of_each)
         counts = await owner.fetchrow(
             """
             SELECT
@@ -164,9 +166,20 @@ async def moved_under_load(database: Database, release: Release) -> Load:
 def test_a_database_of_the_newest_release_goes_up_down_and_up_in_use(
     blank_database: Database,
 ) -> None:
-    release = releases.read_all()[-1]
-    migrating.upgrade(blank_database.owner_url, release.revision)
-    load = run(moved_under_load(blank_database, release))
+    judge(blank_database, releases.read_all()[-1])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("release", releases.read_all(), ids=lambda release: release.version)
+def test_a_database_of_any_release_goes_up_down_and_up_in_heavy_use(
+    blank_database: Database, release: Release
+) -> None:
+    judge(blank_database, release, clients_of_each=4)
+
+
+def judge(database: Database, release: Release, clients_of_each: int = 1) -> None:
+    migrating.upgrade(database.owner_url, release.revision)
+    load = run(moved_under_load(database, release, clients_of_each))
     print(f"{dict(load.done)}, the longest {load.longest_seconds:.2f} s")
     assert load.failures == []
     assert load.longest_seconds < ALLOWED_WAIT_SECONDS
