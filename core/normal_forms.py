@@ -19,6 +19,7 @@ _INVISIBLE: Final = re.compile(
     r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
 _SCHEME: Final = re.compile(r"^(mailto|tel|sms|callto):(//)?", re.IGNORECASE)
+_AROUND: Final = re.compile(r"""[\s<>()\[\]"',:;%?]""")
 _REGION: Final = re.compile(r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?-([A-Za-z]{2})(?:-|$)")
 
 
@@ -46,9 +47,12 @@ def email(text: str) -> str | None:
 def vouched_email(text: str) -> str:
     """Return the form of an address that a sign-in provider vouches for, which need not be public.
 
-    Names within a company (`ada@mail.internal`) are no addresses of the Internet, yet somebody's.
+    Names within a company (`ada@mail`) are no addresses of the Internet, yet somebody's. What has
+    something around it, as in address books, is vouched for as a whole and not for what is inside.
     """
-    return email(text) or unicodedata.normalize("NFC", text.strip().lower())
+    bare = unicodedata.normalize("NFC", text.strip().lower())
+    form = None if _AROUND.search(bare) else email(bare)
+    return bare if form is None else form
 
 
 def phone(text: str, region: str | None = None) -> str | None:

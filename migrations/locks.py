@@ -28,7 +28,7 @@ def take(connection: Connection, lock_seconds: float, contended: list[str]) -> N
     has ended before we have anything that they need.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = {round(lock_seconds * 1000)}"))
-    ends_at = clock.monotonic_seconds() + TAKING_SECONDS
+    ends_at = clock.monotonic_seconds() + max(TAKING_SECONDS, lock_seconds)
     tables = _tables(connection)
     for table in [*contended, *(name for name in tables if name not in contended)]:
         left_ms = max(1, round((ends_at - clock.monotonic_seconds()) * 1000))

@@ -53,13 +53,14 @@ def covers(path: str) -> bool:
 
 def _may_be_kept(start: HTTPResponseStartEvent) -> bool:
     headers = MutableScopeHeaders.from_message(start)
-    is_json = headers.get("content-type", "").startswith("application/json")
+    is_json = headers.getall("content-type", [""])[0].startswith("application/json")
     return start["status"] == 200 and is_json and "cache-control" not in headers  # noqa: PLR2004  # HTTP's own number
 
 
 def _revalidate(start: HTTPResponseStartEvent, body: bytes, asked: str) -> bytes:
     headers = MutableScopeHeaders.from_message(start)
-    etag = headers.setdefault("etag", f'"{etags.digest(body)}"')
+    etag = headers.getall("etag", [""])[0] or f'"{etags.digest(body)}"'
+    headers["etag"] = etag
     headers["cache-control"] = "private, no-cache"
     # One browser may hold the answers of several accounts.
     headers.add("vary", "Authorization, X-API-Key")

@@ -113,7 +113,7 @@ def up(
     help_epilogue=(
         "Examples:\n\n"
         "- `pinghub db down`  says what would be lost\n\n"
-        "- `pinghub db down --yes`  to the release before, for whose processes it is\n\n"
+        "- `pinghub db down --yes`  to the release before; then start its processes\n\n"
         "- `pinghub db down --to 20261121061200 --yes`  to a revision of one's own, in development"
     )
 )
@@ -133,9 +133,15 @@ def down(
     ----------
     to
         A revision, or `base` for an empty database. One that was never released is left without
-        triggers and rights of its own until `up` runs: for development only.
+        functions, policies and triggers until `up` runs: for development only.
     yes
         Do it. Without, the steps are named and nothing is done.
+    patience
+        For how many seconds locks that are not to be had are tried again.
+    lock_timeout
+        For how many seconds requests may wait behind such a lock, each time.
+    as_json
+        Print revisions, steps and seconds as JSON.
     """
     owner_url = _owner_url()
     before = migrating.read_state(owner_url).revision
@@ -168,7 +174,13 @@ def down(
     )
 )
 def status(*, as_json: AsJson = False) -> None:
-    """Show where the database stands; nothing is changed or locked."""
+    """Show where the database stands; nothing is changed or locked.
+
+    Parameters
+    ----------
+    as_json
+        Print it as JSON.
+    """
     owner_url = _owner_url()
     state = migrating.read_state(owner_url)
     found = _wait(db_check.read_status(config.load().database, owner_url, state))
@@ -202,6 +214,11 @@ def check(*, as_json: AsJson = False) -> None:
 
     Missing migrations, changes by hand, tables without forced row-level security, foreign keys
     without an index, invalid indexes, bloat, missing partitions.
+
+    Parameters
+    ----------
+    as_json
+        Print {"findings": [{"what": …, "where": …, "hint": …}]}.
     """
     owner_url = _owner_url()
     state = migrating.read_state(owner_url)

@@ -101,6 +101,12 @@ def test_a_provider_may_vouch_for_names_within_a_company() -> None:
     assert vouched_email("Ada@Example.com") == email("ada@example.com")
 
 
+def test_what_is_around_an_address_is_vouched_for_with_it() -> None:
+    for text in ("Mallory <ada@example.com>", "mailto:ada@example.com", '"ada"@example.com'):
+        assert vouched_email(text) == text.lower()
+        assert email(text) == "ada@example.com"
+
+
 def test_a_locale_names_its_region() -> None:
     locales = ["de-AT", "zh-Hans-CN", "en-GB-oed", "en", "es-419", None, ""]
     assert [region_of(locale) for locale in locales] == ["AT", "CN", "GB", None, None, None, None]

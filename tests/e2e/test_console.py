@@ -18,7 +18,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from tests.fixtures.chromium import CHROMIUM, FLAGS
+from tests.fixtures.chromium import AUTHENTICATOR, CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
 from tests.fixtures.stack import Stack
 
@@ -67,7 +67,8 @@ def window(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
     yield open_window
     for context in contexts:
         context.close()
-    assert origins <= {urlsplit(stack.url).netloc}
+    own = urlsplit(stack.url).netloc
+    assert origins <= {own, own.replace("127.0.0.1", "localhost")}
     assert complaints == []
 
 
@@ -391,6 +392,20 @@ def test_a_reload_keeps_the_session_and_another_window_does_not_share_it(
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Open a second window").click()
     expect(opened.value.get_by_role("heading", name="Who are you?")).to_be_visible()
+
+
+def test_a_passkey_makes_an_account_where_the_page_leads_from_its_address(
+    window: Callable[..., Page],
+) -> None:
+    page = window()
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    page.get_by_role("link", name="Open this page there").click()
+    page.get_by_role("textbox", name="New here? Your name").fill("Hedy Lamarr")
+    page.get_by_role("button", name="Create an account with a passkey").click()
+    expect_connected(page)
+    expect(page.locator("#rings-empty")).to_be_visible()
 
 
 def test_signing_out_ends_the_session_at_the_hub(signed_in: SignIn) -> None:

@@ -45,7 +45,8 @@ def proves_address(proof: Proof) -> bool:
 
 def identities_of(proof: Proof) -> list[tuple[AddressKind, str]]:
     """Return the addresses that the provider has verified, in their normal forms."""
-    email = normal_forms.email(proof.email) if proves_address(proof) else None
+    vouched = normal_forms.vouched_email(proof.email) if proves_address(proof) else ""
+    email = vouched if normal_forms.email(vouched) == vouched else None
     phone = normal_forms.phone(proof.phone) if proof.phone_verified else None
     found: list[tuple[AddressKind, str | None]] = [("email", email), ("phone", phone)]
     return [(kind, form) for kind, form in found if form is not None]

@@ -13,6 +13,7 @@ from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.db import (
     Conflict,
     Pool,
+    Raced,
     assert_no_transaction,
     begin,
     command,
@@ -38,6 +39,20 @@ TOLD = query(
 ADD_USER = query(UUID, "INSERT INTO users (full_name) VALUES ($1) RETURNING id", login="system")
 NAMES = query(str, "SELECT full_name FROM users ORDER BY full_name", login="system")
 RENAME_ALL = command("UPDATE users SET full_name = $1 WHERE true", login="system")
+
+
+class Meeting:
+    """Lets nobody go on before all are there."""
+
+    def __init__(self, parties: int) -> None:
+        self._missing = parties
+        self._all_there = asyncio.Event()
+
+    async def wait(self) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._all_there.set()
+        await asyncio.wait_for(self._all_there.wait(), 10)
 
 
 def user(user_id: UUID) -> Actor:
@@ -131,6 +146,27 @@ async def test_a_read_only_transaction_writes_nothing(system_pool: Pool) -> None
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         async with begin(system_pool, SYSTEM, read_only=True) as tx:
             await ADD_USER.one(tx, "Ada")
+
+
+async def test_of_serializable_ones_that_decide_by_the_same_rows_one_commits(
+    system_pool: Pool,
+) -> None:
+    async def add_unless_there(name: str) -> None:
+        async with begin(system_pool, SYSTEM, serializable=True) as tx:
+            found = await NAMES.all(tx)
+            await both_have_read.wait()
+            if not found:
+                await ADD_USER.one(tx, name)
+
+    both_have_read = Meeting(2)
+    # What each writes does not collide: what they have read does.
+    ended = await asyncio.gather(
+        *(add_unless_there(name) for name in ("Ada", "Grace")), return_exceptions=True
+    )
+    assert [type(end) for end in ended if end is not None] == [Raced]
+    assert Raced().code == "service.unavailable"
+    async with begin(system_pool, SYSTEM, read_only=True) as tx:
+        assert len(await NAMES.all(tx)) == 1
 
 
 async def test_a_swallowed_failure_does_not_pass_for_a_commit(system_pool: Pool) -> None:

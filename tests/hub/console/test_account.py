@@ -16,19 +16,11 @@ from hub.domains.logins.schemas import Proof
 from hub.providers.oidc import open_providers
 from tests.e2e.test_console import AXE, DESKTOP, PHONE
 from tests.fixtures.app import Running
-from tests.fixtures.chromium import CHROMIUM, FLAGS
+from tests.fixtures.chromium import AUTHENTICATOR, CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
 from tests.hub.domains.passkeys.ceremonies import hub
 
 __all__ = ["hub"]
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 VIOLATIONS = """axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
   'best-practice']}).then(found => found.violations.flatMap(
     issue => issue.nodes.map(node => `${issue.id}: ${node.html.slice(0, 200)}`)))"""

@@ -6,18 +6,22 @@ import os
 import random
 import sys
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from core import config, ids
 from core.crypto import FieldCipher, KeyRing
 from core.data_keys import DataKeys
 from core.db import Pool
 from hub.domains.encryption import service
+from hub.processes import keys
 from hub.providers.key_wrapping import open_wrapping
+from tests.fixtures.app import Running, User
 from tests.fixtures.hub_process import environment
 from tests.fixtures.postgres import Database
 
@@ -63,9 +67,9 @@ async def rotate_under_load(
         expected[user] = email
         return cipher.seal(email.encode(), column="users.email", row=user.bytes)
 
-    keys = config.Keys(refresh_seconds=0.2)
+    kept_by = config.Keys(refresh_seconds=0.2)
     writer_cipher = FieldCipher(both, cipher.data_keys)
-    async with service.kept(pool, writer_cipher, keys):
+    async with service.kept(pool, writer_cipher, kept_by):
         people = [ids.new_id() for _ in range(users)]
         await rows.executemany(
             "INSERT INTO users (id, full_name, email) VALUES ($1, 'Ada', $2)",
@@ -126,3 +130,29 @@ async def test_many_killed_rotations_lose_no_write(
     database: Database, system_pool: Pool, tmp_path: Path
 ) -> None:
     await rotate_under_load(database, system_pool, tmp_path, users=50_000, kills=25)
+
+
+@pytest.mark.req("SEC-01")
+async def test_an_operator_moves_the_indexes_and_sees_which_key_has_none_left(
+    hub: Running, ada: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = replace(hub.settings, keys=replace(hub.settings.keys, refresh_seconds=0.1))
+    monkeypatch.setattr(config, "load", lambda: quick)
+
+    async def said(command: Callable[..., None], **options: bool) -> str:
+        capsys.readouterr()
+        # The command runs a loop of its own, as in a shell.
+        await asyncio.to_thread(command, **options)
+        return capsys.readouterr().out
+
+    assert "keys.index_key  1 blind indexes under no index key" in await said(keys.status)
+    assert "1 blind indexes moved" in await said(keys.rotate, index_keys=True)
+    assert "index 1  sealing, 1 values" in await said(keys.status)
+    done = json.loads(await said(keys.rotate, index_keys=True, as_json=True))
+    assert (done["made"], done["reindexed"], done["resealed"]) == (1, 1, 0)
+    told = await said(keys.status)
+    assert "index 1  opening, 0 values" in told
+    assert "index 2  sealing, 1 values" in told
+    assert "0 blind indexes to move" in told
+    assert "keys.index_key" not in told
+    assert (await ada.client.get("/v1/me")).json()["email"] == "ada.lovelace@example.com"

@@ -21,6 +21,7 @@ from hub.domains.encryption import service as encryption
 from hub.domains.identities.schemas import LOOKUPS_MAX
 from hub.domains.logins import service as logins
 from hub.domains.logins.schemas import Proof
+from hub.http.limits import POLICIES
 from hub.providers.key_wrapping import open_wrapping
 from tests.core.test_normal_forms import ADAS_EMAIL, ADAS_PHONE
 from tests.fixtures.app import Running, User, user_actor
@@ -156,6 +157,7 @@ async def test_the_blocked_the_closed_and_oneself_are_not_found(
 async def test_only_what_a_provider_has_verified_counts(sign_in: SignIn) -> None:
     await sign_in("Mallory", email="ada@example.com", phone="+4915150123456")
     await sign_in("Relay", email="x@example.com", email_verified=True, is_private_relay=True)
+    await sign_in("Wrapped", email="Mallory <ada@example.com>", email_verified=True)
     grace = await sign_in("Grace Hopper")
     asked = [*plain("email", "ada@example.com", "x@example.com")]
     assert (await ask(grace, [*asked, *plain("phone", "+4915150123456")]))["matches"] == []
@@ -219,6 +221,9 @@ async def test_each_look_up_is_on_record_with_whom_it_found_and_not_whom_it_aske
 async def test_at_most_a_hundred_addresses_at_once_and_the_rest_of_the_day_slowly(
     sign_in: SignIn,
 ) -> None:
+    policy = POLICIES["identity_match"]
+    assert policy.burst == LOOKUPS_MAX
+    assert (policy.quota + policy.burst, policy.window_seconds) == (500, 86_400)
     grace = await sign_in("Grace Hopper")
     alan = await sign_in("Alan Turing")
     batch = plain("email", *(f"{n}@example.com" for n in range(LOOKUPS_MAX // 2)))
