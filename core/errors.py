@@ -126,6 +126,19 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "identity.not_found": ErrorSpec(
         404, "Address not found", "List yours with GET /v1/me/identities."
     ),
+    "contact.not_found": ErrorSpec(404, "Contact not found", "List yours with GET /v1/contacts."),
+    "contact.merged": ErrorSpec(
+        410, "Contact merged", "Use the contact that `detail` names, or undo the merge."
+    ),
+    "contact.self": ErrorSpec(
+        409, "One's own contact", "The contact that is oneself is neither archived nor merged away."
+    ),
+    "contact.method_invalid": ErrorSpec(
+        422, "Not an address", "Send an e-mail address as it would stand in a letter's head."
+    ),
+    "contact.method_not_found": ErrorSpec(
+        404, "Contact's address not found", "List them with GET /v1/contacts/{id}/methods."
+    ),
     "key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
     "key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
     "flag.not_found": ErrorSpec(404, "Flag not found", "List them with GET /v1/admin/flags."),

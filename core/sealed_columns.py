@@ -37,6 +37,9 @@ SEALED_COLUMNS: Final = (
     SealedColumn("users", "email", "id", "people"),
     SealedColumn("contact_cards", "card", "user_id", "people"),
     SealedColumn("touches", "partner_card", "id", "people"),
+    SealedColumn("contacts", "notes", "id", "people"),
+    SealedColumn("contact_methods", "value", "id", "people"),
+    SealedColumn("interaction_participants", "address", "id", "people"),
     SealedColumn("rings", "tap_key", "id", "rings"),
     SealedColumn("rings", "id_key", "id", "rings"),
     SealedColumn("rings", "next_tap_key", "id", "rings", "rings.tap_key"),
@@ -66,6 +69,8 @@ INDEXED_COLUMNS: Final = (
     IndexedColumn("users", "email_hash"),
     IndexedColumn("user_logins", "email_hash"),
     IndexedColumn("identity_hashes", "hash"),
+    IndexedColumn("contact_methods", "value_hash"),
+    IndexedColumn("interaction_participants", "address_hash"),
     IndexedColumn("rings", "nfc_uid_hash"),
     IndexedColumn("rings", "claim_code_hash"),
 )

@@ -26,6 +26,8 @@ OBJECTS: Final = (
     "identities",
     "logins",
     "flags",
+    "contacts",
+    "interactions",
     "policies",
     "drop_triggers",
     "triggers",

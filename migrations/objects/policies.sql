@@ -36,7 +36,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   users, user_logins, identity_hashes, sessions, profiles, idempotency_keys, rings, gateways, gateway_certificates, ring_taps, rejected_taps,
   conversations, conversation_members, messages, events, outbox, consumer_tasks,
   ring_claims, contact_cards, blocks, friendships, touches, api_keys, passkey_credentials, consents,
-  feature_flags, cohorts, cohort_members
+  feature_flags, cohorts, cohort_members,
+  contacts, contact_methods, interests, contact_links, contact_merges, contact_distinctions,
+  interactions, interaction_participants
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log, consent_history TO ping_system;
 -- Retired keys keep their row: their ids are never given away again.
@@ -300,6 +302,87 @@ USING (
 CREATE POLICY read_all ON audit_log FOR SELECT TO ping_admin
 USING ((SELECT app.is_admin()));
 
+-- contacts: archived or merged by people, taken away by the hub alone, for an import that is undone.
+-- Whose they are, and which of them is their owner, nobody changes.
+GRANT SELECT, INSERT ON contacts TO ping_api, ping_worker;
+GRANT UPDATE (
+  full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
+  notes, birthday, context, source, strength, last_interaction_at, frequency, tags, linked_user_id,
+  archived_at, merged_into_id
+) ON contacts TO ping_api, ping_worker;
+CREATE POLICY own ON contacts TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- contact_methods
+GRANT SELECT, INSERT, DELETE ON contact_methods TO ping_api, ping_worker;
+GRANT UPDATE (contact_id, value, value_hash, label, is_primary, source)
+ON contact_methods TO ping_api, ping_worker;
+CREATE POLICY own ON contact_methods TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- interests
+GRANT SELECT, INSERT, DELETE ON interests TO ping_api, ping_worker;
+GRANT UPDATE (
+  contact_id, confidence, evidence_count, first_detected_at, last_reinforced_at, decayed_at,
+  decay_factor
+) ON interests TO ping_api, ping_worker;
+CREATE POLICY own ON interests TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- contact_links
+GRANT SELECT, INSERT, DELETE ON contact_links TO ping_api, ping_worker;
+GRANT UPDATE (contact_a_id, contact_b_id, kind, strength, shared_interactions)
+ON contact_links TO ping_api, ping_worker;
+CREATE POLICY own ON contact_links TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- contact_merges: what was done is not rewritten, but undone
+GRANT SELECT, INSERT, UPDATE (undone_at) ON contact_merges TO ping_api, ping_worker;
+CREATE POLICY own ON contact_merges TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- contact_distinctions
+GRANT SELECT, INSERT, DELETE ON contact_distinctions TO ping_api, ping_worker;
+CREATE POLICY own ON contact_distinctions TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- interactions: which of them people change and take away, the hub says. Where one came from, and
+-- what its source calls it, nobody changes: that is what keeps it from coming twice.
+GRANT SELECT, DELETE ON interactions TO ping_api, ping_worker;
+GRANT INSERT (
+  id, user_id, contact_id, kind, direction, subject, content, summary, sentiment, occurred_at,
+  duration_seconds, source, external_id, metadata, is_private
+) ON interactions TO ping_api, ping_worker;
+GRANT UPDATE (
+  contact_id, kind, direction, subject, content, summary, sentiment, occurred_at, duration_seconds,
+  metadata, is_private
+) ON interactions TO ping_api, ping_worker;
+CREATE POLICY own ON interactions TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+-- What is private is for the person: a key neither sees nor makes it.
+CREATE POLICY private_not_by_key ON interactions AS RESTRICTIVE TO ping_api, ping_worker
+USING (
+  NOT is_private
+  OR (SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key'
+);
+
+-- interaction_participants: as their interaction
+GRANT SELECT, DELETE ON interaction_participants TO ping_api, ping_worker;
+GRANT INSERT (
+  id, user_id, interaction_id, contact_id, role, address_kind, address, address_hash
+), UPDATE (contact_id) ON interaction_participants TO ping_api, ping_worker;
+CREATE POLICY own ON interaction_participants TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY private_not_by_key ON interaction_participants AS RESTRICTIVE TO ping_api, ping_worker
+USING (
+  (SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key'
+  OR EXISTS (
+    SELECT FROM interactions AS i
+    WHERE i.user_id = interaction_participants.user_id
+      AND i.id = interaction_participants.interaction_id
+  )
+);
+
 -- Functions: PUBLIC may call none.
 DO $$
 DECLARE
@@ -323,6 +406,9 @@ SET LOCAL ROLE ping_owner;
 GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
 TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 GRANT EXECUTE ON FUNCTION app.create_partitions(int) TO ping_system;
+-- Called by a trigger, as whoever writes the contact.
+GRANT EXECUTE ON FUNCTION app.plain_text(text), app.name_key(text)
+TO ping_api, ping_worker, ping_system, ping_definer;
 
 SET LOCAL ROLE ping_definer;
 -- Called by policies and defaults, so every login that reads the tables.
@@ -353,7 +439,7 @@ TO ping_system;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
-app.end_sessions()
+app.end_sessions(), app.create_self_contact(), app.note_interactions()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -132,6 +132,54 @@ CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON consents
 FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
+-- What closeness and the fading of interests count is no change that somebody made.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF
+  full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
+  notes, birthday, context, source, tags, linked_user_id, archived_at, merged_into_id ON contacts
+FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'notes', 'name_key', 'search');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON contact_methods
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF contact_id ON interests
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON contact_links
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON contact_merges
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE ON contact_distinctions
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON interactions
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON interaction_participants
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER note_interactions
+AFTER INSERT ON interactions
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.note_interactions();
+
+CREATE TRIGGER fill_contact
+BEFORE INSERT OR UPDATE OF full_name, company, job_title, tags ON contacts
+FOR EACH ROW EXECUTE FUNCTION app.fill_contact();
+
+CREATE TRIGGER create_self_contact
+AFTER INSERT ON users
+FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION app.create_self_contact();
+
 CREATE TRIGGER keep_consent
 AFTER INSERT OR UPDATE OF granted, text_version ON consents
 FOR EACH ROW EXECUTE FUNCTION app.keep_consent();

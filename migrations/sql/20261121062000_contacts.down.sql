@@ -1,1 +1,1 @@
-SELECT 1; -- to come
+DROP TABLE contact_distinctions, contact_merges, contact_links, interests, contact_methods, contacts;

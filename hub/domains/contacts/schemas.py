@@ -1,0 +1,193 @@
+"""Contacts as the REST interface takes and shows them, and as other slices hand them over."""
+
+from datetime import date, datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from msgspec import Meta, Raw, Struct
+
+Source = Literal[
+    "calendar", "email", "gmail", "import", "linkedin", "manual", "outlook", "phone", "ring"
+]
+MethodKind = Literal["email", "phone", "linkedin", "twitter", "url"]
+Frequency = Literal["daily", "weekly", "monthly", "quarterly", "rarely"]
+
+METHODS_MAX: Final = 50
+TAGS_MAX: Final = 50
+
+# Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
+_LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)"
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Ada Lovelace"])]
+PartOfName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, examples=["Ada"])]
+Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Analytical"])]
+Label = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["work"])]
+Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"^[^\u0000]*$")]
+Notes = Annotated[str, Meta(min_length=1, max_length=10_000, pattern=r"^[^\u0000]*$")]
+Web = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        pattern=r"^https?://[!-~]+$(?!\n)",
+        examples=["https://www.linkedin.com/in/ada"],
+    ),
+]
+Picture = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[!-~]+$(?!\n)")]
+Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["investor"])]
+Tags = Annotated[list[Tag], Meta(max_length=TAGS_MAX)]
+Birthday = Annotated[
+    str, Meta(pattern=r"^(\d{4}|-)-\d{2}-\d{2}$(?!\n)", examples=["1990-12-10", "--12-10"])
+]
+"""A date, or one without a year as in vCard 4 (RFC 6350, 4.3.1)."""
+MethodValue = Annotated[
+    str, Meta(min_length=1, max_length=500, pattern=_LINE, examples=["ada@example.com"])
+]
+Topics = Annotated[list[Line], Meta(max_length=20)]
+
+
+class ProfessionalContext(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one knows of a contact's work."""
+
+    industry: Line | None = None
+    seniority: Line | None = None
+    skills: Topics = []
+    met_at: Line | None = None
+    about: Text | None = None
+
+
+class PersonalContext(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one knows of a contact's life."""
+
+    family: Line | None = None
+    languages: Topics = []
+    hobbies: Topics = []
+    about: Text | None = None
+
+
+class Context(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one knows of a contact beyond fields; the JSON of contacts.context."""
+
+    professional: ProfessionalContext = ProfessionalContext()
+    personal: PersonalContext = PersonalContext()
+
+
+class NewMethod(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An address to add. The first of a kind is the primary one, unless another says it is."""
+
+    kind: MethodKind
+    value: MethodValue
+    label: Label | None = None
+    is_primary: bool = False
+
+
+class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A contact to add, with its addresses."""
+
+    full_name: Name
+    first_name: PartOfName | None = None
+    last_name: PartOfName | None = None
+    company: Line | None = None
+    job_title: Line | None = None
+    linkedin_url: Web | None = None
+    avatar_url: Picture | None = None
+    location: Line | None = None
+    bio: Text | None = None
+    notes: Notes | None = None
+    birthday: Birthday | None = None
+    context: Context = Context()
+    source: Source = "manual"
+    frequency: Frequency | None = None
+    tags: Tags = []
+    methods: Annotated[list[NewMethod], Meta(max_length=METHODS_MAX)] = []
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """A contact as its owner sees it."""
+
+    id: UUID
+    full_name: str
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    job_title: str | None
+    linkedin_url: str | None
+    avatar_url: str | None
+    location: str | None
+    bio: str | None
+    notes: str | None
+    birthday: str | None
+    context: Context
+    source: Source
+    strength: float
+    last_interaction_at: datetime | None
+    frequency: Frequency | None
+    tags: list[str]
+    is_self: bool
+    linked_user_id: UUID | None
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ContactRow(Struct, frozen=True):
+    """A contact as the database has it."""
+
+    id: UUID
+    user_id: UUID
+    full_name: str
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    job_title: str | None
+    linkedin_url: str | None
+    avatar_url: str | None
+    location: str | None
+    bio: str | None
+    notes: bytes | None
+    birthday: date | None
+    context: Raw
+    source: Source
+    strength: float
+    last_interaction_at: datetime | None
+    frequency: Frequency | None
+    tags: list[str]
+    is_self: bool
+    linked_user_id: UUID | None
+    archived_at: datetime | None
+    merged_into_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Reached(Struct, frozen=True):
+    """Which of the owner's contacts an address belongs to; `position`: which of the asked."""
+
+    position: int
+    contact_id: UUID
+
+
+class Method(Struct, frozen=True, kw_only=True):
+    """An address of a contact, as it was written."""
+
+    id: UUID
+    contact_id: UUID
+    kind: MethodKind
+    value: str
+    label: str | None
+    is_primary: bool
+    source: Source
+    created_at: datetime
+    updated_at: datetime
+
+
+class MethodRow(Struct, frozen=True):
+    """An address as the database has it."""
+
+    id: UUID
+    contact_id: UUID
+    kind: MethodKind
+    value: bytes
+    label: str | None
+    is_primary: bool
+    source: Source
+    created_at: datetime
+    updated_at: datetime
