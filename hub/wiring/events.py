@@ -27,6 +27,7 @@ from hub.domains.gateways.events import (
     GatewayRecovered,
     GatewayReported,
 )
+from hub.domains.interactions.events import InteractionRecorded
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.rings.events import (
     RingChanged,
@@ -84,6 +85,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
+    "interaction.recorded": Route(),
     "flags.changed": Route(("flags:all",)),
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
@@ -116,6 +118,7 @@ Payload = (
     | FriendshipCreated
     | ConversationOpened
     | MessageSent
+    | InteractionRecorded
     | FlagsChanged
     | CohortJoined
     | CohortLeft

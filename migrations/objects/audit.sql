@@ -68,7 +68,7 @@ BEGIN
   END IF;
   PERFORM app.write_audit(
     CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'UPDATE' THEN 'update' ELSE 'delete' END,
-    TG_TABLE_NAME,
+    regexp_replace(TG_TABLE_NAME, '_p[0-9]+$', ''), -- a part of interactions is interactions
     coalesce(present ->> 'id', concat_ws(':', present ->> 'user_id', present ->> 'purpose')),
     coalesce(
       present ->> 'user_id',

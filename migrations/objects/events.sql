@@ -241,3 +241,12 @@ FOR EACH STATEMENT EXECUTE FUNCTION app.emit_rows('cohort.joined', 'user', 'user
 CREATE TRIGGER emit_cohort_left
 AFTER DELETE ON cohort_members
 FOR EACH ROW EXECUTE FUNCTION app.emit_cohort_left('cohort.left');
+
+CREATE TRIGGER emit_interaction_recorded
+AFTER INSERT ON interactions
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
+  'interaction.recorded', 'interaction', 'id', 'user_id',
+  'interaction_id=id', 'contact_id', 'kind', 'direction', 'occurred_at'
+);

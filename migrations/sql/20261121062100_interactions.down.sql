@@ -1,1 +1,1 @@
-SELECT 1; -- to come
+DROP TABLE interaction_participants, interactions;

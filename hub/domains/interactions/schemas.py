@@ -1,0 +1,210 @@
+"""Interactions as the REST interface takes and shows them, and as other slices hand them over."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from core.normal_forms import ADDRESS_MAX_CHARS, AddressKind
+
+InteractionKind = Literal[
+    "email", "meeting", "call", "sms", "linkedin_message", "message", "ring_tap", "manual"
+]
+Direction = Literal["inbound", "outbound", "mutual"]
+InteractionSource = Literal[
+    "calendar",
+    "email",
+    "gmail",
+    "import",
+    "linkedin",
+    "manual",
+    "messaging",
+    "outlook",
+    "phone",
+    "ring",
+]
+ParticipantRole = Literal["from", "to", "attendee", "organizer"]
+
+SUBJECT_MAX_CHARS: Final = 1000
+CONTENT_MAX_CHARS: Final = 100_000
+PARTICIPANTS_MAX: Final = 100
+
+# PostgreSQL's text cannot hold U+0000; blanks say nothing.
+_TEXT: Final = r"^(?=[\s\S]*\S)[^\u0000]*$"
+Subject = Annotated[
+    str,
+    Meta(min_length=1, max_length=SUBJECT_MAX_CHARS, pattern=_TEXT, examples=["Coffee with Ada"]),
+]
+Content = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=CONTENT_MAX_CHARS,
+        pattern=_TEXT,
+        examples=["She looks for somebody who knows compilers."],
+    ),
+]
+Summary = Annotated[str, Meta(min_length=1, max_length=4000, pattern=_TEXT)]
+Sentiment = Annotated[float, Meta(ge=-1, le=1)]
+DurationSeconds = Annotated[int, Meta(ge=0, le=2_592_000, examples=[1800])]
+Address = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=ADDRESS_MAX_CHARS,
+        pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)",
+        examples=["ada@example.com"],
+    ),
+]
+
+
+class NewParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who was part of an interaction: a contact, an address, or both."""
+
+    role: ParticipantRole
+    contact_id: UUID | None = None
+    address_kind: AddressKind = "email"
+    address: Address | None = None
+
+
+Participants = Annotated[list[NewParticipant], Meta(max_length=PARTICIPANTS_MAX)]
+
+
+class NewInteraction(Struct, frozen=True, kw_only=True):
+    """An interaction that another slice records.
+
+    With an `external_id`, the source's own name of it, it is recorded once however often it comes.
+    `metadata` is the source's: a JSON object of at most 8000 characters.
+    """
+
+    kind: InteractionKind
+    occurred_at: datetime
+    source: InteractionSource
+    external_id: str | None = None
+    contact_id: UUID | None = None
+    direction: Direction = "mutual"
+    subject: str | None = None
+    content: str | None = None
+    summary: str | None = None
+    sentiment: float | None = None
+    duration_seconds: int | None = None
+    metadata: dict[str, Any] = {}
+    is_private: bool = False
+    participants: Sequence[NewParticipant] = ()
+
+
+class WriteInteraction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An interaction that the user notes down."""
+
+    contact_id: UUID | None = None
+    kind: InteractionKind = "manual"
+    direction: Direction = "mutual"
+    subject: Subject | None = None
+    content: Content | None = None
+    summary: Summary | None = None
+    sentiment: Sentiment | None = None
+    occurred_at: datetime | None = None
+    """By default now."""
+    duration_seconds: DurationSeconds | None = None
+    is_private: bool = False
+    participants: Participants = []
+
+
+class ChangeInteraction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be different; what a source told can only be made private or be assigned."""
+
+    contact_id: UUID | UnsetType | None = UNSET
+    is_private: bool | UnsetType = UNSET
+    kind: InteractionKind | UnsetType = UNSET
+    direction: Direction | UnsetType = UNSET
+    subject: Subject | UnsetType | None = UNSET
+    content: Content | UnsetType | None = UNSET
+    summary: Summary | UnsetType | None = UNSET
+    sentiment: Sentiment | UnsetType | None = UNSET
+    occurred_at: datetime | UnsetType = UNSET
+    duration_seconds: DurationSeconds | UnsetType | None = UNSET
+    participants: Participants | UnsetType = UNSET
+
+
+class Interaction(Struct, frozen=True):
+    """An interaction as lists show it; `is_private` ones are not shown to API keys."""
+
+    id: UUID
+    contact_id: UUID | None
+    kind: InteractionKind
+    direction: Direction
+    subject: str | None
+    summary: str | None
+    sentiment: float | None
+    occurred_at: datetime
+    duration_seconds: int | None
+    source: InteractionSource
+    external_id: str | None
+    is_private: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Participant(Struct, frozen=True):
+    """Somebody who was part of an interaction."""
+
+    id: UUID
+    role: ParticipantRole
+    contact_id: UUID | None
+    address_kind: AddressKind | None
+    address: str | None
+
+
+class StoredParticipant(Struct, frozen=True):
+    """A participant as the database has them."""
+
+    id: UUID
+    role: ParticipantRole
+    contact_id: UUID | None
+    address_kind: AddressKind | None
+    address: bytes | None
+
+
+class StoredInteraction(Struct, frozen=True):
+    """An interaction as the database has it."""
+
+    id: UUID
+    contact_id: UUID | None
+    kind: InteractionKind
+    direction: Direction
+    subject: str | None
+    content: str | None
+    summary: str | None
+    sentiment: float | None
+    occurred_at: datetime
+    duration_seconds: int | None
+    source: InteractionSource
+    external_id: str | None
+    metadata: Raw
+    is_private: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class InteractionDetail(Struct, frozen=True, kw_only=True):
+    """One interaction with its words and with whoever was part of it."""
+
+    id: UUID
+    contact_id: UUID | None
+    kind: InteractionKind
+    direction: Direction
+    subject: str | None
+    content: str | None
+    summary: str | None
+    sentiment: float | None
+    occurred_at: datetime
+    duration_seconds: int | None
+    source: InteractionSource
+    external_id: str | None
+    metadata: dict[str, Any]
+    is_private: bool
+    created_at: datetime
+    updated_at: datetime
+    participants: list[Participant]
