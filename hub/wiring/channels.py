@@ -34,6 +34,7 @@ def _kept(*, personal: bool) -> Namespace:
 NAMESPACES: Final[dict[str, Namespace]] = {
     "taps": _kept(personal=True),
     "messages": _kept(personal=True),
+    "sync": _kept(personal=True),
     "conversation": _kept(personal=False),
     # One channel for everybody. Its last publication says all: that flags have to be read again.
     "flags": Namespace(

@@ -16,6 +16,15 @@ from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
 from hub.domains.consents.events import ConsentWithdrawn
+from hub.domains.contacts.events import (
+    ContactArchived,
+    ContactCreated,
+    ContactJobChanged,
+    ContactMerged,
+    ContactRestored,
+    ContactUnmerged,
+    ContactUpdated,
+)
 from hub.domains.events.schemas import OutboxEvent
 from hub.domains.flags.events import CohortJoined, CohortLeft, FlagsChanged
 from hub.domains.friends.events import FriendshipCreated
@@ -42,7 +51,9 @@ from hub.domains.rings.events import (
 from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
-Audience = Literal["taps:{owner}", "messages:{member}", "conversation:{subject}", "flags:all"]
+Audience = Literal[
+    "taps:{owner}", "messages:{member}", "conversation:{subject}", "sync:{owner}", "flags:all"
+]
 OrderKind = Literal["revoke {subject}"]
 
 
@@ -86,6 +97,13 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
     ),
     "interaction.recorded": Route(),
+    "contact.created": Route(("sync:{owner}",)),
+    "contact.updated": Route(("sync:{owner}",)),
+    "contact.job_changed": Route(("sync:{owner}",)),
+    "contact.archived": Route(("sync:{owner}",)),
+    "contact.restored": Route(("sync:{owner}",)),
+    "contact.merged": Route(("sync:{owner}",)),
+    "contact.unmerged": Route(("sync:{owner}",)),
     "flags.changed": Route(("flags:all",)),
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
@@ -119,6 +137,13 @@ Payload = (
     | ConversationOpened
     | MessageSent
     | InteractionRecorded
+    | ContactCreated
+    | ContactUpdated
+    | ContactJobChanged
+    | ContactArchived
+    | ContactRestored
+    | ContactMerged
+    | ContactUnmerged
     | FlagsChanged
     | CohortJoined
     | CohortLeft
@@ -213,6 +238,9 @@ def _channels(route: Route, event: OutboxEvent, members: Sequence[UUID]) -> list
             case "taps:{owner}":
                 if event.user_id is not None:
                     channels.append(f"taps:{event.user_id}")
+            case "sync:{owner}":
+                if event.user_id is not None:
+                    channels.append(f"sync:{event.user_id}")
             case "messages:{member}":
                 channels.extend(f"messages:{member}" for member in members)
             case "conversation:{subject}":

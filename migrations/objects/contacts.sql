@@ -6,29 +6,32 @@ SET LOCAL ROLE ping_owner;
 CREATE OR REPLACE FUNCTION app.plain_text(raw text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
   SELECT lower(
-    regexp_replace(normalize(coalesce(raw, ''), NFKD), '[\u0300-\u036f]', '', 'g')
-    COLLATE pg_catalog.pg_c_utf8
+    regexp_replace(normalize(raw, NFKD), '[\u0300-\u036f]', '', 'g') COLLATE pg_catalog.pg_c_utf8
   )
 $$;
 
--- The words of a name in the order of the alphabet: "Lovelace, Ada" is the same name as "Ada Lovelace".
-CREATE OR REPLACE FUNCTION app.name_key(raw text) RETURNS text
+-- The words of a text in the order of the alphabet, each once.
+CREATE OR REPLACE FUNCTION app.plain_words(raw text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
-  SELECT coalesce(string_agg(w.word, ' ' ORDER BY w.word), '')
-  FROM regexp_split_to_table(
-    app.plain_text(raw) COLLATE pg_catalog.pg_c_utf8, '[^[:alnum:]]+'
-  ) AS w (word)
-  WHERE w.word <> ''
+  SELECT ARRAY(
+    SELECT DISTINCT t.word
+    FROM regexp_split_to_table(
+      app.plain_text(raw) COLLATE pg_catalog.pg_c_utf8, '[^[:alnum:]]+'
+    ) AS t (word)
+    WHERE t.word <> ''
+    ORDER BY t.word
+  )
 $$;
 
--- Trigger: what a contact is found by.
+-- Trigger: what a contact is found and listed by.
 CREATE OR REPLACE FUNCTION app.fill_contact() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
-  NEW.name_key := app.name_key(NEW.full_name);
-  NEW.search := to_tsvector(
-    'pg_catalog.simple',
-    app.plain_text(
+  NEW.name_plain := app.plain_text(NEW.full_name);
+  NEW.name_words := array_to_string(app.plain_words(NEW.full_name), ' ');
+  NEW.company_plain := app.plain_text(NEW.company);
+  NEW.search := array_to_tsvector(
+    app.plain_words(
       concat_ws(' ', NEW.full_name, NEW.company, NEW.job_title, array_to_string(NEW.tags, ' '))
     )
   );
@@ -38,11 +41,82 @@ $$;
 
 SET LOCAL ROLE ping_definer;
 
+-- The actor's contacts with words that begin like those of a text, after a contact in the list, the
+-- newest first. `@@` is not leakproof: under policies its index would not be used.
+CREATE OR REPLACE FUNCTION app.search_contacts(
+  asked text, is_archived boolean, before uuid, size int
+)
+RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+  SELECT c.id
+  FROM public.contacts AS c
+  WHERE c.user_id = (SELECT app.user_id())
+    AND c.search @@ (
+      SELECT string_agg(format('%L:*', w.word), ' & ')::tsquery
+      FROM unnest(app.plain_words(asked)) AS w (word)
+    )
+    AND c.merged_into_id IS NULL
+    AND (c.archived_at IS NOT NULL) = is_archived
+    AND (before IS NULL OR c.id < before)
+  ORDER BY c.id DESC
+  LIMIT size
+$$;
+
 -- Trigger: whoever has an account stands in their own address book.
 CREATE OR REPLACE FUNCTION app.create_self_contact() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   INSERT INTO public.contacts (user_id, full_name, is_self) VALUES (NEW.id, NEW.full_name, true);
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: where a contact works has changed, from something that was known.
+CREATE OR REPLACE FUNCTION app.emit_job_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  PERFORM app.emit(
+    TG_ARGV[0], NEW.user_id, 'contact', NEW.id,
+    jsonb_build_object(
+      'contact_id', NEW.id, 'full_name', NEW.full_name,
+      'former_company', OLD.company, 'former_job_title', OLD.job_title,
+      'company', NEW.company, 'job_title', NEW.job_title
+    )
+  );
+  RETURN NULL;
+END
+$$;
+
+-- Trigger for each statement: other addresses make another contact, unless it is just being made.
+CREATE OR REPLACE FUNCTION app.emit_methods_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  -- Sealed anew by another key they are the same to everybody.
+  IF current_setting('app.endpoint', true) = 'keys.reseal' THEN
+    RETURN NULL;
+  END IF;
+  PERFORM app.emit(
+    TG_ARGV[0], c.user_id, 'contact', c.id,
+    jsonb_build_object(
+      'contact_id', c.id, 'full_name', c.full_name, 'company', c.company,
+      'job_title', c.job_title, 'tags', c.tags
+    )
+  )
+  FROM public.contacts AS c
+  WHERE c.id IN (SELECT n.contact_id FROM new_rows AS n)
+    AND c.created_at <> now()
+    AND c.merged_into_id IS NULL;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: whoever is blocked is not shown to be here, nor does the one who blocks see them be.
+CREATE OR REPLACE FUNCTION app.unlink_blocked() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.contacts
+  SET linked_user_id = NULL, linked_by = NULL
+  WHERE (user_id, linked_user_id) IN ((NEW.user_id, NEW.blocked_id), (NEW.blocked_id, NEW.user_id));
   RETURN NULL;
 END
 $$;

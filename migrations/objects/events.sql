@@ -250,3 +250,146 @@ EXECUTE FUNCTION app.emit_rows(
   'interaction.recorded', 'interaction', 'id', 'user_id',
   'interaction_id=id', 'contact_id', 'kind', 'direction', 'occurred_at'
 );
+
+-- Not the self contact, which comes with the account.
+CREATE TRIGGER emit_contact_created
+AFTER INSERT ON contacts
+FOR EACH ROW WHEN (NOT NEW.is_self)
+EXECUTE FUNCTION app.emit_row(
+  'contact.created', 'contact', 'id', 'user_id',
+  'contact_id=id', 'full_name', 'company', 'job_title', 'tags', 'source'
+);
+
+CREATE TRIGGER emit_contact_updated
+AFTER UPDATE OF
+  full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
+  notes, birthday, context, frequency, tags, linked_user_id ON contacts
+FOR EACH ROW
+WHEN (
+  NEW.merged_into_id IS NULL
+  AND (
+    OLD.full_name, OLD.first_name, OLD.last_name, OLD.company, OLD.job_title, OLD.linkedin_url,
+    OLD.avatar_url, OLD.location, OLD.bio, OLD.notes, OLD.birthday, OLD.context, OLD.frequency,
+    OLD.tags, OLD.linked_user_id
+  ) IS DISTINCT FROM (
+    NEW.full_name, NEW.first_name, NEW.last_name, NEW.company, NEW.job_title, NEW.linkedin_url,
+    NEW.avatar_url, NEW.location, NEW.bio, NEW.notes, NEW.birthday, NEW.context, NEW.frequency,
+    NEW.tags, NEW.linked_user_id
+  )
+  -- Sealed anew by another key it is the same to everybody.
+  AND current_setting('app.endpoint', true) IS DISTINCT FROM 'keys.reseal'
+)
+EXECUTE FUNCTION app.emit_row(
+  'contact.updated', 'contact', 'id', 'user_id',
+  'contact_id=id', 'full_name', 'company', 'job_title', 'tags'
+);
+
+CREATE TRIGGER emit_contact_job_changed
+AFTER UPDATE OF company, job_title ON contacts
+FOR EACH ROW
+WHEN (
+  NOT NEW.is_self
+  AND (OLD.company IS DISTINCT FROM NEW.company AND OLD.company IS NOT NULL
+    OR OLD.job_title IS DISTINCT FROM NEW.job_title AND OLD.job_title IS NOT NULL)
+)
+EXECUTE FUNCTION app.emit_job_changed('contact.job_changed');
+
+CREATE TRIGGER emit_contact_archived
+AFTER UPDATE OF archived_at ON contacts
+FOR EACH ROW
+WHEN (OLD.archived_at IS NULL AND NEW.archived_at IS NOT NULL AND NEW.merged_into_id IS NULL)
+EXECUTE FUNCTION app.emit_row('contact.archived', 'contact', 'id', 'user_id', 'contact_id=id');
+
+CREATE TRIGGER emit_contact_restored
+AFTER UPDATE OF archived_at ON contacts
+FOR EACH ROW
+WHEN (OLD.archived_at IS NOT NULL AND NEW.archived_at IS NULL AND OLD.merged_into_id IS NULL)
+EXECUTE FUNCTION app.emit_row('contact.restored', 'contact', 'id', 'user_id', 'contact_id=id');
+
+CREATE TRIGGER emit_contact_methods_added
+AFTER INSERT ON contact_methods
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_methods_changed('contact.updated');
+
+CREATE TRIGGER emit_contact_methods_changed
+AFTER UPDATE ON contact_methods
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_methods_changed('contact.updated');
+
+CREATE TRIGGER emit_contact_methods_removed
+AFTER DELETE ON contact_methods
+REFERENCING OLD TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_methods_changed('contact.updated');
+
+CREATE TRIGGER emit_contact_merged
+AFTER INSERT ON contact_merges
+FOR EACH ROW EXECUTE FUNCTION app.emit_row(
+  'contact.merged', 'contact', 'kept_id', 'user_id', 'merge_id=id', 'kept_id', 'merged_id'
+);
+
+CREATE TRIGGER emit_contact_unmerged
+AFTER UPDATE OF undone_at ON contact_merges
+FOR EACH ROW WHEN (OLD.undone_at IS NULL AND NEW.undone_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'contact.unmerged', 'contact', 'kept_id', 'user_id', 'merge_id=id', 'kept_id', 'merged_id'
+);
+
+-- The first one is a change too: until then nothing was known.
+CREATE TRIGGER emit_health_begun
+AFTER INSERT ON relationship_health
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
+  'health.changed', 'contact', 'contact_id', 'user_id',
+  'contact_id', 'score', 'strength', 'band', 'trend', 'next_touch_at', 'computed_at'
+);
+
+-- Whoever writes the row sets told_score when the change is worth telling.
+CREATE TRIGGER emit_health_changed
+AFTER UPDATE OF told_score, band ON relationship_health
+FOR EACH ROW WHEN (OLD.told_score <> NEW.told_score OR OLD.band <> NEW.band)
+EXECUTE FUNCTION app.emit_row(
+  'health.changed', 'contact', 'contact_id', 'user_id',
+  'contact_id', 'score', 'strength', 'band', 'trend', 'next_touch_at', 'computed_at'
+);
+
+CREATE TRIGGER emit_nudge_created
+AFTER INSERT ON nudges
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT
+EXECUTE FUNCTION app.emit_rows(
+  'nudge.created', 'contact', 'contact_id', 'user_id',
+  'nudge_id=id', 'contact_id', 'kind', 'created_at'
+);
+
+CREATE TRIGGER emit_closeness
+AFTER INSERT OR DELETE OR UPDATE OF is_primary ON circle_members
+FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('contact_id');
+
+CREATE TRIGGER emit_closeness
+AFTER INSERT OR DELETE ON contact_relationship_types
+FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('contact_id');
+
+CREATE TRIGGER emit_closeness
+AFTER UPDATE OF cadence_days ON circles
+FOR EACH ROW WHEN (OLD.cadence_days <> NEW.cadence_days)
+EXECUTE FUNCTION app.emit_closeness_of_circle();
+
+CREATE TRIGGER emit_closeness
+AFTER UPDATE OF scoring_weights, decay_rate ON relationship_types
+FOR EACH ROW
+WHEN (
+  (OLD.scoring_weights, OLD.decay_rate) IS DISTINCT FROM (NEW.scoring_weights, NEW.decay_rate)
+)
+EXECUTE FUNCTION app.emit_closeness_of_type();
+
+CREATE TRIGGER emit_closeness_begun
+AFTER INSERT ON contacts
+FOR EACH ROW WHEN (NEW.frequency IS NOT NULL)
+EXECUTE FUNCTION app.emit_closeness('id');
+
+CREATE TRIGGER emit_closeness
+AFTER UPDATE OF frequency, archived_at ON contacts
+FOR EACH ROW
+WHEN ((OLD.frequency, OLD.archived_at) IS DISTINCT FROM (NEW.frequency, NEW.archived_at))
+EXECUTE FUNCTION app.emit_closeness('id');

@@ -38,7 +38,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   ring_claims, contact_cards, blocks, friendships, touches, api_keys, passkey_credentials, consents,
   feature_flags, cohorts, cohort_members,
   contacts, contact_methods, interests, contact_links, contact_merges, contact_distinctions,
-  interactions, interaction_participants
+  interactions, interaction_participants,
+  circles, circle_members, relationship_types, contact_relationship_types, relationship_health,
+  health_shards, health_snapshots, nudges, nudge_mornings
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log, consent_history TO ping_system;
 -- Retired keys keep their row: their ids are never given away again.
@@ -308,7 +310,7 @@ GRANT SELECT, INSERT ON contacts TO ping_api, ping_worker;
 GRANT UPDATE (
   full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
   notes, birthday, context, source, strength, last_interaction_at, frequency, tags, linked_user_id,
-  archived_at, merged_into_id
+  linked_by, archived_at, merged_into_id
 ) ON contacts TO ping_api, ping_worker;
 CREATE POLICY own ON contacts TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
@@ -383,6 +385,53 @@ USING (
   )
 );
 
+-- circles
+GRANT SELECT, INSERT, UPDATE (name, tier, color, position, cadence_days), DELETE
+ON circles TO ping_api, ping_worker;
+CREATE POLICY own ON circles TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- circle_members: which is the primary circle, triggers and app.set_primary_circle say
+GRANT SELECT, INSERT, DELETE ON circle_members TO ping_api, ping_worker;
+CREATE POLICY own ON circle_members TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- relationship_types: those of everybody are the migrations'
+GRANT SELECT, DELETE ON relationship_types TO ping_api, ping_worker;
+GRANT INSERT (id, user_id, name, display_name, scoring_weights, decay_rate)
+ON relationship_types TO ping_api, ping_worker;
+GRANT UPDATE (display_name, scoring_weights, decay_rate)
+ON relationship_types TO ping_api, ping_worker;
+CREATE POLICY visible ON relationship_types FOR SELECT TO ping_api, ping_worker
+USING (
+  user_id = (SELECT app.user_id())
+  OR (user_id IS NULL AND (SELECT app.user_id()) IS NOT NULL)
+);
+CREATE POLICY own_new ON relationship_types FOR INSERT TO ping_api, ping_worker
+WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY own_change ON relationship_types FOR UPDATE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+CREATE POLICY own_removal ON relationship_types FOR DELETE TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- contact_relationship_types
+GRANT SELECT, INSERT, DELETE ON contact_relationship_types TO ping_api, ping_worker;
+CREATE POLICY own ON contact_relationship_types TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- relationship_health, health_snapshots: written by the hub, which counts private interactions too,
+-- whoever acts
+GRANT SELECT ON relationship_health, health_snapshots TO ping_api, ping_worker;
+CREATE POLICY own ON relationship_health FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own ON health_snapshots FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- nudges: written by the hub, closed by people
+GRANT SELECT, UPDATE (status, closed_at) ON nudges TO ping_api, ping_worker;
+CREATE POLICY own ON nudges TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
 -- Functions: PUBLIC may call none.
 DO $$
 DECLARE
@@ -405,9 +454,9 @@ $$;
 SET LOCAL ROLE ping_owner;
 GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
 TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
-GRANT EXECUTE ON FUNCTION app.create_partitions(int) TO ping_system;
+GRANT EXECUTE ON FUNCTION app.create_partitions(int), app.drop_health_snapshots(int) TO ping_system;
 -- Called by a trigger, as whoever writes the contact.
-GRANT EXECUTE ON FUNCTION app.plain_text(text), app.name_key(text)
+GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text)
 TO ping_api, ping_worker, ping_system, ping_definer;
 
 SET LOCAL ROLE ping_definer;
@@ -423,7 +472,7 @@ TO ping_api, ping_worker, ping_system, ping_admin;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
-app.match_identities(int[], text[], bytea[], int)
+app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
@@ -439,7 +488,10 @@ TO ping_system;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
-app.end_sessions(), app.create_self_contact(), app.note_interactions()
+app.end_sessions(), app.create_self_contact(), app.emit_job_changed(), app.emit_methods_changed(),
+app.unlink_blocked(), app.note_interactions(),
+app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
+app.emit_closeness_of_circle(), app.emit_closeness_of_type()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -137,7 +137,8 @@ CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
   full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
   notes, birthday, context, source, tags, linked_user_id, archived_at, merged_into_id ON contacts
-FOR EACH ROW EXECUTE FUNCTION app.audit('values', 'notes', 'name_key', 'search');
+FOR EACH ROW EXECUTE FUNCTION
+app.audit('values', 'notes', 'name_plain', 'name_words', 'company_plain', 'search');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON contact_methods
@@ -176,6 +177,10 @@ CREATE TRIGGER fill_contact
 BEFORE INSERT OR UPDATE OF full_name, company, job_title, tags ON contacts
 FOR EACH ROW EXECUTE FUNCTION app.fill_contact();
 
+CREATE TRIGGER unlink_blocked
+AFTER INSERT ON blocks
+FOR EACH ROW EXECUTE FUNCTION app.unlink_blocked();
+
 CREATE TRIGGER create_self_contact
 AFTER INSERT ON users
 FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION app.create_self_contact();
@@ -199,6 +204,35 @@ FOR EACH ROW EXECUTE FUNCTION app.create_profile();
 CREATE TRIGGER advance_conversation
 AFTER INSERT ON messages
 FOR EACH ROW EXECUTE FUNCTION app.note_message();
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON circles
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON circle_members
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON relationship_types
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON contact_relationship_types
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+-- What people answer; the rest follows from rules.
+CREATE TRIGGER audit
+AFTER UPDATE OF status OR DELETE ON nudges
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER choose_primary_circle
+BEFORE INSERT ON circle_members
+FOR EACH ROW EXECUTE FUNCTION app.choose_primary_circle();
+
+CREATE TRIGGER follow_primary_circle
+AFTER DELETE ON circle_members
+FOR EACH ROW WHEN (OLD.is_primary) EXECUTE FUNCTION app.follow_primary_circle();
 
 CREATE TRIGGER notify
 AFTER INSERT ON outbox

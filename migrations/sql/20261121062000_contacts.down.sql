@@ -1,1 +1,21 @@
 DROP TABLE contact_distinctions, contact_merges, contact_links, interests, contact_methods, contacts;
+UPDATE api_keys
+SET scopes = coalesce(
+  nullif(
+    array_remove(array_remove(scopes, 'contacts:read'), 'contacts:write'), '{}'
+  ), '{account:read}'
+), revoked_at = CASE
+  WHEN scopes <@ ARRAY['contacts:read', 'contacts:write'] THEN coalesce(revoked_at, now())
+  ELSE revoked_at
+END
+WHERE scopes && ARRAY['contacts:read', 'contacts:write'];
+ALTER TABLE api_keys
+  DROP CONSTRAINT api_keys_scopes_check,
+  ADD CONSTRAINT api_keys_scopes_check CHECK (
+    cardinality(scopes) > 0
+    AND scopes <@ ARRAY[
+      'account:read', 'account:write', 'cards:read', 'cards:write', 'friends:read', 'friends:write',
+      'gateways:read', 'gateways:write', 'messages:read', 'messages:write', 'realtime:read',
+      'rings:read', 'rings:write', 'taps:read', 'touches:read', 'touches:write'
+    ]::text[]
+  );

@@ -25,25 +25,33 @@ CREATE TABLE contacts (
   frequency text CHECK (frequency IN ('daily', 'weekly', 'monthly', 'quarterly', 'rarely')),
   tags text[] NOT NULL DEFAULT '{}' CHECK (cardinality(tags) <= 50),
   is_self boolean NOT NULL DEFAULT false,
-  linked_user_id uuid REFERENCES users ON DELETE SET NULL, -- with the consent of both
+  linked_user_id uuid REFERENCES users ON DELETE SET NULL, -- who the contact is here
+  linked_by text CHECK (linked_by IN ('match', 'ring')), -- consent of both to be matched, or a touch
   archived_at timestamptz,
   merged_into_id uuid, -- what was this contact's is the other one's; the row waits for an undo
-  name_key text NOT NULL DEFAULT '', -- app.name_key(full_name), by trigger
-  search tsvector NOT NULL DEFAULT '', -- of name, company, job title and tags, by trigger
+  -- Kept by a trigger (app.fill_contact): compared as they are, which RLS lets an index do.
+  name_plain text COLLATE pg_c_utf8 NOT NULL DEFAULT '', -- in lower case, without accents
+  name_words text COLLATE pg_c_utf8 NOT NULL DEFAULT '', -- its words in the alphabet's order
+  company_plain text COLLATE pg_c_utf8,
+  search tsvector NOT NULL DEFAULT '', -- words of name, company, job title and tags
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (user_id, id), -- what foreign keys of the tenant name
   FOREIGN KEY (user_id, merged_into_id) REFERENCES contacts (user_id, id),
   CONSTRAINT contacts_self_check
   CHECK (NOT is_self OR (archived_at IS NULL AND merged_into_id IS NULL AND linked_user_id IS NULL)),
-  CONSTRAINT contacts_merged_check CHECK (merged_into_id <> id AND (merged_into_id IS NULL OR archived_at IS NOT NULL))
+  CONSTRAINT contacts_merged_check
+  CHECK (merged_into_id <> id AND (merged_into_id IS NULL OR archived_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX contacts_self_key ON contacts (user_id) WHERE is_self;
 CREATE INDEX contacts_strength_idx ON contacts (user_id, strength DESC, id DESC);
+-- Those without an interaction stand at the end, and the position in the list is never NULL.
 CREATE INDEX contacts_last_interaction_idx
-ON contacts (user_id, last_interaction_at DESC NULLS LAST, id DESC);
-CREATE INDEX contacts_name_key_idx ON contacts (user_id, name_key, id);
-CREATE INDEX contacts_company_idx ON contacts (user_id, lower(company), id) WHERE company IS NOT NULL;
+ON contacts (user_id, coalesce(last_interaction_at, '1970-01-01 00:00:00+00') DESC, id DESC);
+CREATE INDEX contacts_name_plain_idx ON contacts (user_id, name_plain, id);
+CREATE INDEX contacts_name_words_idx ON contacts (user_id, name_words);
+CREATE INDEX contacts_company_plain_idx
+ON contacts (user_id, company_plain, id) WHERE company_plain IS NOT NULL;
 CREATE INDEX contacts_merged_into_idx
 ON contacts (user_id, merged_into_id) WHERE merged_into_id IS NOT NULL;
 CREATE INDEX contacts_linked_user_id_idx ON contacts (linked_user_id) WHERE linked_user_id IS NOT NULL;
@@ -149,22 +157,35 @@ CREATE TABLE contact_distinctions (
 );
 CREATE INDEX contact_distinctions_b_idx ON contact_distinctions (user_id, contact_b_id);
 
--- The self contact of everybody who is here already, with what triggers give to later ones.
-INSERT INTO contacts (user_id, full_name, is_self, name_key, search)
+-- Keys of backends may be let into the address book.
+ALTER TABLE api_keys
+  DROP CONSTRAINT api_keys_scopes_check,
+  ADD CONSTRAINT api_keys_scopes_check CHECK (
+    cardinality(scopes) > 0
+    AND scopes <@ ARRAY[
+      'account:read', 'account:write', 'cards:read', 'cards:write', 'contacts:read',
+      'contacts:write', 'friends:read', 'friends:write', 'gateways:read', 'gateways:write',
+      'messages:read', 'messages:write', 'realtime:read', 'rings:read', 'rings:write', 'taps:read',
+      'touches:read', 'touches:write'
+    ]::text[]
+  );
+
+-- The self contact of everybody who is here already, with what the trigger gives to later ones.
+INSERT INTO contacts (user_id, full_name, is_self, name_plain, name_words, search)
 SELECT
-  u.id,
-  u.full_name,
-  true,
-  (
-    SELECT coalesce(string_agg(w.word, ' ' ORDER BY w.word), '')
-    FROM regexp_split_to_table(p.plain COLLATE pg_c_utf8, '[^[:alnum:]]+') AS w (word)
-    WHERE w.word <> ''
-  ),
-  to_tsvector('simple', p.plain)
+  u.id, u.full_name, true, p.plain, array_to_string(w.words, ' '), array_to_tsvector(w.words)
 FROM users AS u
 CROSS JOIN LATERAL (
   SELECT lower(
     regexp_replace(normalize(u.full_name, NFKD), '[\u0300-\u036f]', '', 'g') COLLATE pg_c_utf8
   )
 ) AS p (plain)
+CROSS JOIN LATERAL (
+  SELECT ARRAY(
+    SELECT t.word
+    FROM regexp_split_to_table(p.plain COLLATE pg_c_utf8, '[^[:alnum:]]+') AS t (word)
+    WHERE t.word <> ''
+    ORDER BY t.word
+  )
+) AS w (words)
 WHERE u.kind = 'person';

@@ -21,6 +21,8 @@ from hub.domains.audit.schemas import AuditAction
 from hub.domains.certificates.schemas import RevokedReason
 from hub.domains.claims.schemas import ClaimStatus
 from hub.domains.consents.schemas import ConsentSource, Purpose
+from hub.domains.contact_links.schemas import LinkKind
+from hub.domains.contacts.schemas import Frequency, LinkedBy, MethodKind, Source
 from hub.domains.friends.schemas import FriendSource
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
@@ -59,6 +61,12 @@ COLUMNS: dict[str, Any] = {
     "touches.state": TouchState,
     "touches.answer": TouchAnswer,
     "friendships.source": FriendSource,
+    "contacts.source": Source,
+    "contacts.frequency": Frequency,
+    "contacts.linked_by": LinkedBy,
+    "contact_methods.kind": MethodKind,
+    "contact_methods.source": Source,
+    "contact_links.kind": LinkKind,
     "rejected_taps.reason": RejectCode,
     "conversations.kind": ConversationKind,
     "messages.kind": MessageKind,

@@ -101,7 +101,41 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         ada,
     )
     await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
+    await change_contacts(system, ada)
     return ada, grace
+
+
+async def change_contacts(system: asyncpg.Connection, ada: UUID) -> None:
+    """Do everything to contacts that becomes an event, once."""
+    kept, merged = [
+        await system.fetchval(
+            "INSERT INTO contacts (user_id, full_name, job_title) VALUES ($1, $2, 'Author')"
+            " RETURNING id",
+            ada,
+            name,
+        )
+        for name in ("Charles", "Charles Babbage")
+    ]
+    await system.execute("UPDATE contacts SET bio = 'Difference engines.' WHERE id = $1", kept)
+    await system.execute("UPDATE contacts SET job_title = 'Engineer' WHERE id = $1", kept)
+    await system.execute("UPDATE contacts SET archived_at = now() WHERE id = $1", kept)
+    await system.execute("UPDATE contacts SET archived_at = NULL WHERE id = $1", kept)
+    await system.execute(
+        "INSERT INTO contact_merges (user_id, kept_id, merged_id, record)"
+        " VALUES ($1, $2, $3, '{}')",
+        ada,
+        kept,
+        merged,
+    )
+    await system.execute("UPDATE contact_merges SET undone_at = now()")
+    # Of addresses, and of nothing that only machines count.
+    await system.execute(
+        "INSERT INTO contact_methods (user_id, contact_id, kind, value, value_hash)"
+        " VALUES ($1, $2, 'email', '', '')",
+        ada,
+        kept,
+    )
+    await system.execute("UPDATE contacts SET strength = 1, last_interaction_at = now()")
 
 
 async def sign_in(system: asyncpg.Connection, user: UUID, family: UUID | None = None) -> UUID:
@@ -151,6 +185,16 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "session.revoked",
         "subscription.changed",
         "consent.withdrawn",
+        "contact.created",
+        "contact.created",
+        "contact.updated",
+        "contact.job_changed",
+        "contact.updated",
+        "contact.archived",
+        "contact.restored",
+        "contact.merged",
+        "contact.unmerged",
+        "contact.updated",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:

@@ -83,6 +83,7 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
                 number.to_bytes(32, "big"),
             )
             await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
+            await _add_contacts(connection, name)
             await connection.execute("INSERT INTO cohorts (name) VALUES ($1)", name.lower())
             await connection.execute(
                 "INSERT INTO cohort_members (cohort, user_id) VALUES ($1, $2)", name.lower(), user
@@ -182,6 +183,38 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
                     member,
                 )
     return ada, grace, eve
+
+
+async def _add_contacts(connection: asyncpg.Connection, name: str) -> None:
+    """Put three contacts into the actor's address book, of whom two are one."""
+    kept, other, merged = [
+        await connection.fetchval(
+            "INSERT INTO contacts (full_name) VALUES ($1) RETURNING id", f"{who} of {name}"
+        )
+        for who in ("Kept", "Other", "Merged")
+    ]
+    await connection.execute(
+        """INSERT INTO contact_methods (contact_id, kind, value, value_hash)
+        VALUES ($1, 'email', '', $2)""",
+        kept,
+        name.encode(),
+    )
+    await connection.execute(
+        "INSERT INTO interests (contact_id, category, topic) VALUES ($1, 'sport', 'chess')", kept
+    )
+    await connection.execute(
+        "INSERT INTO contact_links (contact_a_id, contact_b_id, kind) VALUES ($1, $2, 'friend')",
+        *sorted((kept, other)),
+    )
+    await connection.execute(
+        "INSERT INTO contact_distinctions (contact_a_id, contact_b_id) VALUES ($1, $2)",
+        *sorted((kept, other)),
+    )
+    await connection.execute(
+        "INSERT INTO contact_merges (kept_id, merged_id, record) VALUES ($1, $2, '{}')",
+        kept,
+        merged,
+    )
 
 
 OWNER = {"users": "id", "messages": "sender_id"}

@@ -49,8 +49,8 @@ find_contact = query(
     SELECT
         id, user_id, full_name, first_name, last_name, company, job_title, linkedin_url,
         avatar_url, location, bio, notes, birthday, context, source, strength,
-        last_interaction_at, frequency, tags, is_self, linked_user_id, archived_at, merged_into_id,
-        created_at, updated_at
+        last_interaction_at, frequency, tags, is_self, linked_user_id, linked_by, archived_at,
+        merged_into_id, created_at, updated_at
     FROM contacts
     WHERE user_id = $1 AND id = $2
     """,

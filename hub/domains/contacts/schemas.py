@@ -10,6 +10,7 @@ Source = Literal[
     "calendar", "email", "gmail", "import", "linkedin", "manual", "outlook", "phone", "ring"
 ]
 MethodKind = Literal["email", "phone", "linkedin", "twitter", "url"]
+LinkedBy = Literal["match", "ring"]
 Frequency = Literal["daily", "weekly", "monthly", "quarterly", "rarely"]
 
 METHODS_MAX: Final = 50
@@ -123,6 +124,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     tags: list[str]
     is_self: bool
     linked_user_id: UUID | None
+    linked_by: LinkedBy | None
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -152,6 +154,7 @@ class ContactRow(Struct, frozen=True):
     tags: list[str]
     is_self: bool
     linked_user_id: UUID | None
+    linked_by: LinkedBy | None
     archived_at: datetime | None
     merged_into_id: UUID | None
     created_at: datetime

@@ -234,6 +234,7 @@ def _shown(keys: Keys, row: ContactRow) -> Contact:
         tags=row.tags,
         is_self=row.is_self,
         linked_user_id=row.linked_user_id,
+        linked_by=row.linked_by,
         archived_at=row.archived_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
