@@ -28,6 +28,7 @@ OBJECTS: Final = (
     "flags",
     "contacts",
     "interactions",
+    "closeness",
     "policies",
     "drop_triggers",
     "triggers",

@@ -16,8 +16,9 @@ END
 $$;
 
 -- Creates the coming monthly partitions, also out of rows that went to the default one.
+-- In UTC, whatever the session's zone: some are divided by days, whose bounds would shift.
 CREATE OR REPLACE FUNCTION app.create_partitions(months_ahead int) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
 DECLARE
   parent record;
   month timestamp;
@@ -27,7 +28,10 @@ DECLARE
   created int := 0;
 BEGIN
   FOR parent IN
-    SELECT * FROM (VALUES ('events', 'occurred_at'), ('audit_log', 'at')) AS p (name, key)
+    SELECT *
+    FROM (
+      VALUES ('events', 'occurred_at'), ('audit_log', 'at'), ('health_snapshots', 'taken_on')
+    ) AS p (name, key)
   LOOP
     FOR month IN
       SELECT m

@@ -12,12 +12,23 @@ NOT_AUDITED = {
     "consent_history",
     "consumer_tasks",
     "events",
+    "health_shards",
+    "health_snapshots",
     "idempotency_keys",
+    "nudge_mornings",
     "outbox",
     "rejected_taps",
+    "relationship_health",
     "ring_taps",
 }
-OWNED_BY_OWNER = {"user_id", "role", "request_id", "touch", "create_partitions"}
+OWNED_BY_OWNER = {
+    "user_id",
+    "role",
+    "request_id",
+    "touch",
+    "create_partitions",
+    "drop_health_snapshots",
+}
 
 
 @pytest_asyncio.fixture
@@ -127,7 +138,7 @@ ACROSS_TENANTS = {
     "rejected_taps_gateway_id_fkey": "evidence has no owner but the gateway's",
     "touches_tap_id_fkey": "written by the pairing, from the tap's own row",
 }
-SCOPES = ("user_id", "conversation_id")
+SCOPES = ("user_id", "conversation_id", "owner_id")
 """Columns that say whose a row is: one of them is part of every key between rows of tenants."""
 
 

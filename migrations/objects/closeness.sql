@@ -1,0 +1,124 @@
+-- Functions of circles and of the health of relationships; see functions.sql.
+
+SET LOCAL ROLE ping_owner;
+
+-- Whole months of snapshots that nobody may look at any more.
+CREATE OR REPLACE FUNCTION app.drop_health_snapshots(months_kept int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  child text;
+  oldest text := 'health_snapshots' || to_char(
+    (now() AT TIME ZONE 'UTC') - make_interval(months => months_kept), '"_"YYYY"_"MM'
+  );
+  dropped int := 0;
+BEGIN
+  FOR child IN
+    SELECT c.relname
+    FROM pg_catalog.pg_inherits AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'public.health_snapshots'::regclass
+      AND c.relname ~ '^health_snapshots_\d{4}_\d{2}$'
+      AND c.relname < oldest COLLATE "C"
+  LOOP
+    EXECUTE format('DROP TABLE public.%I', child);
+    dropped := dropped + 1;
+  END LOOP;
+  RETURN dropped;
+END
+$$;
+
+SET LOCAL ROLE ping_definer;
+
+-- Trigger: the first circle of a contact is its primary one.
+CREATE OR REPLACE FUNCTION app.choose_primary_circle() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  NEW.is_primary := NOT EXISTS (
+    SELECT FROM public.circle_members AS m
+    WHERE m.user_id = NEW.user_id AND m.contact_id = NEW.contact_id AND m.is_primary
+  );
+  RETURN NEW;
+END
+$$;
+
+-- Trigger: when a contact's primary circle is gone, the closest of the others takes its place.
+CREATE OR REPLACE FUNCTION app.follow_primary_circle() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.circle_members AS m
+  SET is_primary = true
+  WHERE m.user_id = OLD.user_id
+    AND m.contact_id = OLD.contact_id
+    AND m.circle_id = (
+      SELECT left_over.circle_id
+      FROM public.circle_members AS left_over
+      JOIN public.circles AS c ON c.user_id = left_over.user_id AND c.id = left_over.circle_id
+      WHERE left_over.user_id = OLD.user_id AND left_over.contact_id = OLD.contact_id
+      ORDER BY c.tier, c.position, c.id
+      LIMIT 1
+    );
+  RETURN NULL;
+END
+$$;
+
+-- Makes one of a contact's circles its primary one, in an order in which there is never a second.
+CREATE OR REPLACE FUNCTION app.set_primary_circle(circle uuid, contact uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.circle_members AS m
+  SET is_primary = false
+  WHERE m.user_id = app.user_id() AND m.contact_id = contact AND m.is_primary
+    AND m.circle_id <> circle;
+  UPDATE public.circle_members AS m
+  SET is_primary = true
+  WHERE m.user_id = app.user_id() AND m.contact_id = contact AND m.circle_id = circle
+    AND NOT m.is_primary;
+END
+$$;
+
+-- Trigger: what a contact's health is measured by has changed. Of accounts and contacts that are
+-- going, nobody is told.
+CREATE OR REPLACE FUNCTION app.emit_closeness() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  fields jsonb := to_jsonb(coalesce(NEW, OLD));
+  owner uuid := (fields ->> 'user_id')::uuid;
+BEGIN
+  PERFORM app.emit(
+    'closeness.changed', owner, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+  )
+  FROM public.contacts AS c
+  WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[0])::uuid;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: for all whom a circle's cadence counts for.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of_circle() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  PERFORM app.emit(
+    'closeness.changed', m.user_id, 'contact', m.contact_id,
+    jsonb_build_object('contact_id', m.contact_id)
+  )
+  FROM public.circle_members AS m
+  WHERE m.user_id = NEW.user_id AND m.circle_id = NEW.id AND m.is_primary;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: for all whose relationship is of a type.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of_type() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  PERFORM app.emit(
+    'closeness.changed', t.user_id, 'contact', t.contact_id,
+    jsonb_build_object('contact_id', t.contact_id)
+  )
+  FROM public.contact_relationship_types AS t
+  WHERE t.type_owner_id = NEW.owner_id AND t.relationship_type_id = NEW.id;
+  RETURN NULL;
+END
+$$;
+
+SET LOCAL ROLE ping_owner;
