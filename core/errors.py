@@ -136,8 +136,19 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "contact.method_invalid": ErrorSpec(
         422, "Not an address", "Send an e-mail address as it would stand in a letter's head."
     ),
+    "contact.method_limit": ErrorSpec(
+        409, "Too many addresses", "Remove one of the contact's 50 addresses first."
+    ),
     "contact.method_not_found": ErrorSpec(
         404, "Contact's address not found", "List them with GET /v1/contacts/{id}/methods."
+    ),
+    "interaction.not_found": ErrorSpec(
+        404, "Interaction not found", "List yours with GET /v1/interactions."
+    ),
+    "interaction.not_manual": ErrorSpec(
+        409,
+        "Told by a source",
+        "Only `contact_id` and `is_private` change of what rings, messages and imports told.",
     ),
     "key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
     "key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
@@ -279,6 +290,37 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     ),
     "conversation.partner_invalid": ErrorSpec(
         422, "Partner invalid", "Name another existing user."
+    ),
+    "import.not_found": ErrorSpec(404, "Import not found", "List yours with GET /v1/imports."),
+    "import.empty": ErrorSpec(422, "Empty file", "Send the file itself as the body."),
+    "import.too_large": ErrorSpec(
+        413, "File too large", "Split it; `imports.max_file_bytes` says how large it may be."
+    ),
+    "import.too_many": ErrorSpec(
+        422, "Too many entries", "Split it: a file may have up to 50,000 entries."
+    ),
+    "import.not_this_format": ErrorSpec(
+        422, "Not this format", "Name the file's own `format`, or export it again."
+    ),
+    "import.columns_unknown": ErrorSpec(
+        422,
+        "Columns unknown",
+        'The columns of this format are not there: send `format` "csv" with a `mapping`.',
+    ),
+    "import.mapping_invalid": ErrorSpec(
+        422, "Mapping invalid", "Send `mapping` as JSON: the name of each column and its field."
+    ),
+    "import.unsafe": ErrorSpec(
+        422, "Unsafe file", "It declares entities or nests beyond reason; export it again."
+    ),
+    "import.stalled": ErrorSpec(
+        500, "Import stalled", "Start it again: what it has brought in is not brought in twice."
+    ),
+    "import.busy": ErrorSpec(
+        409, "Imports under way", "Wait until one is done, or cancel one, and send it again."
+    ),
+    "import.state_invalid": ErrorSpec(
+        409, "Not now", "Look at `status`: only a checked import starts, and a done one is undone."
     ),
     "consent.missing": ErrorSpec(
         403, "Consent missing", "Ask the person, then send PUT /v1/me/consents/{purpose}."

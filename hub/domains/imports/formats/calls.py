@@ -1,0 +1,106 @@
+"""Messages and calls as "SMS Backup & Restore" writes them on Android: XML, without the words."""
+
+import io
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from xml.etree.ElementTree import ParseError
+
+from core.errors import DomainError
+from hub.domains.imports.formats import people, text
+from hub.domains.imports.formats.found import (
+    Entry,
+    FoundInteraction,
+    FoundParticipant,
+    Options,
+    Reading,
+    RemarkCode,
+    failed,
+)
+from hub.domains.interactions.schemas import Direction
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ROOTS: Final = frozenset({"smses", "calls"})
+# An MMS has its parts below it, and their text below that.
+_DEPTH_MAX: Final = 16
+_ADDRESS_MAX: Final = 320
+_DURATION_MAX: Final = 86_400 * 30
+_SMS_DIRECTIONS: Final[Mapping[str, Direction]] = {"1": "inbound", "2": "outbound"}
+_CALL_DIRECTIONS: Final[Mapping[str, Direction]] = {
+    "1": "inbound",
+    "2": "outbound",
+    "3": "inbound",  # missed
+    "5": "inbound",  # rejected
+}
+
+
+def read(data: bytes, options: Options) -> Reading:
+    """Read messages and calls; raises import.not_this_format, .unsafe, .empty."""
+    del options
+    text.require_text(data)
+    events = _elements(data)
+    kind, root = next(events, ("", None))
+    if kind != "start" or root is None or root.tag not in _ROOTS:
+        raise DomainError("import.not_this_format", "Its first element is not `smses` or `calls`.")
+    remarks: set[RemarkCode] = set()
+    return Reading(_entries(events, root), "xml", remarks)
+
+
+def _elements(data: bytes) -> Iterator[tuple[str, Any]]:
+    # 10 ms that no start of a process has to wait for.
+    from defusedxml import DefusedXmlException  # noqa: PLC0415  # see above
+    from defusedxml.ElementTree import iterparse  # noqa: PLC0415  # see above
+
+    try:
+        yield from iterparse(io.BytesIO(data), events=("start", "end"), forbid_dtd=True)
+    except DefusedXmlException:
+        raise DomainError("import.unsafe") from None
+    except (ParseError, ValueError, LookupError):
+        # What was read before it stands: the rest of a file that was cut off is missing.
+        yield "broken", None
+
+
+def _entries(events: Iterator[tuple[str, Any]], root: Any) -> Iterator[Entry]:  # noqa: ANN401  # an Element
+    depth = 1
+    for kind, element in events:
+        if kind == "broken":
+            yield failed("unfinished")
+            return
+        depth += 1 if kind == "start" else -1
+        if depth > _DEPTH_MAX:
+            raise DomainError("import.unsafe")
+        if kind == "end" and depth == 1:
+            if element.tag in {"sms", "mms", "call"}:
+                yield _entry(element.tag, element.attrib)
+            root.clear()
+
+
+def _entry(tag: str, attributes: Mapping[str, str]) -> Entry:
+    number = people.line(attributes.get("number" if tag == "call" else "address", ""))
+    # Hidden numbers, and what Android writes for none.
+    if number in {"", "-1", "-2", "null"} or len(number) > _ADDRESS_MAX:
+        return failed("no_participant")
+    try:
+        occurred_at = _EPOCH + timedelta(milliseconds=int(attributes.get("date", "")))
+    except (ValueError, OverflowError):
+        return failed("date_invalid", "date")
+    directions = _CALL_DIRECTIONS if tag == "call" else _SMS_DIRECTIONS
+    kind_of = attributes.get("msg_box" if tag == "mms" else "type", "")
+    direction = directions.get(kind_of)
+    if direction is None:
+        # Drafts, and what was never sent.
+        return failed("no_participant", "type")
+    seconds = attributes.get("duration", "")
+    is_counted = seconds.isascii() and seconds.isdigit() and len(seconds) <= 7  # noqa: PLR2004  # int() of endless digits is slow
+    duration = int(seconds) if tag == "call" and is_counted else None
+    return Entry(
+        FoundInteraction(
+            kind="call" if tag == "call" else "sms",
+            occurred_at=occurred_at,
+            direction=direction,
+            duration_seconds=duration if duration is None or duration <= _DURATION_MAX else None,
+            participants=(
+                FoundParticipant("from" if direction == "inbound" else "to", "phone", number),
+            ),
+        )
+    )

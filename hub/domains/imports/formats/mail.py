@@ -1,0 +1,119 @@
+"""Mailboxes (mbox, RFC 4155) and single messages (EML, RFC 5322): heads only, never a body."""
+
+import email
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Final
+
+from core.errors import DomainError
+from hub.domains.imports.formats import people, text
+from hub.domains.imports.formats.found import (
+    Entry,
+    FoundInteraction,
+    FoundParticipant,
+    Options,
+    Reading,
+    RemarkCode,
+    failed,
+)
+from hub.domains.interactions.schemas import ParticipantRole
+
+_HEAD_MAX_BYTES: Final = 262_144
+_SUBJECT_MAX: Final = 1000
+_ADDRESS_MAX: Final = 320
+_PARTICIPANTS_MAX: Final = 100
+_ROLES: Final[dict[str, ParticipantRole]] = {"from": "from", "to": "to", "cc": "to"}
+_BETWEEN: Final = re.compile(rb"(?:^|\n)From [^\n]*\n")
+_HEADER: Final = re.compile(rb"^[!-9;-~]{1,76}:", re.MULTILINE)
+# Lists and newsletters are nobody's contact.
+_BULK: Final = frozenset({"list-id", "list-unsubscribe"})
+
+
+def read(data: bytes, options: Options) -> Reading:
+    """Read the heads of messages; raises import.not_this_format, import.empty."""
+    del options
+    text.require_text(data)
+    start = data[:65_536].lstrip()
+    if not start.startswith(b"From ") and not _HEADER.match(start):
+        raise DomainError("import.not_this_format", "No message begins in it.")
+    remarks: set[RemarkCode] = set()
+    return Reading(_entries(data.replace(b"\r\n", b"\n").lstrip(), remarks), "mime", remarks)
+
+
+def _entries(data: bytes, remarks: set[RemarkCode]) -> Iterator[Entry]:
+    if not data.startswith(b"From "):
+        yield _message(data, remarks)
+        return
+    begin = -1
+    for match in _BETWEEN.finditer(data):
+        if begin >= 0:
+            yield _message(data[begin : match.start()], remarks)
+        begin = match.end()
+    if begin >= 0:
+        yield _message(data[begin:], remarks)
+
+
+def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
+    head = data[:_HEAD_MAX_BYTES].split(b"\n\n", 1)[0]
+    if not _HEADER.match(head):
+        return failed("unreadable")
+    found = email.message_from_bytes(head)
+    names = {name.lower() for name in found.keys()}  # noqa: SIM118  # iterating gives Nones
+    if names & _BULK:
+        return failed("no_participant", "List-Id")
+    try:
+        sent_at = parsedate_to_datetime(_text(found, "date", remarks))
+        occurred_at = (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return failed("date_invalid", "Date")
+    participants = _participants(found)
+    if not participants:
+        return failed("no_participant")
+    subject = people.line(_text(found, "subject", remarks))
+    return Entry(
+        FoundInteraction(
+            kind="email",
+            occurred_at=occurred_at,
+            subject=subject[:_SUBJECT_MAX] or None,
+            native_id=people.line(_text(found, "message-id", remarks)),
+            participants=participants[:_PARTICIPANTS_MAX],
+        )
+    )
+
+
+def _participants(found: Message) -> tuple[FoundParticipant, ...]:
+    participants: list[FoundParticipant] = []
+    for header, role in _ROLES.items():
+        # Names may be encoded, addresses are not: what is decoded first could hold a comma.
+        written = [str(value) for value in found.get_all(header, [])]
+        for _, address in getaddresses(written):
+            cleaned = people.line(address)
+            if "@" in cleaned and len(cleaned) <= _ADDRESS_MAX:
+                participants.append(FoundParticipant(role, "email", cleaned))
+    return tuple(participants)
+
+
+def _text(found: Message, header: str, remarks: set[RemarkCode]) -> str:
+    """Return a header as text (RFC 2047)."""
+    value = found.get(header)
+    if value is None:
+        return ""
+    try:
+        parts = decode_header(str(value).replace("\n", " "))
+    except (HeaderParseError, ValueError):
+        return str(value)
+    shown: list[str] = []
+    for part, charset in parts:
+        if isinstance(part, str):
+            shown.append(part)
+            continue
+        decoded, is_guessed = text.decode_part(part, charset)
+        if is_guessed:
+            remarks.add("encoding_guessed")
+        shown.append(decoded)
+    return "".join(shown)

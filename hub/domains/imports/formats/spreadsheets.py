@@ -1,0 +1,197 @@
+"""Contacts as CSV: of Google, LinkedIn, Outlook, and any other whose columns the person maps."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from core.errors import DomainError
+from hub.domains.contacts.schemas import MethodKind, Source
+from hub.domains.imports.formats import people, table
+from hub.domains.imports.formats.found import Entry, Options, Problem, Reading, RemarkCode, failed
+from hub.domains.imports.formats.people import Person
+from hub.domains.imports.formats.table import Table
+
+FIELDS: Final = frozenset(
+    {
+        *("full_name", "first_name", "last_name", "company", "job_title", "location", "bio"),
+        *("notes", "birthday", "tags", "email", "phone", "linkedin", "twitter", "url"),
+    }
+)
+"""What a column of a file can be mapped to."""
+_METHODS: Final = frozenset({"email", "phone", "linkedin", "twitter", "url"})
+_SEVERAL: Final = frozenset({"notes", "tags", "middle_name"}) | _METHODS
+Mapped = Mapping[int, tuple[str, str]]
+"""Column → field and label."""
+
+_GOOGLE: Final = {
+    "name": "full_name",
+    "given name": "first_name",
+    "first name": "first_name",
+    "family name": "last_name",
+    "last name": "last_name",
+    "organization name": "company",
+    "organization title": "job_title",
+    "organization 1 - name": "company",
+    "organization 1 - title": "job_title",
+    "birthday": "birthday",
+    "notes": "notes",
+    "labels": "tags",
+    "group membership": "tags",
+    "address 1 - city": "location",
+}
+_GOOGLE_METHOD: Final = re.compile(r"^(e-mail|phone|website) (\d{1,3}) - value$")
+_GOOGLE_KINDS: Final = {"e-mail": "email", "phone": "phone", "website": "url"}
+# Google writes several values of one label into one cell, and its own group into every contact.
+_GOOGLE_SEVERAL: Final = ":::"
+_GOOGLE_GROUP: Final = re.compile(r"^\* ")
+
+_LINKEDIN: Final = {
+    "first name": "first_name",
+    "last name": "last_name",
+    "url": "linkedin",
+    "email address": "email",
+    "company": "company",
+    "position": "job_title",
+}
+_OUTLOOK: Final = {
+    "first name": "first_name",
+    "last name": "last_name",
+    "company": "company",
+    "job title": "job_title",
+    "e-mail address": "email",
+    "e-mail 2 address": "email",
+    "e-mail 3 address": "email",
+    "primary phone": "phone",
+    "mobile phone": "phone mobile",
+    "business phone": "phone work",
+    "business phone 2": "phone work",
+    "home phone": "phone home",
+    "home phone 2": "phone home",
+    "other phone": "phone other",
+    "web page": "url",
+    "birthday": "birthday",
+    "notes": "notes",
+    "categories": "tags",
+    "home city": "location",
+    "business city": "location",
+}
+
+
+def read_google(data: bytes, options: Options) -> Reading:
+    """Read Google Contacts' CSV, of today and of before 2024."""
+    del options
+
+    def is_header(row: Sequence[str]) -> bool:
+        names = {name.lower() for name in row}
+        return bool(names & {"given name", "first name", "name"}) and any(
+            _GOOGLE_METHOD.match(name) for name in names
+        )
+
+    found = table.read(data, is_header)
+    lower = [name.lower() for name in found.headers]
+    mapped: dict[int, tuple[str, str]] = {}
+    labels: dict[int, int] = {}
+    for column, name in enumerate(lower):
+        if name in _GOOGLE:
+            mapped[column] = (_GOOGLE[name], "")
+        elif match := _GOOGLE_METHOD.match(name):
+            mapped[column] = (_GOOGLE_KINDS[match[1]], "")
+            for kind in ("label", "type"):
+                with_label = f"{match[1]} {match[2]} - {kind}"
+                if with_label in lower:
+                    labels[column] = lower.index(with_label)
+    return _reading(found, "import", mapped, labels=labels, several=_GOOGLE_SEVERAL)
+
+
+def read_linkedin(data: bytes, options: Options) -> Reading:
+    """Read LinkedIn's Connections.csv, with or without the notes above its headers."""
+    del options
+    found = table.read(data, _has("first name", "last name", "connected on"))
+    return _reading(found, "linkedin", _by_names(found.headers, _LINKEDIN))
+
+
+def read_outlook(data: bytes, options: Options) -> Reading:
+    """Read Outlook's CSV with English headers; others are mapped by the person."""
+    del options
+    found = table.read(data, _has("first name", "last name", "e-mail address"))
+    return _reading(found, "outlook", _by_names(found.headers, _OUTLOOK), several=";")
+
+
+def read_mapped(data: bytes, options: Options) -> Reading:
+    """Read any CSV by the person's mapping; raises import.mapping_invalid, .columns_unknown."""
+    mapping = {name.strip().lower(): to for name, to in options.mapping.items()}
+    if not mapping or set(mapping.values()) - FIELDS:
+        raise DomainError("import.mapping_invalid")
+    found = table.read(data, _has(*mapping))
+    return _reading(found, "import", _by_names(found.headers, mapping))
+
+
+def _has(*names: str) -> Callable[[Sequence[str]], bool]:
+    return lambda row: set(names) <= {name.lower() for name in row}
+
+
+def _by_names(headers: Sequence[str], fields: Mapping[str, str]) -> dict[int, tuple[str, str]]:
+    mapped: dict[int, tuple[str, str]] = {}
+    for column, name in enumerate(headers):
+        if name.lower() in fields:
+            to, _, label = fields[name.lower()].partition(" ")
+            mapped[column] = (to, label)
+    return mapped
+
+
+def _reading(
+    found: Table,
+    source: Source,
+    mapped: Mapped,
+    *,
+    labels: Mapping[int, int] = {},
+    several: str = "",
+) -> Reading:
+    used = {*mapped, *labels.values()}
+    ignored = tuple(
+        name for column, name in enumerate(found.headers) if column not in used and name
+    )
+    remarks: set[RemarkCode] = {"columns_ignored"} if ignored else set()
+    if found.is_guessed:
+        remarks.add("encoding_guessed")
+    entries = _entries(found, source, mapped, labels, several)
+    return Reading(entries, found.encoding, remarks, ignored)
+
+
+def _entries(
+    found: Table, source: Source, mapped: Mapped, labels: Mapping[int, int], several: str
+) -> Iterator[Entry]:
+    for row in found.rows:
+        if row is None:
+            yield failed("unreadable")
+            continue
+        person = Person(source)
+        if len(row) > len(found.headers):
+            person.problems.append(Problem("too_many", "columns"))
+        for column, (to, label) in mapped.items():
+            if column < len(row) and row[column].strip():
+                own = labels.get(column, len(row))
+                _take(person, to, row[column], row[own] if own < len(row) else label, several)
+        yield people.entry(person)
+
+
+def _take(person: Person, to: str, cell: str, label: str, several: str) -> None:
+    values = cell.split(several) if several and to in _SEVERAL - {"notes"} else [cell]
+    if to in _METHODS:
+        for value in values:
+            person.add(cast("MethodKind", to), value, _GOOGLE_GROUP.sub("", label))
+            if to == "linkedin":
+                person.linkedin_url = value.strip()
+    elif to == "tags":
+        person.tags += [tag for item in values for tag in _tags(item)]
+    elif to == "notes":
+        person.notes = "\n".join(filter(None, (person.notes, cell)))
+    else:
+        known: Any = getattr(person, to)
+        setattr(person, to, known or cell)
+
+
+def _tags(cell: str) -> list[str]:
+    parts = [part.strip() for part in re.split(r"[;,]", cell)]
+    # `* myContacts` is in every contact of Google's.
+    return [part for part in parts if part and not _GOOGLE_GROUP.match(part)]
