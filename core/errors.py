@@ -133,6 +133,22 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "contact.self": ErrorSpec(
         409, "One's own contact", "The contact that is oneself is neither archived nor merged away."
     ),
+    "contact.interest_not_found": ErrorSpec(
+        404, "Interest not found", "List them with GET /v1/contacts/{id}/interests."
+    ),
+    "contact.link_to_itself": ErrorSpec(422, "Link to itself", "Name two different contacts."),
+    "contact.link_not_found": ErrorSpec(
+        404, "Link not found", "List them with GET /v1/contacts/{id}/links."
+    ),
+    "contact.merge_not_found": ErrorSpec(
+        404, "Merge not found", "List yours with GET /v1/contacts/merges."
+    ),
+    "contact.merge_with_itself": ErrorSpec(
+        422, "Merge with itself", "Name two different contacts."
+    ),
+    "contact.merge_superseded": ErrorSpec(
+        409, "Merged further", "Undo the later merge of the kept contact first."
+    ),
     "contact.method_invalid": ErrorSpec(
         422, "Not an address", "Send an e-mail address as it would stand in a letter's head."
     ),
@@ -152,6 +168,32 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     ),
     "key.not_found": ErrorSpec(404, "API key not found", "List yours with GET /v1/api-keys."),
     "key.limit": ErrorSpec(409, "Too many API keys", "Revoke one of the account's keys first."),
+    "circle.not_found": ErrorSpec(404, "Circle not found", "List yours with GET /v1/circles."),
+    "circle.name_taken": ErrorSpec(
+        409, "Circle name in use", "Choose another name: case does not tell two circles apart."
+    ),
+    "circle.limit": ErrorSpec(409, "Too many circles", "Remove a circle before making another."),
+    "relationship_type.not_found": ErrorSpec(
+        404, "Relationship type not found", "List them with GET /v1/relationship-types."
+    ),
+    "relationship_type.builtin": ErrorSpec(
+        409, "Built-in relationship type", "Add one of your own with other weights, and use that."
+    ),
+    "relationship_type.name_taken": ErrorSpec(
+        409, "Relationship type name in use", "Choose another name, or change that type."
+    ),
+    "relationship_type.limit": ErrorSpec(
+        409, "Too many relationship types", "Remove one of yours before adding another."
+    ),
+    "relationship_type.weights": ErrorSpec(
+        422, "Weights do not add up", "Share out exactly 1 among the four weights."
+    ),
+    "health.unknown": ErrorSpec(
+        404,
+        "No health yet",
+        "Record an interaction with the contact, or put them into a circle; then ask again.",
+    ),
+    "nudge.not_found": ErrorSpec(404, "Alert not found", "List yours with GET /v1/alerts."),
     "flag.not_found": ErrorSpec(404, "Flag not found", "List them with GET /v1/admin/flags."),
     "flag.limit": ErrorSpec(
         409, "Too many flags", "Remove flags that have been on for everybody for long."

@@ -62,6 +62,64 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   LIMIT size
 $$;
 
+-- Gives rows of the actor that name one contact to another one, for a merge or its undo: those with
+-- keys in `only`, or all. What would then be there twice stays. Returns the keys of those that moved.
+CREATE OR REPLACE FUNCTION app.move_contact_rows(
+  relation text, contact_column text, keys text[], from_id uuid, to_id uuid, only jsonb
+) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  key text := (
+    SELECT format('jsonb_build_array(%s)', string_agg(format('t.%I', k), ', '))
+    FROM unnest(keys) AS k
+  );
+  chosen text := format(
+    'public.%1$I AS t
+     WHERE t.user_id = app.user_id() AND t.%2$I = $1
+     AND ($3 IS NULL OR %3$s IN (SELECT e.value FROM jsonb_array_elements($3) AS e))',
+    relation, contact_column, key
+  );
+  change text := format(
+    'WITH moved AS (
+       UPDATE public.%1$I AS t SET %2$I = $2
+       WHERE t.user_id = app.user_id() AND t.%2$I = $1
+       AND ($3 IS NULL OR %3$s IN (SELECT e.value FROM jsonb_array_elements($3) AS e))
+       RETURNING %3$s AS key
+     )
+     SELECT coalesce(jsonb_agg(m.key), ''[]'') FROM moved AS m',
+    relation, contact_column, key
+  );
+  moved jsonb;
+  one jsonb;
+  done jsonb := '[]';
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint AS c
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+    WHERE c.contype = 'f' AND c.confrelid = 'public.contacts'::regclass
+      AND c.conrelid = to_regclass(format('public.%I', relation)) AND a.attname = contact_column
+      AND a.attname <> 'user_id'
+  ) THEN
+    RAISE EXCEPTION 'no table of contacts: %', relation;
+  END IF;
+  BEGIN
+    EXECUTE change INTO moved USING from_id, to_id, only;
+    RETURN moved;
+  EXCEPTION WHEN unique_violation THEN
+    NULL; -- one by one, then: few have as many rows as that would be slow for
+  END;
+  FOR one IN EXECUTE format('SELECT %s FROM %s', key, chosen) USING from_id, to_id, only LOOP
+    BEGIN
+      EXECUTE change INTO moved USING from_id, to_id, jsonb_build_array(one);
+      done := done || moved;
+    EXCEPTION WHEN unique_violation THEN
+      NULL;
+    END;
+  END LOOP;
+  RETURN done;
+END
+$$;
+
 -- Trigger: whoever has an account stands in their own address book.
 CREATE OR REPLACE FUNCTION app.create_self_contact() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$

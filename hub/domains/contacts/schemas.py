@@ -4,17 +4,19 @@ from datetime import date, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 Source = Literal[
     "calendar", "email", "gmail", "import", "linkedin", "manual", "outlook", "phone", "ring"
 ]
 MethodKind = Literal["email", "phone", "linkedin", "twitter", "url"]
 LinkedBy = Literal["match", "ring"]
+Order = Literal["recent", "name", "strength", "interaction"]
 Frequency = Literal["daily", "weekly", "monthly", "quarterly", "rarely"]
 
 METHODS_MAX: Final = 50
 TAGS_MAX: Final = 50
+NOTES_MAX_CHARS: Final = 10_000
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 _LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)"
@@ -23,7 +25,7 @@ PartOfName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, ex
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Analytical"])]
 Label = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["work"])]
 Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"^[^\u0000]*$")]
-Notes = Annotated[str, Meta(min_length=1, max_length=10_000, pattern=r"^[^\u0000]*$")]
+Notes = Annotated[str, Meta(min_length=1, max_length=NOTES_MAX_CHARS, pattern=r"^[^\u0000]*$")]
 Web = Annotated[
     str,
     Meta(
@@ -99,6 +101,89 @@ class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     frequency: Frequency | None = None
     tags: Tags = []
     methods: Annotated[list[NewMethod], Meta(max_length=METHODS_MAX)] = []
+
+
+class ChangeContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes of a contact; absent fields stay as they are, null empties one."""
+
+    full_name: Name | UnsetType = UNSET
+    first_name: PartOfName | UnsetType | None = UNSET
+    last_name: PartOfName | UnsetType | None = UNSET
+    company: Line | UnsetType | None = UNSET
+    job_title: Line | UnsetType | None = UNSET
+    linkedin_url: Web | UnsetType | None = UNSET
+    avatar_url: Picture | UnsetType | None = UNSET
+    location: Line | UnsetType | None = UNSET
+    bio: Text | UnsetType | None = UNSET
+    notes: Notes | UnsetType | None = UNSET
+    birthday: Birthday | UnsetType | None = UNSET
+    context: Context | UnsetType = UNSET
+    frequency: Frequency | UnsetType | None = UNSET
+    tags: Tags | UnsetType = UNSET
+
+
+class ChangeMethod(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes of an address; another value is another address: add that and remove this."""
+
+    label: Label | UnsetType | None = UNSET
+    is_primary: Literal[True] | UnsetType = UNSET
+    """The one that was primary before is so no longer."""
+
+
+class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An address to search for, however it is written."""
+
+    kind: MethodKind
+    value: MethodValue
+
+
+class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to search for: one of `text` and `address`.
+
+    In a body: what is asked of people stands in no URL, and so in no log of anybody.
+    """
+
+    text: Annotated[str, Meta(min_length=1, max_length=200, examples=["ada anal"])] | None = None
+    """Beginnings of words of name, company, job title and tags; all of them must be there."""
+    address: Address | None = None
+    archived: bool = False
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class ListedContact(Struct, frozen=True):
+    """A contact in a list: without what only its own page shows."""
+
+    id: UUID
+    full_name: str
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    job_title: str | None
+    avatar_url: str | None
+    location: str | None
+    source: Source
+    strength: float
+    last_interaction_at: datetime | None
+    frequency: Frequency | None
+    tags: list[str]
+    linked_user_id: UUID | None
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class PlacedContact(ListedContact, frozen=True):
+    """A contact of a list by name, with its place there."""
+
+    name_plain: str
+
+
+class TagCount(Struct, frozen=True):
+    """A tag and how many contacts have it."""
+
+    tag: str
+    contacts: int
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -194,3 +279,9 @@ class MethodRow(Struct, frozen=True):
     source: Source
     created_at: datetime
     updated_at: datetime
+
+
+class Methods(Struct, frozen=True):
+    """All addresses of a contact: at most 50."""
+
+    items: list[Method]

@@ -5,28 +5,38 @@ transaction knows.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from core import ids, normal_forms
 from core.db import Tx
 from core.errors import DomainError
 from hub.domains.contacts import queries, rules, sealing
 from hub.domains.contacts.schemas import (
+    ChangeContact,
     Contact,
     ContactRow,
     Context,
-    Method,
     MethodKind,
-    MethodRow,
     NewContact,
     NewMethod,
 )
 from hub.domains.contacts.sealing import Keys
 
-Address = tuple[MethodKind, str]
+_PLAIN_FIELDS: Final = (
+    "full_name",
+    "first_name",
+    "last_name",
+    "company",
+    "job_title",
+    "linkedin_url",
+    "avatar_url",
+    "location",
+    "bio",
+)
 
 
 async def region_of(tx: Tx, owner_id: UUID | None = None) -> str | None:
@@ -86,19 +96,10 @@ async def find(tx: Tx, contact_id: UUID, *, owner_id: UUID | None = None) -> Con
     return found
 
 
-async def list_methods(
-    tx: Tx, keys: Keys, contact_id: UUID, *, owner_id: UUID | None = None
-) -> list[Method]:
-    """Return a contact's addresses by kind, the primary ones first; raises contact.not_found."""
-    await find(tx, contact_id, owner_id=owner_id)
-    rows = await queries.list_methods.all(tx, owner_of(tx, owner_id), contact_id)
-    return [_shown_method(keys, row) for row in rows]
-
-
 async def find_by_addresses(
     tx: Tx,
     keys: Keys,
-    addresses: Sequence[Address],
+    addresses: Sequence[tuple[MethodKind, str]],
     *,
     owner_id: UUID | None = None,
     region: str | None = None,
@@ -131,6 +132,48 @@ async def find_by_method_hashes(
     )
     by_position = {row.position: row.contact_id for row in found}
     return [by_position.get(position) for position in range(len(hashes))]
+
+
+async def get_self(tx: Tx, keys: Keys) -> Contact:
+    """Return the contact that the actor is."""
+    found = await queries.find_self.first(tx)
+    if found is None:
+        raise DomainError("contact.not_found")
+    return await get_contact(tx, keys, found)
+
+
+async def change_contact(
+    tx: Tx, keys: Keys, contact_id: UUID, change: ChangeContact, *, owner_id: UUID | None = None
+) -> Contact:
+    """Change what is given; raises contact.not_found, contact.merged."""
+    owner = owner_of(tx, owner_id)
+    await queries.lock_contacts.all(tx, owner, [contact_id])
+    present = await get_contact(tx, keys, contact_id, owner_id=owner)
+
+    def new(name: str) -> Any:  # noqa: ANN401  # as the fields are
+        given = getattr(change, name)
+        return getattr(present, name) if given is UNSET else given
+
+    await queries.change_contact.run(
+        tx,
+        owner,
+        contact_id,
+        *(new(name) for name in _PLAIN_FIELDS),
+        sealing.seal_notes(keys, contact_id, new("notes")),
+        rules.stored_birthday(new("birthday")),
+        msgspec.json.encode(new("context")),
+        new("frequency"),
+        list(dict.fromkeys(new("tags"))),
+    )
+    return await get_contact(tx, keys, contact_id, owner_id=owner)
+
+
+async def delete_contacts(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID) -> int:
+    """Delete contacts for good, with all that hangs on them; a system transaction.
+
+    For an import that is undone. People archive.
+    """
+    return await queries.delete_contacts.run(tx, owner_id, list(contact_ids))
 
 
 async def archive(tx: Tx, contact_id: UUID, *, owner_id: UUID | None = None) -> None:
@@ -236,20 +279,6 @@ def _shown(keys: Keys, row: ContactRow) -> Contact:
         linked_user_id=row.linked_user_id,
         linked_by=row.linked_by,
         archived_at=row.archived_at,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _shown_method(keys: Keys, row: MethodRow) -> Method:
-    return Method(
-        id=row.id,
-        contact_id=row.contact_id,
-        kind=row.kind,
-        value=sealing.open_method(keys, row.id, row.value),
-        label=row.label,
-        is_primary=row.is_primary,
-        source=row.source,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -1,0 +1,298 @@
+"""SQL of merges of contacts; rows are fenced by owner."""
+
+from uuid import UUID
+
+from msgspec import Raw
+
+from core.db import command, query
+from hub.domains.contact_merges.schemas import Candidate, MergeRow
+
+move_rows = query(Raw, "SELECT app.move_contact_rows($1, $2, $3, $4, $5, $6)")
+
+# Pairs with an address, a name or a user in common. What more than $1 contacts have is nobody's
+# own: the number of an office.
+list_candidates = query(
+    Candidate,
+    """
+    WITH living AS (
+        SELECT c.* FROM contacts AS c
+        WHERE c.user_id = app.user_id() AND c.archived_at IS NULL AND NOT c.is_self
+    ), alike AS (
+        SELECT m.kind, array_agg(DISTINCT m.contact_id) AS ids
+        FROM contact_methods AS m
+        JOIN living AS c ON c.id = m.contact_id
+        WHERE m.user_id = app.user_id()
+        GROUP BY m.kind, m.value_hash
+        HAVING count(DISTINCT m.contact_id) BETWEEN 2 AND $1
+        UNION ALL
+        SELECT NULL, array_agg(c.id) FROM living AS c
+        WHERE c.name_words <> ''
+        GROUP BY c.name_words
+        HAVING count(*) BETWEEN 2 AND $1
+        UNION ALL
+        SELECT NULL, array_agg(c.id) FROM living AS c
+        WHERE c.linked_user_id IS NOT NULL
+        GROUP BY c.linked_user_id
+        HAVING count(*) BETWEEN 2 AND $1
+    ), pairs AS (
+        SELECT
+            x.id AS one_id, y.id AS other_id,
+            coalesce(array_agg(DISTINCT a.kind) FILTER (WHERE a.kind IS NOT NULL), '{}') AS kinds
+        FROM alike AS a
+        CROSS JOIN unnest(a.ids) AS x (id)
+        CROSS JOIN unnest(a.ids) AS y (id)
+        WHERE x.id < y.id
+        GROUP BY x.id, y.id
+    )
+    SELECT
+        one.id AS one_id, one.full_name AS one_name, one.name_words AS one_words,
+        one.company AS one_company, one.job_title AS one_job_title,
+        one.company_plain AS one_company_plain, one.birthday AS one_birthday,
+        other.id AS other_id, other.full_name AS other_name, other.name_words AS other_words,
+        other.company AS other_company, other.job_title AS other_job_title,
+        other.company_plain AS other_company_plain, other.birthday AS other_birthday,
+        p.kinds AS shared_kinds,
+        coalesce(one.linked_user_id = other.linked_user_id, false) AS is_same_user
+    FROM pairs AS p
+    JOIN living AS one ON one.id = p.one_id
+    JOIN living AS other ON other.id = p.other_id
+    WHERE NOT EXISTS (
+        SELECT FROM contact_distinctions AS d
+        WHERE d.user_id = app.user_id() AND d.contact_a_id = p.one_id
+            AND d.contact_b_id = p.other_id
+    )
+    ORDER BY p.one_id, p.other_id
+    LIMIT $2
+    """,
+)
+
+distinguish = command(
+    """
+    INSERT INTO contact_distinctions (contact_a_id, contact_b_id)
+    VALUES (least($1::uuid, $2::uuid), greatest($1::uuid, $2::uuid))
+    ON CONFLICT DO NOTHING
+    """
+)
+
+forget_distinction = command(
+    """
+    DELETE FROM contact_distinctions
+    WHERE user_id = app.user_id()
+        AND contact_a_id = least($1::uuid, $2::uuid)
+        AND contact_b_id = greatest($1::uuid, $2::uuid)
+    """
+)
+
+write_kept = command(
+    """
+    UPDATE contacts
+    SET first_name = $2, last_name = $3, company = $4, job_title = $5, linkedin_url = $6,
+        avatar_url = $7, location = $8, bio = $9, birthday = $10, context = $11, frequency = $12,
+        linked_user_id = $13, linked_by = $14, notes = $15, tags = $16, strength = $17,
+        last_interaction_at = $18
+    WHERE user_id = app.user_id() AND id = $1
+    """
+)
+
+mark_merged = command(
+    """
+    UPDATE contacts SET merged_into_id = $2, archived_at = coalesce(archived_at, now())
+    WHERE user_id = app.user_id() AND id = $1
+    """
+)
+
+# What was archived before the merge still is.
+mark_separate = command(
+    """
+    UPDATE contacts
+    SET merged_into_id = NULL, archived_at = CASE WHEN $2::boolean THEN archived_at END
+    WHERE user_id = app.user_id() AND id = $1
+    """
+)
+
+insert_merge = query(
+    UUID,
+    """
+    INSERT INTO contact_merges (kept_id, merged_id, record) VALUES ($1, $2, $3)
+    RETURNING id
+    """,
+)
+
+find_merge = query(
+    MergeRow,
+    """
+    SELECT id, kept_id, merged_id, record, undone_at, created_at
+    FROM contact_merges
+    WHERE user_id = app.user_id() AND id = $1
+    """,
+)
+
+list_merges = query(
+    MergeRow,
+    """
+    SELECT id, kept_id, merged_id, record, undone_at, created_at
+    FROM contact_merges
+    WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
+    ORDER BY id DESC
+    LIMIT $2
+    """,
+)
+
+mark_undone = command(
+    """
+    UPDATE contact_merges SET undone_at = now()
+    WHERE user_id = app.user_id() AND id = $1 AND undone_at IS NULL
+    """
+)
+
+# Of each kind the kept contact has one primary address, or gets that of the other.
+lower_methods = query(
+    UUID,
+    """
+    UPDATE contact_methods AS m SET is_primary = false
+    WHERE m.user_id = app.user_id() AND m.contact_id = $1 AND m.is_primary
+        AND EXISTS (
+            SELECT FROM contact_methods AS k
+            WHERE k.user_id = app.user_id() AND k.contact_id = $2 AND k.kind = m.kind
+                AND k.is_primary
+        )
+    RETURNING m.id
+    """,
+)
+
+# As they were, unless another one has become the primary one meanwhile.
+raise_methods = command(
+    """
+    UPDATE contact_methods AS m SET is_primary = true
+    WHERE m.user_id = app.user_id() AND m.contact_id = $1 AND m.id = ANY($2::uuid[])
+        AND NOT EXISTS (
+            SELECT FROM contact_methods AS k
+            WHERE k.user_id = app.user_id() AND k.contact_id = $1 AND k.kind = m.kind
+                AND k.is_primary
+        )
+    """
+)
+
+# Whoever has addresses of a kind has a primary one.
+settle_methods = command(
+    """
+    UPDATE contact_methods AS m SET is_primary = true
+    WHERE m.id IN (
+        SELECT DISTINCT ON (o.kind) o.id
+        FROM contact_methods AS o
+        WHERE o.user_id = app.user_id() AND o.contact_id = $1
+        ORDER BY o.kind, o.is_primary DESC, o.id
+    ) AND NOT m.is_primary
+    """
+)
+
+# What both care about: the kept contact's row takes the other's signs; the other's stays as it is.
+fold_interests = query(
+    Raw,
+    """
+    WITH folded AS (
+        UPDATE interests AS k
+        SET confidence = greatest(k.confidence, m.confidence),
+            evidence_count = k.evidence_count + m.evidence_count,
+            first_detected_at = least(k.first_detected_at, m.first_detected_at),
+            last_reinforced_at = greatest(k.last_reinforced_at, m.last_reinforced_at)
+        FROM interests AS m
+        WHERE k.user_id = app.user_id() AND k.contact_id = $2
+            AND m.user_id = app.user_id() AND m.contact_id = $1
+            AND (m.category, m.topic) = (k.category, k.topic)
+        RETURNING
+            new.id, old.confidence, new.confidence AS folded_confidence,
+            m.evidence_count AS added, old.first_detected_at, old.last_reinforced_at,
+            new.last_reinforced_at AS folded_reinforced_at
+    )
+    SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM folded AS f
+    """,
+)
+
+# Signs that came since stay; what has faded since has faded from the folded value.
+unfold_interests = command(
+    """
+    UPDATE interests AS k
+    SET confidence =
+            CASE k.confidence WHEN f.folded_confidence THEN f.confidence ELSE k.confidence END,
+        evidence_count = greatest(1, k.evidence_count - f.added),
+        first_detected_at = f.first_detected_at,
+        last_reinforced_at =
+            CASE k.last_reinforced_at
+                WHEN f.folded_reinforced_at THEN f.last_reinforced_at
+                ELSE k.last_reinforced_at
+            END
+    FROM jsonb_to_recordset($1) AS f (
+        id uuid, confidence float8, folded_confidence float8, added int,
+        first_detected_at timestamptz, last_reinforced_at timestamptz,
+        folded_reinforced_at timestamptz
+    )
+    WHERE k.user_id = app.user_id() AND k.id = f.id
+    """
+)
+
+# Whom both know: the kept contact's link takes what the other's has; the other's stays as it is.
+fold_links = query(
+    Raw,
+    """
+    WITH ends AS (
+        SELECT
+            CASE contact_a_id WHEN $1 THEN contact_b_id ELSE contact_a_id END AS other_id,
+            strength, shared_interactions
+        FROM contact_links
+        WHERE user_id = app.user_id() AND $1::uuid IN (contact_a_id, contact_b_id)
+    ), folded AS (
+        UPDATE contact_links AS k
+        SET strength = greatest(k.strength, e.strength),
+            shared_interactions = k.shared_interactions + e.shared_interactions
+        FROM ends AS e
+        WHERE k.user_id = app.user_id()
+            AND k.contact_a_id = least($2::uuid, e.other_id)
+            AND k.contact_b_id = greatest($2::uuid, e.other_id)
+            AND e.other_id <> $2
+        RETURNING
+            new.id, old.strength, new.strength AS folded_strength,
+            e.shared_interactions AS added
+    )
+    SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM folded AS f
+    """,
+)
+
+unfold_links = command(
+    """
+    UPDATE contact_links AS k
+    SET strength = CASE k.strength WHEN f.folded_strength THEN f.strength ELSE k.strength END,
+        shared_interactions = greatest(0, k.shared_interactions - f.added)
+    FROM jsonb_to_recordset($1) AS f (
+        id uuid, strength float8, folded_strength float8, added int
+    )
+    WHERE k.user_id = app.user_id() AND k.id = f.id
+    """
+)
+
+# Those with each other, and with whom the kept contact knows already, stay.
+move_links = query(
+    UUID,
+    """
+    UPDATE contact_links AS l
+    SET contact_a_id =
+            least($2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END),
+        contact_b_id =
+            greatest($2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END)
+    WHERE l.user_id = app.user_id()
+        AND $1::uuid IN (l.contact_a_id, l.contact_b_id)
+        AND $2::uuid NOT IN (l.contact_a_id, l.contact_b_id)
+        AND ($3::uuid[] IS NULL OR l.id = ANY($3::uuid[]))
+        AND NOT EXISTS (
+            SELECT FROM contact_links AS k
+            WHERE k.user_id = app.user_id()
+                AND k.contact_a_id = least(
+                    $2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END
+                )
+                AND k.contact_b_id = greatest(
+                    $2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END
+                )
+        )
+    RETURNING l.id
+    """,
+)

@@ -1,0 +1,185 @@
+"""Two contacts that are one person: suggested, merged in one transaction, and undone in one.
+
+The merged contact's row stays, hidden, with all its values: what the kept one took from it is
+taken back by comparing the two. What changed since the merge stays changed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from core.db import Tx
+from core.errors import DomainError
+from hub.domains.contact_merges import filling, queries, rules
+from hub.domains.contact_merges.moving import Mover
+from hub.domains.contact_merges.schemas import (
+    Candidate,
+    Merge,
+    MergeRecord,
+    MergeRow,
+    Reason,
+    Side,
+    Suggestion,
+)
+from hub.domains.contacts import queries as contact_queries
+from hub.domains.contacts import service as contacts
+from hub.domains.contacts.schemas import ContactRow
+from hub.domains.contacts.sealing import Keys
+from hub.http import page
+
+MERGES_LISTING: Final = "contact_merges"
+SUGGESTIONS_LISTING: Final = "contact_merge_suggestions"
+_SHARED_BY_MOST: Final = 10
+"""An address or name of more contacts than that says nothing of two of them."""
+_COMPARED_MOST: Final = 5000
+
+
+async def suggest(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Suggestion]:
+    """Return pairs of the actor's contacts that seem to be one person, the likeliest first."""
+    after = page.decode_cursor(cursor, SUGGESTIONS_LISTING, tuple[float, UUID, UUID])
+    pairs = await queries.list_candidates.all(tx, _SHARED_BY_MOST, _COMPARED_MOST)
+    scored = [(pair, *rules.score(pair)) for pair in pairs]
+    found = [
+        _suggestion(pair, score, reasons)
+        for pair, score, reasons in scored
+        if score >= rules.SUGGESTED_FROM
+    ]
+    found.sort(key=_place)
+    if after is not None:
+        last = (-after[0], after[1], after[2])
+        found = [item for item in found if _place(item) > last]
+    return page.paginate(
+        found[: limit + 1],
+        limit,
+        SUGGESTIONS_LISTING,
+        lambda item: (item.score, item.one.contact_id, item.other.contact_id),
+    )
+
+
+async def distinguish(tx: Tx, one_id: UUID, other_id: UUID) -> None:
+    """Never suggest again that two contacts are one; raises contact.not_found."""
+    if one_id == other_id:
+        raise DomainError("contact.merge_with_itself")
+    for each in (one_id, other_id):
+        await contacts.find(tx, each)
+    await queries.distinguish.run(tx, one_id, other_id)
+
+
+async def forget_distinction(tx: Tx, one_id: UUID, other_id: UUID) -> None:
+    """Let two contacts be suggested as one again; harmless where they are not told apart."""
+    for each in (one_id, other_id):
+        await contacts.find(tx, each)
+    await queries.forget_distinction.run(tx, one_id, other_id)
+
+
+async def merge(
+    tx: Tx, keys: Keys, kept_id: UUID, merged_id: UUID, movers: Sequence[Mover]
+) -> Merge:
+    """Give all that a contact has to another one, and hide it.
+
+    Raises contact.not_found, contact.merged, contact.self, contact.merge_with_itself.
+    """
+    if kept_id == merged_id:
+        raise DomainError("contact.merge_with_itself")
+    kept, merged = await _locked(tx, kept_id, merged_id)
+    if merged.is_self:
+        raise DomainError("contact.self")
+    filled, record = filling.fill(keys, kept, merged)
+    await _write(tx, filled)
+    moved = {mover.name: await mover.move(tx, merged_id, kept_id) for mover in movers}
+    await queries.mark_merged.run(tx, merged_id, kept_id)
+    record = msgspec.structs.replace(record, moved=moved)
+    merge_id = await queries.insert_merge.one(tx, kept_id, merged_id, msgspec.json.encode(record))
+    return await get_merge(tx, merge_id)
+
+
+async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> Merge:
+    """Give back what a merge moved, as far as it is still there; again is harmless.
+
+    Raises contact.merge_not_found, and contact.merge_superseded where the kept contact was merged
+    into another one since.
+    """
+    row = await _row(tx, merge_id)
+    await contact_queries.lock_contacts.all(
+        tx, contacts.owner_of(tx, None), [row.kept_id, row.merged_id]
+    )
+    row = await _row(tx, merge_id)
+    if row.undone_at is not None:
+        return _shown(row)
+    owner = contacts.owner_of(tx, None)
+    kept = await contact_queries.find_contact.one(tx, owner, row.kept_id)
+    merged = await contact_queries.find_contact.one(tx, owner, row.merged_id)
+    if kept.merged_into_id is not None:
+        raise DomainError("contact.merge_superseded")
+    record = msgspec.json.decode(row.record, type=MergeRecord)
+    await queries.mark_separate.run(tx, row.merged_id, record.was_archived)
+    for mover in reversed(movers):
+        if mover.name in record.moved:
+            await mover.undo(tx, row.merged_id, row.kept_id, record.moved[mover.name])
+    await _write(tx, filling.unfill(keys, kept, merged, record))
+    await queries.mark_undone.run(tx, merge_id)
+    return await get_merge(tx, merge_id)
+
+
+async def get_merge(tx: Tx, merge_id: UUID) -> Merge:
+    """Return a merge of the actor, undone or not; raises contact.merge_not_found."""
+    return _shown(await _row(tx, merge_id))
+
+
+async def list_merges(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Merge]:
+    """Return the actor's merges, the latest first."""
+    after = page.decode_cursor(cursor, MERGES_LISTING, tuple[UUID])
+    rows = await queries.list_merges.all(tx, after[0] if after else None, limit + 1)
+    shown = [_shown(row) for row in rows]
+    return page.paginate(shown, limit, MERGES_LISTING, lambda item: (item.id,))
+
+
+async def _locked(tx: Tx, kept_id: UUID, merged_id: UUID) -> tuple[ContactRow, ContactRow]:
+    await contact_queries.lock_contacts.all(tx, contacts.owner_of(tx, None), [kept_id, merged_id])
+    return await contacts.find(tx, kept_id), await contacts.find(tx, merged_id)
+
+
+async def _row(tx: Tx, merge_id: UUID) -> MergeRow:
+    row = await queries.find_merge.first(tx, merge_id)
+    if row is None:
+        raise DomainError("contact.merge_not_found")
+    return row
+
+
+async def _write(tx: Tx, kept: ContactRow) -> None:
+    values: list[Any] = [getattr(kept, name) for name in filling.WRITTEN]
+    await queries.write_kept.run(tx, kept.id, *values)
+
+
+def _shown(row: MergeRow) -> Merge:
+    record = msgspec.json.decode(row.record, type=MergeRecord)
+    return Merge(
+        id=row.id,
+        kept_id=row.kept_id,
+        merged_id=row.merged_id,
+        filled=record.filled,
+        moved={name: _amount(moved) for name, moved in record.moved.items()},
+        undone_at=row.undone_at,
+        created_at=row.created_at,
+    )
+
+
+def _amount(moved: msgspec.Raw) -> int:
+    """Return how many rows moved: a mover keeps their keys, alone or as `keys`."""
+    kept = msgspec.json.decode(moved)
+    return len(kept["keys"] if isinstance(kept, dict) else kept)
+
+
+def _suggestion(pair: Candidate, score: float, reasons: list[Reason]) -> Suggestion:
+    return Suggestion(
+        one=Side(pair.one_id, pair.one_name, pair.one_company, pair.one_job_title),
+        other=Side(pair.other_id, pair.other_name, pair.other_company, pair.other_job_title),
+        score=score,
+        reasons=reasons,
+    )
+
+
+def _place(item: Suggestion) -> tuple[float, UUID, UUID]:
+    return -item.score, item.one.contact_id, item.other.contact_id

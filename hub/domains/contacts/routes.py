@@ -1,0 +1,193 @@
+"""REST: one's address book."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from core.db import Tx
+from hub.domains.contacts import listing, service
+from hub.domains.contacts.listing import Narrowed
+from hub.domains.contacts.schemas import (
+    ChangeContact,
+    Contact,
+    ListedContact,
+    NewContact,
+    Order,
+    Search,
+    Source,
+    TagCount,
+)
+from hub.domains.contacts.sealing import Keys
+from hub.http.deps import reading, resources, writing
+from hub.http.etags import IfMatch, change, tagged
+from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.page import Cursor, Limit, Page
+from hub.http.problems import documented
+
+_PATH: Final = "/contacts/{contact_id:uuid}"
+_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
+_ONE: Final = ("contact.not_found", "contact.merged")
+# PostgreSQL's texts have no such character.
+_PLAIN: Final = r"^[^\u0000]*$"
+# Not what interactions count: nobody's change fails because somebody has rung.
+_EDITED: Final = tuple(
+    name
+    for name in Contact.__struct_fields__
+    if name not in {"strength", "last_interaction_at", "updated_at"}
+)
+
+
+def keys_of(request: Request[Any, Any, Any]) -> Keys:
+    """Return what seals contacts in this process."""
+    house = resources(request)
+    return Keys(house.cipher, house.index_key)
+
+
+@get("/contacts", tags=["contacts"], responses=documented("request.cursor_invalid"))
+async def list_contacts(  # noqa: PLR0917  # the parameters of the query, by name
+    request: Request[Any, Any, Any],
+    order: Annotated[
+        Order,
+        QueryParameter(
+            description=(
+                "`recent`: the newest first. `interaction`: by the last one. A cursor belongs to"
+                " its order."
+            )
+        ),
+    ] = "recent",
+    archived: Annotated[
+        bool, QueryParameter(description="Only those that are archived, instead of none.")
+    ] = False,
+    tag: Annotated[
+        str | None, QueryParameter(max_length=50, pattern=_PLAIN, description="Only with it.")
+    ] = None,
+    company: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=200, pattern=_PLAIN, description="Only of it; without case and accents."
+        ),
+    ] = None,
+    source: Annotated[Source | None, QueryParameter(description="Only from there.")] = None,
+    linked: Annotated[
+        bool | None, QueryParameter(description="Only those who are users here, or are not.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ListedContact]:
+    """List one's contacts, without oneself.
+
+    Names and addresses are searched by POST /v1/contacts/search.
+    """
+    narrowed = Narrowed(archived=archived, tag=tag, company=company, source=source, linked=linked)
+    async with reading(request) as tx:
+        return await listing.list_contacts(tx, narrowed, order, limit=limit, cursor=cursor)
+
+
+@post(
+    "/contacts/search",
+    tags=["contacts"],
+    status_code=200,
+    responses=documented("request.cursor_invalid"),
+)
+async def search_contacts(
+    request: Request[Any, Any, Any], data: JSONBody[Search]
+) -> Page[ListedContact]:
+    """Search one's contacts by words, or by an address however it is written."""
+    async with reading(request) as tx:
+        return await listing.search(tx, keys_of(request), data)
+
+
+@get("/contacts/tags", tags=["contacts"], responses=documented("request.cursor_invalid"))
+async def list_tags(
+    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
+) -> Page[TagCount]:
+    """List the tags of one's contacts and how many have each."""
+    async with reading(request) as tx:
+        return await listing.list_tags(tx, limit=limit, cursor=cursor)
+
+
+@get("/contacts/self", tags=["contacts"], responses=documented("contact.not_found"))
+async def get_self(request: Request[Any, Any, Any]) -> Response[Contact]:
+    """Return the contact that one is oneself."""
+    async with reading(request) as tx:
+        return tagged(await service.get_self(tx, keys_of(request)), edited=_EDITED)
+
+
+@post(
+    "/contacts",
+    tags=["contacts"],
+    responses=documented("contact.method_invalid", *_KEYED),
+)
+async def add_contact(
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewContact],
+    idempotency_key: OptionalKey = None,
+) -> Response[Contact]:
+    """Add a contact; that somebody has its address already is said by merge suggestions."""
+
+    async def effect(tx: Tx) -> Answer[Contact]:
+        region = await service.region_of(tx)
+        added = await service.add_contact(tx, keys_of(request), data, region=region)
+        return Answer(added, location=f"/v1/contacts/{added.id}")
+
+    return await once(request, idempotency_key, effect)
+
+
+@get(_PATH, tags=["contacts"], responses=documented(*_ONE))
+async def get_contact(
+    request: Request[Any, Any, Any], contact_id: FromPath[UUID]
+) -> Response[Contact]:
+    """Return one of one's contacts, archived or not."""
+    async with reading(request) as tx:
+        found = await service.get_contact(tx, keys_of(request), contact_id)
+    return tagged(found, edited=_EDITED)
+
+
+@patch(_PATH, tags=["contacts"], responses=documented(*_ONE, "request.precondition_failed"))
+async def change_contact(
+    request: Request[Any, Any, Any],
+    contact_id: FromPath[UUID],
+    data: JSONBody[ChangeContact],
+    if_match: IfMatch = None,
+) -> Response[Contact]:
+    """Change fields of a contact; null empties one."""
+    keys = keys_of(request)
+    return await change(
+        request,
+        if_match,
+        present=lambda tx: service.get_contact(tx, keys, contact_id),
+        effect=lambda tx: service.change_contact(tx, keys, contact_id, data),
+        edited=_EDITED,
+    )
+
+
+@delete(_PATH, tags=["contacts"], status_code=204, responses=documented(*_ONE, "contact.self"))
+async def archive_contact(request: Request[Any, Any, Any], contact_id: FromPath[UUID]) -> None:
+    """Archive a contact: it leaves the lists, and nothing of it is lost."""
+    async with writing(request) as tx:
+        await service.archive(tx, contact_id)
+
+
+@post(f"{_PATH}/restore", tags=["contacts"], status_code=200, responses=documented(*_ONE))
+async def restore_contact(
+    request: Request[Any, Any, Any], contact_id: FromPath[UUID]
+) -> Response[Contact]:
+    """Bring an archived contact back into the lists."""
+    async with writing(request) as tx:
+        await service.restore(tx, contact_id)
+        return tagged(await service.get_contact(tx, keys_of(request), contact_id), edited=_EDITED)
+
+
+CONTACT_ROUTES: Final = [
+    list_contacts,
+    search_contacts,
+    list_tags,
+    get_self,
+    add_contact,
+    get_contact,
+    change_contact,
+    archive_contact,
+    restore_contact,
+]

@@ -1,0 +1,78 @@
+"""What contacts care about: seen by people and in interactions, and fading unless seen again."""
+
+from typing import Final
+from uuid import UUID
+
+from core.db import Tx
+from core.errors import DomainError
+from hub.domains.contacts import service as contacts
+from hub.domains.interests import queries, rules
+from hub.domains.interests.schemas import Evidence, Interest, ListedInterest, PutInterest
+from hub.http import page
+
+CONTACT_LISTING: Final = "contact_interests"
+CATEGORY_LISTING: Final = "interests"
+_FADED_AT_ONCE: Final = 5000
+
+
+async def list_of_contact(
+    tx: Tx, contact_id: UUID, *, limit: int, cursor: str | None
+) -> page.Page[Interest]:
+    """Return what a contact of the actor cares about, the surest first."""
+    after = page.decode_cursor(cursor, CONTACT_LISTING, tuple[float, UUID])
+    rows = await queries.list_of_contact.all(tx, contact_id, *(after or (None, None)), limit + 1)
+    if not rows:
+        await contacts.find(tx, contact_id)
+    return page.paginate(rows, limit, CONTACT_LISTING, lambda item: (item.confidence, item.id))
+
+
+async def list_of_category(
+    tx: Tx, category: str, topic: str | None, *, limit: int, cursor: str | None
+) -> page.Page[ListedInterest]:
+    """Return who of the actor's contacts cares about something of a category, the surest first."""
+    after = page.decode_cursor(cursor, CATEGORY_LISTING, tuple[float, UUID])
+    wanted = None if topic is None else rules.plain(topic)
+    rows = await queries.list_of_category.all(
+        tx, rules.plain(category), wanted, *(after or (None, None)), limit + 1
+    )
+    return page.paginate(rows, limit, CATEGORY_LISTING, lambda item: (item.confidence, item.id))
+
+
+async def put(tx: Tx, contact_id: UUID, new: PutInterest) -> Interest:
+    """Say what a contact of the actor cares about; raises contact.not_found."""
+    owner = contacts.owner_of(tx, None)
+    await contacts.find(tx, contact_id)
+    category, topic = rules.plain(new.category), rules.plain(new.topic)
+    await queries.put_interest.one(
+        tx, owner, contact_id, category, topic, new.confidence, new.decay_factor
+    )
+    return await queries.find_interest.one(tx, owner, contact_id, category, topic)
+
+
+async def reinforce(tx: Tx, sign: Evidence, *, owner_id: UUID | None = None) -> UUID:
+    """Take a sign of an interest into account, and return the interest; the tables' owner is meant.
+
+    Once per sign: whoever has it remembers that. Raises contact.not_found.
+    """
+    owner = contacts.owner_of(tx, owner_id)
+    category, topic = rules.plain(sign.category), rules.plain(sign.topic)
+    place = (owner, sign.contact_id, category, topic)
+    await contacts.find(tx, sign.contact_id, owner_id=owner)
+    added = await queries.insert_interest.first(tx, *place, sign.weight)
+    if added is not None:
+        return added
+    known = await queries.find_known.one(tx, *place)
+    present = rules.faded(known.confidence, known.decay_factor, known.faded_seconds)
+    return await queries.reinforce.one(tx, *place, rules.reinforced(present, sign.weight))
+
+
+async def remove(tx: Tx, contact_id: UUID, interest_id: UUID) -> None:
+    """Forget an interest; another sign of it brings it back. Raises contact.interest_not_found."""
+    await contacts.find(tx, contact_id)
+    if await queries.remove_interest.first(tx, contact_id, interest_id) is None:
+        raise DomainError("contact.interest_not_found")
+
+
+async def fade(tx: Tx) -> bool:
+    """Fade what has not been for a day; return whether more is left. A system transaction."""
+    return len(await queries.fade.all(tx, _FADED_AT_ONCE)) == _FADED_AT_ONCE
