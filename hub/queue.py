@@ -31,7 +31,7 @@ from core.pause import pause_seconds
 from hub.domains.encryption import service as encryption
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, Errand, TaskKey
-from hub.http.deps import read_cipher
+from hub.http.deps import read_cipher, read_index_key
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
 from hub.wiring.slices import (
@@ -201,7 +201,10 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
         # Of the worker alone: relay and scheduler only call, and need no keys.
         return broker.state.cipher
 
-    for consumer in (*CONSUMERS, *sealing_consumers(cipher)):
+    def index_key() -> bytes:
+        return read_index_key(settings)
+
+    for consumer in (*CONSUMERS, *sealing_consumers(cipher, index_key)):
         broker.register_task(_consumer_call(broker.state, consumer), task_name=consumer.name)
     for task in (*PERIODIC_TASKS, *sealing_tasks(cipher)):
         broker.register_task(

@@ -9,7 +9,7 @@ from taskiq.cli.worker.run import start_listen
 
 from core import config, log, metrics
 from core.config import Settings
-from hub.http.deps import read_cipher
+from hub.http.deps import read_cipher, read_index_key
 
 
 def run(settings: Settings) -> None:
@@ -17,7 +17,9 @@ def run(settings: Settings) -> None:
     log.configure(settings.log.level, settings.log.style)
     config.require(settings.redis.url, "redis.url")
     config.require(settings.database.system_url, "database.system_url")
-    read_cipher(settings)  # one line for what is missing, before Taskiq takes over
+    # One line for what is missing, before Taskiq takes over.
+    read_cipher(settings)
+    read_index_key(settings)
     metrics.serve(settings.metrics.port)
     start_listen(
         WorkerArgs(

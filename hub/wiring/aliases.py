@@ -8,4 +8,7 @@ from typing import Final
 
 ALIASES: Final[Mapping[str, str]] = {
     "/api/admin/audit": "/v1/admin/audit",
+    "/api/events": "/v1/interactions",
+    "/api/search/events": "/v1/search/interactions",
+    "/api/contacts/{contact_id}/intelligence": "/v1/contacts/{contact_id}/intelligence",
 }

@@ -76,7 +76,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active", "touches.pair")),
     "touch.asked": Route(("taps:{owner}",)),
     "touch.mutual": Route(("taps:{owner}",)),
-    "touch.exchanged": Route(("taps:{owner}",)),
+    "touch.exchanged": Route(("taps:{owner}",), ("encounters.record_touch",)),
     "friendship.created": Route(("taps:{owner}",)),
     "gateway.online": Route(("taps:{owner}",)),
     "gateway.offline": Route(("taps:{owner}",)),
@@ -94,7 +94,8 @@ ROUTES: Final[Mapping[str, Route]] = {
     ),
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
-        ("messages:{member}", "conversation:{subject}"), ("profiles.mark_active",)
+        ("messages:{member}", "conversation:{subject}"),
+        ("profiles.mark_active", "encounters.record_message"),
     ),
     "interaction.recorded": Route(),
     "contact.created": Route(("sync:{owner}",)),
@@ -159,6 +160,9 @@ PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
 _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     "touches.pair": lambda payload: (
         isinstance(payload, RingTapped) and payload.kind == "ring_to_ring"
+    ),
+    "encounters.record_message": lambda payload: (
+        isinstance(payload, MessageSent) and payload.kind != "system"
     ),
     "taps.forget_places": lambda payload: (
         isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"

@@ -16,6 +16,8 @@ from hub.domains.flags.routes import FLAG_ROUTES
 from hub.domains.friends.routes import FRIEND_ROUTES
 from hub.domains.gateways.routes import GATEWAY_ROUTES
 from hub.domains.identities.routes import IDENTITY_ROUTES
+from hub.domains.intelligence.routes import INTELLIGENCE_ROUTES
+from hub.domains.interactions.routes import INTERACTION_ROUTES
 from hub.domains.logins.routes import LOGIN_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
 from hub.domains.passkeys.routes import PASSKEY_ROUTES
@@ -56,6 +58,8 @@ REST_ROUTES: Final = [
     *TOUCH_ROUTES,
     *FRIEND_ROUTES,
     *FLAG_ROUTES,
+    *INTERACTION_ROUTES,
+    *INTELLIGENCE_ROUTES,
     diagnose_realtime,
 ]
 

@@ -12,6 +12,8 @@ from hub.domains.admissions import tasks as admissions
 from hub.domains.certificates import tasks as certificates
 from hub.domains.claims import service as claims_service
 from hub.domains.claims import tasks as claims
+from hub.domains.contacts.service import Keys
+from hub.domains.encounters import tasks as encounters
 from hub.domains.events.schemas import Consumer, Errand
 from hub.domains.gateways import tasks as gateways
 from hub.domains.housekeeping import service as housekeeping
@@ -42,6 +44,7 @@ CONSUMERS: Final = (
     Consumer("gateways.expel", admissions.follow),
     Consumer("certificates.write_revocations", certificates.write_revocations),
     Consumer("taps.forget_places", taps.forget_places),
+    Consumer("encounters.record_message", encounters.record_message),
 )
 
 PERIODIC_TASKS: Final = (
@@ -57,9 +60,18 @@ PERIODIC_TASKS: Final = (
 )
 
 
-def sealing_consumers(cipher: Callable[[], FieldCipher]) -> tuple[Consumer, ...]:
-    """Return the reactions that open or seal fields."""
-    return (Consumer("touches.pair", partial(touches.pair, cipher)),)
+def sealing_consumers(
+    cipher: Callable[[], FieldCipher], index_key: Callable[[], bytes]
+) -> tuple[Consumer, ...]:
+    """Return the reactions that open or seal fields, or find people by their addresses."""
+
+    def keys() -> Keys:
+        return Keys(cipher(), index_key())
+
+    return (
+        Consumer("touches.pair", partial(touches.pair, cipher)),
+        Consumer("encounters.record_touch", partial(encounters.record_touch, keys)),
+    )
 
 
 def sealing_tasks(cipher: Callable[[], FieldCipher]) -> tuple[PeriodicTask, ...]:

@@ -474,6 +474,9 @@ app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), ap
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
 app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int)
 TO ping_api;
+GRANT EXECUTE ON FUNCTION app.search_interactions(
+  text, timestamptz, timestamptz, uuid, text, text, timestamptz, uuid, int
+) TO ping_api, ping_worker;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
 app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea[], int, bytea, bytea),

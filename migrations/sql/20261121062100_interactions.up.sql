@@ -118,3 +118,16 @@ CREATE INDEX interaction_participants_contact_idx
 ON interaction_participants (user_id, contact_id) WHERE contact_id IS NOT NULL;
 CREATE INDEX interaction_participants_address_idx
 ON interaction_participants (user_id, address_hash) WHERE address_hash IS NOT NULL;
+
+-- Keys of backends may be let at interactions.
+ALTER TABLE api_keys
+  DROP CONSTRAINT api_keys_scopes_check,
+  ADD CONSTRAINT api_keys_scopes_check CHECK (
+    cardinality(scopes) > 0
+    AND scopes <@ ARRAY[
+      'account:read', 'account:write', 'cards:read', 'cards:write', 'contacts:read',
+      'contacts:write', 'friends:read', 'friends:write', 'gateways:read', 'gateways:write',
+      'interactions:read', 'interactions:write', 'messages:read', 'messages:write',
+      'realtime:read', 'rings:read', 'rings:write', 'taps:read', 'touches:read', 'touches:write'
+    ]::text[]
+  );

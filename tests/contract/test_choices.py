@@ -25,6 +25,12 @@ from hub.domains.contact_links.schemas import LinkKind
 from hub.domains.contacts.schemas import Frequency, LinkedBy, MethodKind, Source
 from hub.domains.friends.schemas import FriendSource
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
+from hub.domains.interactions.schemas import (
+    Direction,
+    InteractionKind,
+    InteractionSource,
+    ParticipantRole,
+)
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.profiles.schemas import Visibility
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
@@ -70,6 +76,11 @@ COLUMNS: dict[str, Any] = {
     "rejected_taps.reason": RejectCode,
     "conversations.kind": ConversationKind,
     "messages.kind": MessageKind,
+    "interactions.kind": InteractionKind,
+    "interactions.direction": Direction,
+    "interactions.source": InteractionSource,
+    "interaction_participants.role": ParticipantRole,
+    "interaction_participants.address_kind": AddressKind,
     "audit_log.action": AuditAction,
     "audit_log.actor_role": Role,
 }
@@ -107,6 +118,8 @@ NOT_STORED = {
     ("Renewed", "code"),
     ("PrivacySettings", "share_on_tap"),
     ("ChangePrivacy", "share_on_tap"),
+    ("FrequencyAnalysis", "trend"),
+    ("Highlight", "field"),
 }
 
 

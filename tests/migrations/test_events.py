@@ -102,6 +102,9 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     )
     await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
     await change_contacts(system, ada)
+    await system.execute(
+        "INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())", ada
+    )
     return ada, grace
 
 
@@ -195,6 +198,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "contact.merged",
         "contact.unmerged",
         "contact.updated",
+        "interaction.recorded",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:

@@ -124,7 +124,8 @@ class Look:
             row["attname"]
             for row in await self.superuser.fetch(
                 """SELECT attname FROM pg_attribute
-                WHERE attrelid = $1::regclass AND attnum > 0 AND attidentity = ''
+                WHERE attrelid = $1::regclass AND attnum > 0
+                AND attidentity = '' AND attgenerated = ''
                 AND has_column_privilege($2, attrelid, attnum, 'INSERT')""",
                 table,
                 self.viewer.role,

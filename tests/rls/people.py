@@ -215,6 +215,18 @@ async def _add_contacts(connection: asyncpg.Connection, name: str) -> None:
         kept,
         merged,
     )
+    await connection.execute(
+        """WITH met AS (
+          INSERT INTO interactions (contact_id, kind, subject, occurred_at)
+          VALUES ($1, 'meeting', $3, now())
+          RETURNING id
+        )
+        INSERT INTO interaction_participants (interaction_id, contact_id, role)
+        SELECT id, $2, 'attendee' FROM met""",
+        kept,
+        other,
+        f"Coffee of {name}",
+    )
 
 
 OWNER = {"users": "id", "messages": "sender_id"}

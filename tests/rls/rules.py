@@ -52,6 +52,8 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "contact_links": {"own": ALL, "foreign": NONE},
     "contact_merges": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "contact_distinctions": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
+    "interactions": {"own": ALL, "foreign": NONE},
+    "interaction_participants": {"own": ALL, "foreign": NONE},
     "blocks": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
     "friendships": {"own": READ, "shared": NONE, "foreign": NONE},
     "touches": {"own": READ, "shared": NONE, "foreign": NONE},

@@ -42,6 +42,10 @@ CALLS = {
     "app.allows(uuid,text)": Call(("users", "location"), returns=False),
     "app.is_admin()": Call(returns=False),
     "app.match_identities(integer[],text[],bytea[],integer)": Call(([0], ["email"], [b"Ada"], 1)),
+    (
+        "app.search_interactions(text,timestamp with time zone,timestamp with time zone,uuid,text,"
+        "text,timestamp with time zone,uuid,integer)"
+    ): Call(("Ada", None, None, None, None, None, None, None, 9)),
     # Before an actor is known: by what only who it belongs to can know.
     "app.find_session(bytea)": Call((b"guessed",)),
     "app.find_login(text,text)": Call(("https://accounts.google.com", "guessed")),

@@ -1,8 +1,19 @@
-"""SQL of interactions; rows are fenced by owner, and private ones from API keys."""
+"""SQL of interactions; rows are fenced by owner, and private ones from API keys.
+
+Statements that also run for others, in a system transaction, name the owner. A list is one of three
+statements, by what narrows it most: a statement for all filters would be planned without knowing
+which of them is set, and read a user's whole history for a contact of yesterday.
+"""
 
 from uuid import UUID
 
-from core.db import query
+from core.db import command, query
+from hub.domains.interactions.schemas import (
+    Interaction,
+    MatchedInteraction,
+    StoredInteraction,
+    StoredParticipant,
+)
 
 # In the order of what is unique, so that two imports at once wait for each other in one order.
 insert_interactions = query(
@@ -25,3 +36,202 @@ insert_interactions = query(
     RETURNING id
     """,
 )
+
+insert_participants = command(
+    """
+    INSERT INTO interaction_participants (
+        id, user_id, interaction_id, contact_id, role, address_kind, address, address_hash
+    )
+    SELECT p.id, $1, p.interaction_id, p.contact_id, p.role, p.address_kind,
+        decode(p.address, 'hex'), decode(p.address_hash, 'hex')
+    FROM jsonb_to_recordset($2::jsonb) AS p (
+        id uuid, interaction_id uuid, contact_id uuid, role text, address_kind text, address text,
+        address_hash text
+    )
+    """
+)
+
+list_interactions = query(
+    Interaction,
+    """
+    SELECT id, contact_id, kind, direction, subject, summary, sentiment, occurred_at,
+        duration_seconds, source, external_id, is_private, created_at, updated_at
+    FROM interactions
+    WHERE user_id = app.user_id()
+        AND (occurred_at, id) < (
+            coalesce($1::timestamptz, 'infinity'),
+            coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+        AND occurred_at >= coalesce($3::timestamptz, '-infinity')
+        AND occurred_at < coalesce($4::timestamptz, 'infinity')
+        AND ($5::text IS NULL OR direction = $5)
+    ORDER BY occurred_at DESC, id DESC
+    LIMIT $6
+    """,
+)
+
+list_of_kind = query(
+    Interaction,
+    """
+    SELECT id, contact_id, kind, direction, subject, summary, sentiment, occurred_at,
+        duration_seconds, source, external_id, is_private, created_at, updated_at
+    FROM interactions
+    WHERE user_id = app.user_id()
+        AND kind = $7
+        AND (occurred_at, id) < (
+            coalesce($1::timestamptz, 'infinity'),
+            coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+        AND occurred_at >= coalesce($3::timestamptz, '-infinity')
+        AND occurred_at < coalesce($4::timestamptz, 'infinity')
+        AND ($5::text IS NULL OR direction = $5)
+    ORDER BY occurred_at DESC, id DESC
+    LIMIT $6
+    """,
+)
+
+# With the contact, or with them among others.
+list_of_contact = query(
+    Interaction,
+    """
+    WITH theirs AS (
+        (
+            SELECT id, occurred_at
+            FROM interactions
+            WHERE user_id = app.user_id()
+                AND contact_id = $8
+                AND (occurred_at, id) < (
+                    coalesce($1::timestamptz, 'infinity'),
+                    coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                AND occurred_at >= coalesce($3::timestamptz, '-infinity')
+                AND occurred_at < coalesce($4::timestamptz, 'infinity')
+                AND ($5::text IS NULL OR direction = $5)
+                AND ($7::text IS NULL OR kind = $7)
+            ORDER BY occurred_at DESC, id DESC
+            LIMIT $6
+        )
+        UNION
+        (
+            SELECT i.id, i.occurred_at
+            FROM interaction_participants AS p
+            JOIN interactions AS i ON i.user_id = p.user_id AND i.id = p.interaction_id
+            WHERE p.user_id = app.user_id()
+                AND i.user_id = app.user_id()
+                AND p.contact_id = $8
+                AND (i.occurred_at, i.id) < (
+                    coalesce($1::timestamptz, 'infinity'),
+                    coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                AND i.occurred_at >= coalesce($3::timestamptz, '-infinity')
+                AND i.occurred_at < coalesce($4::timestamptz, 'infinity')
+                AND ($5::text IS NULL OR i.direction = $5)
+                AND ($7::text IS NULL OR i.kind = $7)
+            ORDER BY i.occurred_at DESC, i.id DESC
+            LIMIT $6
+        )
+    )
+    SELECT i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary, i.sentiment,
+        i.occurred_at, i.duration_seconds, i.source, i.external_id, i.is_private, i.created_at,
+        i.updated_at
+    FROM theirs AS t
+    JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = t.id
+    ORDER BY i.occurred_at DESC, i.id DESC
+    LIMIT $6
+    """,
+)
+
+# As many as may be said, and one more.
+count_interactions = query(
+    int,
+    """
+    SELECT count(*)
+    FROM (
+        SELECT
+        FROM interactions
+        WHERE user_id = app.user_id()
+            AND occurred_at >= coalesce($1::timestamptz, '-infinity')
+            AND occurred_at < coalesce($2::timestamptz, 'infinity')
+            AND ($3::text IS NULL OR direction = $3)
+            AND ($4::text IS NULL OR kind = $4)
+        LIMIT $5
+    ) AS counted
+    """,
+)
+
+count_of_contact = query(
+    int,
+    """
+    SELECT count(*)
+    FROM (
+        SELECT
+        FROM (
+            SELECT id FROM interactions WHERE user_id = app.user_id() AND contact_id = $6
+            UNION
+            SELECT interaction_id FROM interaction_participants
+            WHERE user_id = app.user_id() AND contact_id = $6
+        ) AS t
+        JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = t.id
+        WHERE i.occurred_at >= coalesce($1::timestamptz, '-infinity')
+            AND i.occurred_at < coalesce($2::timestamptz, 'infinity')
+            AND ($3::text IS NULL OR i.direction = $3)
+            AND ($4::text IS NULL OR i.kind = $4)
+        LIMIT $5
+    ) AS counted
+    """,
+)
+
+# What the function finds is read under the policies again. Of long texts their beginning is shown.
+search_interactions = query(
+    MatchedInteraction,
+    """
+    SELECT i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary, i.sentiment,
+        i.occurred_at, i.duration_seconds, i.source, i.external_id, i.is_private, i.created_at,
+        i.updated_at, left(i.content, 20000)
+    FROM app.search_interactions($1, $2, $3, $4, $5, $6, $7, $8, $9) AS found
+    JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = found.id
+    ORDER BY found.occurred_at DESC, found.id DESC
+    """,
+)
+
+count_found = query(
+    int,
+    "SELECT count(*) FROM app.search_interactions($1, $2, $3, $4, $5, $6, NULL, NULL, $7)",
+)
+
+find_interaction = query(
+    StoredInteraction,
+    """
+    SELECT id, contact_id, kind, direction, subject, content, summary, sentiment, occurred_at,
+        duration_seconds, source, external_id, metadata, is_private, created_at, updated_at
+    FROM interactions
+    WHERE user_id = app.user_id() AND id = $1
+    """,
+)
+
+list_participants = query(
+    StoredParticipant,
+    """
+    SELECT id, role, contact_id, address_kind, address
+    FROM interaction_participants
+    WHERE user_id = app.user_id() AND interaction_id = $1
+    ORDER BY id
+    """,
+)
+
+change_interaction = command(
+    """
+    UPDATE interactions
+    SET contact_id = $2, kind = $3, direction = $4, subject = $5, content = $6, summary = $7,
+        sentiment = $8, occurred_at = $9, duration_seconds = $10, is_private = $11
+    WHERE user_id = app.user_id() AND id = $1
+    """
+)
+
+delete_interaction = command("DELETE FROM interactions WHERE user_id = app.user_id() AND id = $1")
+
+delete_participants = command(
+    "DELETE FROM interaction_participants WHERE user_id = app.user_id() AND interaction_id = $1"
+)
+
+find_self = query(UUID, "SELECT id FROM contacts WHERE user_id = $1 AND is_self")

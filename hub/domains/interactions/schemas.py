@@ -33,6 +33,7 @@ PARTICIPANTS_MAX: Final = 100
 
 # PostgreSQL's text cannot hold U+0000; blanks say nothing.
 _TEXT: Final = r"^(?=[\s\S]*\S)[^\u0000]*$"
+Moment = Annotated[datetime, Meta(tz=True)]
 Subject = Annotated[
     str,
     Meta(min_length=1, max_length=SUBJECT_MAX_CHARS, pattern=_TEXT, examples=["Coffee with Ada"]),
@@ -76,7 +77,8 @@ class NewInteraction(Struct, frozen=True, kw_only=True):
     """An interaction that another slice records.
 
     With an `external_id`, the source's own name of it, it is recorded once however often it comes.
-    `metadata` is the source's: a JSON object of at most 8000 characters.
+    `metadata` is the source's: a JSON object of at most 8000 characters. Without a `contact_id` it
+    is with the first of the participants who stands in the address book.
     """
 
     kind: InteractionKind
@@ -105,8 +107,8 @@ class WriteInteraction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     content: Content | None = None
     summary: Summary | None = None
     sentiment: Sentiment | None = None
-    occurred_at: datetime | None = None
-    """By default now."""
+    occurred_at: Moment | None = None
+    """By default now; never later than now."""
     duration_seconds: DurationSeconds | None = None
     is_private: bool = False
     participants: Participants = []
@@ -123,7 +125,7 @@ class ChangeInteraction(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     content: Content | UnsetType | None = UNSET
     summary: Summary | UnsetType | None = UNSET
     sentiment: Sentiment | UnsetType | None = UNSET
-    occurred_at: datetime | UnsetType = UNSET
+    occurred_at: Moment | UnsetType = UNSET
     duration_seconds: DurationSeconds | UnsetType | None = UNSET
     participants: Participants | UnsetType = UNSET
 
@@ -208,3 +210,86 @@ class InteractionDetail(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     participants: list[Participant]
+
+
+class InteractionFilter(Struct, frozen=True, kw_only=True):
+    """Which interactions to find; what is absent limits nothing. `since` is included, `until` not.
+
+    `text` is what PostgreSQL's websearch_to_tsquery takes: words, "phrases", or, -without.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    contact_id: UUID | None = None
+    kind: InteractionKind | None = None
+    direction: Direction | None = None
+    text: str | None = None
+
+
+class Total(Struct, frozen=True):
+    """How many there are on all pages; no more than 10,000 are counted."""
+
+    count: int
+    is_capped: bool
+
+
+class Timeline(Struct, frozen=True):
+    """One page of interactions, the latest first; `total` where it was asked for."""
+
+    items: list[Interaction]
+    next_cursor: str | None
+    has_more: bool
+    total: Total | None
+
+
+class MatchedInteraction(Struct, frozen=True):
+    """An interaction that was found by words, with the beginning of its content."""
+
+    id: UUID
+    contact_id: UUID | None
+    kind: InteractionKind
+    direction: Direction
+    subject: str | None
+    summary: str | None
+    sentiment: float | None
+    occurred_at: datetime
+    duration_seconds: int | None
+    source: InteractionSource
+    external_id: str | None
+    is_private: bool
+    created_at: datetime
+    updated_at: datetime
+    content: str | None
+
+
+HighlightField = Literal["subject", "summary", "content"]
+
+
+class Piece(Struct, frozen=True):
+    """A piece of a text, either one of the words that were looked for or what stands between."""
+
+    text: str
+    is_match: bool
+
+
+class Highlight(Struct, frozen=True):
+    """Where the words stand: a passage of one of the texts, in pieces that follow each other."""
+
+    field: HighlightField
+    pieces: list[Piece]
+
+
+class Hit(Struct, frozen=True):
+    """An interaction that was found, and where the words stand in it."""
+
+    interaction: Interaction
+    highlights: list[Highlight]
+
+
+class Hits(Struct, frozen=True):
+    """One page of what was found, the latest first; `total` where it was asked for."""
+
+    items: list[Hit]
+    next_cursor: str | None
+    has_more: bool
+    total: Total | None

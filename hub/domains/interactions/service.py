@@ -1,39 +1,406 @@
-"""Interactions: recorded once each, whoever tells of them.
+"""Interactions: recorded once each, whoever tells of them; listed, found and noted by their owner.
 
 `owner_id` names whose interactions are meant where the transaction is a system one; a user's own
 transaction knows.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict, replace
 
+from core import clock
+from core.crypto import FieldCipher
 from core.db import Tx
+from core.errors import DomainError
 from core.ids import new_id
 from hub.domains.contacts import service as contacts
-from hub.domains.interactions import queries
-from hub.domains.interactions.schemas import NewInteraction
+from hub.domains.contacts.schemas import MethodKind
+from hub.domains.contacts.service import Keys
+from hub.domains.interactions import queries, rules
+from hub.domains.interactions.schemas import (
+    ChangeInteraction,
+    Hit,
+    Hits,
+    Interaction,
+    InteractionDetail,
+    InteractionFilter,
+    MatchedInteraction,
+    NewInteraction,
+    NewParticipant,
+    Participant,
+    StoredInteraction,
+    StoredParticipant,
+    Timeline,
+    Total,
+    WriteInteraction,
+)
+from hub.http import page
+
+INTERACTIONS_LISTING: Final = "interactions"
+ADDRESS_COLUMN: Final = "interaction_participants.address"
+COUNTED_MAX: Final = 10_000
+# People's clocks are not the hub's.
+_AHEAD: Final = timedelta(minutes=5)
+_FIELDS: Final = Interaction.__struct_fields__
+_WRITTEN: Final = tuple(
+    name for name in WriteInteraction.__struct_fields__ if name != "occurred_at"
+)
 
 
-async def record(tx: Tx, new: NewInteraction, *, owner_id: UUID | None = None) -> UUID | None:
+async def record(
+    tx: Tx, new: NewInteraction, *, owner_id: UUID | None = None, keys: Keys | None = None
+) -> UUID | None:
     """Record an interaction; return its id, or None if its source told of it before."""
-    [made] = await record_many(tx, [new], owner_id=owner_id)
+    [made] = await record_many(tx, [new], owner_id=owner_id, keys=keys)
     return made
 
 
 async def record_many(
-    tx: Tx, items: Sequence[NewInteraction], *, owner_id: UUID | None = None
+    tx: Tx,
+    items: Sequence[NewInteraction],
+    *,
+    owner_id: UUID | None = None,
+    keys: Keys | None = None,
+    region: str | None = None,
 ) -> list[UUID | None]:
-    """Record interactions by one statement; return their ids in order, None for those known."""
+    """Record interactions by one statement; return their ids in order, None for those known.
+
+    `keys` where participants have addresses: they are sealed, and looked up in the address book.
+    What is no address is left out. `region`: whose rules telephone numbers without `+` follow.
+    """
     owner = contacts.owner_of(tx, owner_id)
-    rows = [_row(new_id(), new) for new in items]
+    if any(item.participants for item in items):
+        items = await _with_contacts(tx, owner, items, keys, region)
+    ids = [new_id() for _ in items]
+    rows = [_row(one, item) for one, item in zip(ids, items, strict=True)]
     made = set(await queries.insert_interactions.all(tx, owner, msgspec.json.encode(rows)))
-    return [row["id"] if row["id"] in made else None for row in rows]
+    participants = [
+        row
+        for one, item in zip(ids, items, strict=True)
+        if one in made
+        for row in _participant_rows(owner, one, item.participants, keys, region)
+    ]
+    if participants:
+        await queries.insert_participants.run(tx, owner, msgspec.json.encode(participants))
+    return [one if one in made else None for one in ids]
+
+
+async def list_interactions(
+    tx: Tx, wanted: InteractionFilter, *, limit: int, cursor: str | None, counted: bool
+) -> Timeline:
+    """Return the actor's interactions, the latest first; with `text`, those with these words."""
+    if wanted.text is not None:
+        found = await search(tx, wanted, limit=limit, cursor=cursor, counted=counted)
+        items = [hit.interaction for hit in found.items]
+        return Timeline(items, found.next_cursor, found.has_more, found.total)
+    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
+    _check_times(wanted)
+    common = (*(before or (None, None)), wanted.since, wanted.until, wanted.direction, limit + 1)
+    if wanted.contact_id is not None:
+        rows = await queries.list_of_contact.all(tx, *common, wanted.kind, wanted.contact_id)
+        if not rows:
+            await contacts.find(tx, wanted.contact_id)
+    elif wanted.kind is not None:
+        rows = await queries.list_of_kind.all(tx, *common, wanted.kind)
+    else:
+        rows = await queries.list_interactions.all(tx, *common)
+    cut = page.paginate(rows, limit, INTERACTIONS_LISTING, _position)
+    total = await _count(tx, wanted) if counted else None
+    return Timeline(cut.items, cut.next_cursor, cut.has_more, total)
+
+
+async def search(
+    tx: Tx, wanted: InteractionFilter, *, limit: int, cursor: str | None, counted: bool
+) -> Hits:
+    """Return the actor's interactions with the words of `wanted.text`, and where these stand."""
+    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
+    _check_times(wanted)
+    chosen = (
+        wanted.text,
+        wanted.since,
+        wanted.until,
+        wanted.contact_id,
+        wanted.kind,
+        wanted.direction,
+    )
+    rows = await queries.search_interactions.all(tx, *chosen, *(before or (None, None)), limit + 1)
+    if not rows and wanted.contact_id is not None:
+        await contacts.find(tx, wanted.contact_id)
+    cut = page.paginate(rows, limit, INTERACTIONS_LISTING, _position)
+    total = None
+    if counted:
+        total = _total(await queries.count_found.one(tx, *chosen, COUNTED_MAX + 1))
+    # Texts may be long, and others wait for this process.
+    hits = await asyncio.to_thread(_hits, cut.items, rules.words_of(wanted.text or ""))
+    return Hits(hits, cut.next_cursor, cut.has_more, total)
+
+
+async def get_interaction(tx: Tx, interaction_id: UUID, cipher: FieldCipher) -> InteractionDetail:
+    """Return one of the actor's interactions with its words, or raise interaction.not_found."""
+    found = await _find(tx, interaction_id)
+    rows = await queries.list_participants.all(tx, interaction_id)
+    return InteractionDetail(
+        **{**asdict(found), "metadata": msgspec.json.decode(found.metadata)},
+        participants=[_shown(row, cipher) for row in rows],
+    )
+
+
+async def write_interaction(tx: Tx, new: WriteInteraction, keys: Keys) -> InteractionDetail:
+    """Note down an interaction of the actor.
+
+    Raises contact.not_found or contact.merged for who is not in the address book, request.invalid
+    for a time that is still to come or what is no address, auth.forbidden for a key that would
+    write what it may not read.
+    """
+    await _check_contacts(tx, [new.contact_id, *(who.contact_id for who in new.participants)])
+    region = await _check_participants(tx, new.participants, keys)
+    now = clock.now()
+    _check_past(new.occurred_at, now)
+    told = NewInteraction(
+        **{name: getattr(new, name) for name in _WRITTEN},
+        occurred_at=new.occurred_at or now,
+        source="manual",
+    )
+    [made] = await record_many(tx, [told], keys=keys, region=region)
+    if made is None:
+        raise AssertionError("what has no external id is always new")
+    return await get_interaction(tx, made, keys.cipher)
+
+
+async def change_interaction(
+    tx: Tx, interaction_id: UUID, change: ChangeInteraction, keys: Keys
+) -> InteractionDetail:
+    """Change an interaction of the actor.
+
+    What a source told stays as it was told, but whose it is and whether it is private. Raises as
+    `write_interaction`, and interaction.not_found, interaction.not_manual.
+    """
+    present = await _find(tx, interaction_id)
+    changed = {
+        name: value
+        for name in ChangeInteraction.__struct_fields__
+        if (value := getattr(change, name)) is not UNSET
+    }
+    participants: Sequence[NewParticipant] | None = changed.pop("participants", None)
+    is_foreign = present.source != "manual"
+    if is_foreign and (
+        participants is not None or not changed.keys() <= {"contact_id", "is_private"}
+    ):
+        raise DomainError("interaction.not_manual")
+    await _check_contacts(
+        tx, [changed.get("contact_id"), *(who.contact_id for who in participants or ())]
+    )
+    _check_past(changed.get("occurred_at"), clock.now())
+    after = replace(present, **changed)
+    await queries.change_interaction.run(
+        tx,
+        interaction_id,
+        after.contact_id,
+        after.kind,
+        after.direction,
+        after.subject,
+        after.content,
+        after.summary,
+        after.sentiment,
+        after.occurred_at,
+        after.duration_seconds,
+        after.is_private,
+    )
+    if participants is not None:
+        await _replace_participants(tx, interaction_id, participants, keys)
+    return await get_interaction(tx, interaction_id, keys.cipher)
+
+
+async def remove_interaction(tx: Tx, interaction_id: UUID) -> None:
+    """Take away what the actor noted down; raises interaction.not_found, interaction.not_manual.
+
+    What a source told would come again when it is told again.
+    """
+    if (await _find(tx, interaction_id)).source != "manual":
+        raise DomainError("interaction.not_manual")
+    await queries.delete_interaction.run(tx, interaction_id)
+
+
+async def _find(tx: Tx, interaction_id: UUID) -> StoredInteraction:
+    found = await queries.find_interaction.first(tx, interaction_id)
+    if found is None:
+        raise DomainError("interaction.not_found")
+    return found
+
+
+async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
+    chosen = (wanted.since, wanted.until, wanted.direction, wanted.kind, COUNTED_MAX + 1)
+    if wanted.contact_id is None:
+        return _total(await queries.count_interactions.one(tx, *chosen))
+    return _total(await queries.count_of_contact.one(tx, *chosen, wanted.contact_id))
+
+
+def _total(counted: int) -> Total:
+    return Total(min(counted, COUNTED_MAX), is_capped=counted > COUNTED_MAX)
+
+
+def _position(item: Interaction | MatchedInteraction) -> tuple[datetime, UUID]:
+    return item.occurred_at, item.id
+
+
+def _hits(rows: Sequence[MatchedInteraction], words: frozenset[str]) -> list[Hit]:
+    return [
+        Hit(
+            Interaction(*(getattr(row, name) for name in _FIELDS)),
+            [
+                *rules.highlight("subject", row.subject, words),
+                *rules.highlight("summary", row.summary, words),
+                *rules.highlight("content", row.content, words),
+            ],
+        )
+        for row in rows
+    ]
+
+
+def _check_times(wanted: InteractionFilter) -> None:
+    for name in ("since", "until"):
+        moment: datetime | None = getattr(wanted, name)
+        if moment is not None and moment.tzinfo is None:
+            raise _invalid("query", name, "A time needs a zone, such as Z")
+
+
+def _check_past(occurred_at: datetime | None, now: datetime) -> None:
+    if occurred_at is not None and occurred_at > now + _AHEAD:
+        raise _invalid("body", "occurred_at", "That has not been yet")
+
+
+async def _check_contacts(tx: Tx, contact_ids: Iterable[UUID | None]) -> None:
+    for contact_id in dict.fromkeys(contact_ids):
+        if contact_id is not None:
+            await contacts.find(tx, contact_id)
+
+
+async def _check_participants(
+    tx: Tx, participants: Sequence[NewParticipant], keys: Keys
+) -> str | None:
+    """Return by whose rules numbers are read; raise request.invalid for what is no address."""
+    if all(who.address is None for who in participants):
+        if any(who.contact_id is None for who in participants):
+            raise _invalid("body", "participants", "Each needs a contact or an address")
+        return None
+    region = await contacts.region_of(tx)
+    owner = contacts.owner_of(tx, None)
+    for who in participants:
+        if not _hashes(owner, who, keys, region) and (who.address or who.contact_id is None):
+            raise _invalid("body", "participants", "Each needs a contact or an address")
+    return region
+
+
+async def _replace_participants(
+    tx: Tx, interaction_id: UUID, participants: Sequence[NewParticipant], keys: Keys
+) -> None:
+    owner = contacts.owner_of(tx, None)
+    region = await _check_participants(tx, participants, keys)
+    known = await _known(tx, owner, participants, keys, region)
+    await queries.delete_participants.run(tx, interaction_id)
+    rows = _participant_rows(owner, interaction_id, known, keys, region)
+    if rows:
+        await queries.insert_participants.run(tx, owner, msgspec.json.encode(rows))
+
+
+async def _with_contacts(
+    tx: Tx,
+    owner: UUID,
+    items: Sequence[NewInteraction],
+    keys: Keys | None,
+    region: str | None,
+) -> list[NewInteraction]:
+    """Return interactions with the contacts of their participants, as far as they are known."""
+    everybody = [who for item in items for who in item.participants]
+    known = iter(await _known(tx, owner, everybody, keys, region))
+    self_id = await queries.find_self.first(tx, owner)
+    completed: list[NewInteraction] = []
+    for item in items:
+        participants = [next(known) for _ in item.participants]
+        others = (who.contact_id for who in participants if who.contact_id not in {None, self_id})
+        contact_id = item.contact_id or next(others, None)
+        completed.append(replace(item, contact_id=contact_id, participants=participants))
+    return completed
+
+
+async def _known(
+    tx: Tx,
+    owner: UUID,
+    participants: Sequence[NewParticipant],
+    keys: Keys | None,
+    region: str | None,
+) -> list[NewParticipant]:
+    hashes: list[tuple[MethodKind, list[bytes]]] = [
+        (who.address_kind, _hashes(owner, who, keys, region)) for who in participants
+    ]
+    if not any(forms for _, forms in hashes):
+        return list(participants)
+    found = await contacts.find_by_method_hashes(tx, hashes, owner_id=owner)
+    return [
+        replace(who, contact_id=who.contact_id or contact_id)
+        for who, contact_id in zip(participants, found, strict=True)
+    ]
+
+
+def _hashes(owner: UUID, who: NewParticipant, keys: Keys | None, region: str | None) -> list[bytes]:
+    """Return every form in which an address's index may be stored; empty: it is no address."""
+    if who.address is None:
+        return []
+    if keys is None:
+        raise ValueError("addresses are sealed: that needs keys")
+    return contacts.sealing.method_hashes(keys, owner, who.address_kind, who.address, region)
 
 
 def _row(interaction_id: UUID, new: NewInteraction) -> dict[str, Any]:
-    row = msgspec.structs.asdict(new)
+    row = asdict(new)
     del row["participants"]
     return {**row, "id": interaction_id}
+
+
+def _participant_rows(
+    owner: UUID,
+    interaction_id: UUID,
+    participants: Sequence[NewParticipant],
+    keys: Keys | None,
+    region: str | None,
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    # They are listed by their ids, which of one millisecond are in no order.
+    for row_id, who in zip(sorted(new_id() for _ in participants), participants, strict=True):
+        forms = _hashes(owner, who, keys, region)
+        if who.contact_id is None and not forms:
+            continue
+        row: dict[str, Any] = {
+            "id": row_id,
+            "interaction_id": interaction_id,
+            "contact_id": who.contact_id,
+            "role": who.role,
+        }
+        if forms and keys is not None and who.address is not None:
+            sealed = keys.cipher.seal(who.address.encode(), column=ADDRESS_COLUMN, row=row_id.bytes)
+            row |= {
+                "address_kind": who.address_kind,
+                "address": sealed.hex(),
+                "address_hash": forms[0].hex(),
+            }
+        rows.append(row)
+    return rows
+
+
+def _shown(row: StoredParticipant, cipher: FieldCipher) -> Participant:
+    address = None
+    if row.address is not None:
+        address = cipher.open(row.address, column=ADDRESS_COLUMN, row=row.id.bytes).decode()
+    return Participant(row.id, row.role, row.contact_id, row.address_kind, address)
+
+
+def _invalid(source: str, field: str, message: str) -> DomainError:
+    return DomainError(
+        "request.invalid", errors=[{"source": source, "field": field, "message": message}]
+    )

@@ -1,0 +1,92 @@
+"""SQL of contact intelligence; rows are fenced by owner, and private ones from API keys."""
+
+from core.db import query
+from hub.domains.intelligence.schemas import Contacted, MutualContact
+
+find_timezone = query(str, "SELECT timezone FROM users WHERE id = app.user_id()")
+
+# With the contact, or with them among others; what is still to come shows no rhythm.
+list_contacted = query(
+    Contacted,
+    """
+    SELECT i.occurred_at, i.kind, i.direction
+    FROM (
+        (
+            SELECT id, occurred_at
+            FROM interactions
+            WHERE user_id = app.user_id() AND contact_id = $1 AND occurred_at <= now()
+            ORDER BY occurred_at DESC
+            LIMIT $2
+        )
+        UNION
+        (
+            SELECT i.id, i.occurred_at
+            FROM interaction_participants AS p
+            JOIN interactions AS i ON i.user_id = p.user_id AND i.id = p.interaction_id
+            WHERE p.user_id = app.user_id()
+                AND i.user_id = app.user_id()
+                AND p.contact_id = $1
+                AND i.occurred_at <= now()
+            ORDER BY i.occurred_at DESC
+            LIMIT $2
+        )
+    ) AS theirs
+    JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = theirs.id
+    ORDER BY i.occurred_at DESC
+    LIMIT $2
+    """,
+)
+
+# Links of the address book are stored once, for both ends.
+list_mutual = query(
+    MutualContact,
+    """
+    WITH linked AS (
+        SELECT contact_b_id AS contact_id, strength
+        FROM contact_links
+        WHERE user_id = app.user_id() AND contact_a_id = $1
+        UNION ALL
+        SELECT contact_a_id, strength
+        FROM contact_links
+        WHERE user_id = app.user_id() AND contact_b_id = $1
+    ),
+    theirs AS (
+        (
+            SELECT id
+            FROM interactions
+            WHERE user_id = app.user_id() AND contact_id = $1
+            ORDER BY occurred_at DESC
+            LIMIT $2
+        )
+        UNION
+        SELECT interaction_id
+        FROM interaction_participants
+        WHERE user_id = app.user_id() AND contact_id = $1
+    ),
+    together AS (
+        SELECT contact_id, count(DISTINCT interaction_id) AS interactions
+        FROM (
+            SELECT p.contact_id, p.interaction_id
+            FROM theirs AS t
+            JOIN interaction_participants AS p
+                ON p.user_id = app.user_id() AND p.interaction_id = t.id
+            UNION ALL
+            SELECT i.contact_id, i.id
+            FROM theirs AS t
+            JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = t.id
+        ) AS present
+        WHERE contact_id <> $1
+        GROUP BY contact_id
+    )
+    SELECT c.id, c.full_name, c.company, l.strength, coalesce(t.interactions, 0)
+    FROM linked AS l
+    FULL JOIN together AS t ON t.contact_id = l.contact_id
+    JOIN contacts AS c
+        ON c.user_id = app.user_id()
+        AND c.id = coalesce(l.contact_id, t.contact_id)
+        AND c.archived_at IS NULL
+        AND NOT c.is_self
+    ORDER BY coalesce(l.strength, 0) DESC, coalesce(t.interactions, 0) DESC, c.id
+    LIMIT $3
+    """,
+)
