@@ -19,6 +19,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 _PLACES: Final[dict[Audience, tuple[str, str, str]]] = {
     "taps:{owner}": ("taps", "user_id", "The user; subscribed by the server at connect."),
     "messages:{member}": ("messages", "user_id", "The user; subscribed by the server at connect."),
+    "health:{owner}": ("health", "user_id", "The user; subscribed by the server at connect."),
     "sync:{owner}": ("sync", "user_id", "The user; subscribed by the server at connect."),
     "conversation:{subject}": (
         "conversation",

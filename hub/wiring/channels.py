@@ -33,6 +33,7 @@ def _kept(*, personal: bool) -> Namespace:
 
 NAMESPACES: Final[dict[str, Namespace]] = {
     "taps": _kept(personal=True),
+    "health": _kept(personal=True),
     "messages": _kept(personal=True),
     "sync": _kept(personal=True),
     "conversation": _kept(personal=False),

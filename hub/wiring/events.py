@@ -38,6 +38,8 @@ from hub.domains.gateways.events import (
 )
 from hub.domains.interactions.events import InteractionRecorded
 from hub.domains.messaging.events import ConversationOpened, MessageSent
+from hub.domains.nudges.events import NudgeCreated
+from hub.domains.relationships.events import ClosenessChanged, HealthChanged
 from hub.domains.rings.events import (
     RingChanged,
     RingClaimed,
@@ -52,7 +54,12 @@ from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
 Audience = Literal[
-    "taps:{owner}", "messages:{member}", "conversation:{subject}", "sync:{owner}", "flags:all"
+    "taps:{owner}",
+    "messages:{member}",
+    "conversation:{subject}",
+    "sync:{owner}",
+    "health:{owner}",
+    "flags:all",
 ]
 OrderKind = Literal["revoke {subject}"]
 
@@ -97,14 +104,17 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("messages:{member}", "conversation:{subject}"),
         ("profiles.mark_active", "encounters.record_message"),
     ),
-    "interaction.recorded": Route(),
+    "interaction.recorded": Route((), ("relationships.refresh",)),
     "contact.created": Route(("sync:{owner}",)),
     "contact.updated": Route(("sync:{owner}",)),
     "contact.job_changed": Route(("sync:{owner}",)),
-    "contact.archived": Route(("sync:{owner}",)),
-    "contact.restored": Route(("sync:{owner}",)),
-    "contact.merged": Route(("sync:{owner}",)),
-    "contact.unmerged": Route(("sync:{owner}",)),
+    "contact.archived": Route(("sync:{owner}",), ("relationships.refresh",)),
+    "contact.restored": Route(("sync:{owner}",), ("relationships.refresh",)),
+    "contact.merged": Route(("sync:{owner}",), ("relationships.refresh_merged",)),
+    "contact.unmerged": Route(("sync:{owner}",), ("relationships.refresh_merged",)),
+    "closeness.changed": Route(("health:{owner}",), ("relationships.refresh",)),
+    "health.changed": Route(("health:{owner}",)),
+    "nudge.created": Route(("health:{owner}",)),
     "flags.changed": Route(("flags:all",)),
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
@@ -145,6 +155,9 @@ Payload = (
     | ContactRestored
     | ContactMerged
     | ContactUnmerged
+    | ClosenessChanged
+    | HealthChanged
+    | NudgeCreated
     | FlagsChanged
     | CohortJoined
     | CohortLeft
@@ -163,6 +176,9 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     ),
     "encounters.record_message": lambda payload: (
         isinstance(payload, MessageSent) and payload.kind != "system"
+    ),
+    "relationships.refresh": lambda payload: (
+        not isinstance(payload, InteractionRecorded) or payload.contact_id is not None
     ),
     "taps.forget_places": lambda payload: (
         isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"

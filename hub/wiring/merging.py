@@ -6,6 +6,7 @@ foreign key.
 
 from typing import Final
 
+from hub.domains.circles import service as circles
 from hub.domains.contact_merges.movers import OWN_MOVERS, OWN_STAYS
 from hub.domains.contact_merges.moving import Mover, Stays, rows
 
@@ -13,5 +14,12 @@ MOVERS: Final[tuple[Mover, ...]] = (
     *OWN_MOVERS,
     rows("interactions"),
     rows("interaction_participants"),
+    Mover("circle_members", circles.join_circles_of, circles.leave_circles_of),
+    rows("contact_relationship_types"),
+    rows("nudges"),
 )
-STAYS: Final[tuple[Stays, ...]] = (*OWN_STAYS,)
+STAYS: Final[tuple[Stays, ...]] = (
+    *OWN_STAYS,
+    Stays("relationship_health", "computed anew from the interactions that moved"),
+    Stays("health_snapshots", "of days on which they were two"),
+)

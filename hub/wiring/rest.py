@@ -10,6 +10,7 @@ from hub.domains.api_keys.routes import API_KEY_ROUTES
 from hub.domains.audit.routes import AUDIT_ROUTES
 from hub.domains.cards.routes import CARD_ROUTES
 from hub.domains.certificates.routes import CERTIFICATE_ROUTES
+from hub.domains.circles.routes import CIRCLE_ROUTES
 from hub.domains.claims.routes import CLAIM_ROUTES
 from hub.domains.consents.routes import CONSENT_ROUTES
 from hub.domains.flags.routes import FLAG_ROUTES
@@ -20,8 +21,11 @@ from hub.domains.intelligence.routes import INTELLIGENCE_ROUTES
 from hub.domains.interactions.routes import INTERACTION_ROUTES
 from hub.domains.logins.routes import LOGIN_ROUTES
 from hub.domains.messaging.routes import MESSAGING_ROUTES
+from hub.domains.nudges.routes import ALERT_ROUTES
 from hub.domains.passkeys.routes import PASSKEY_ROUTES
 from hub.domains.profiles.routes import PROFILE_ROUTES
+from hub.domains.relationship_types.routes import RELATIONSHIP_TYPE_ROUTES
+from hub.domains.relationships.routes import RELATIONSHIP_ROUTES
 from hub.domains.rings.routes import RING_ROUTES, SUN_ROUTES
 from hub.domains.touches.routes import TOUCH_ROUTES
 from hub.http.app_links import APP_LINK_ROUTES
@@ -60,6 +64,10 @@ REST_ROUTES: Final = [
     *FLAG_ROUTES,
     *INTERACTION_ROUTES,
     *INTELLIGENCE_ROUTES,
+    *CIRCLE_ROUTES,
+    *RELATIONSHIP_ROUTES,
+    *RELATIONSHIP_TYPE_ROUTES,
+    *ALERT_ROUTES,
     diagnose_realtime,
 ]
 

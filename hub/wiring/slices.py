@@ -17,7 +17,9 @@ from hub.domains.encounters import tasks as encounters
 from hub.domains.events.schemas import Consumer, Errand
 from hub.domains.gateways import tasks as gateways
 from hub.domains.housekeeping import service as housekeeping
+from hub.domains.nudges import tasks as nudges
 from hub.domains.profiles import tasks as profiles
+from hub.domains.relationships import tasks as relationships
 from hub.domains.taps import tasks as taps
 from hub.domains.touches import tasks as touches
 
@@ -44,6 +46,8 @@ CONSUMERS: Final = (
     Consumer("gateways.expel", admissions.follow),
     Consumer("certificates.write_revocations", certificates.write_revocations),
     Consumer("taps.forget_places", taps.forget_places),
+    Consumer("relationships.refresh", relationships.refresh),
+    Consumer("relationships.refresh_merged", relationships.refresh_merged),
     Consumer("encounters.record_message", encounters.record_message),
 )
 
@@ -57,6 +61,9 @@ PERIODIC_TASKS: Final = (
     PeriodicTask("admissions.reconcile", 60, admissions.reconcile),
     PeriodicTask("certificates.refresh", _HOUR, certificates.refresh),
     PeriodicTask("touches.expire", 60, touches.expire),
+    PeriodicTask("relationships.recalculate", 600, relationships.recalculate),
+    PeriodicTask("relationships.forget_snapshots", 6 * _HOUR, relationships.forget_snapshots),
+    PeriodicTask("nudges.look", 600, nudges.look),
 )
 
 

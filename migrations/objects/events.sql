@@ -337,9 +337,8 @@ EXECUTE FUNCTION app.emit_row(
 -- The first one is a change too: until then nothing was known.
 CREATE TRIGGER emit_health_begun
 AFTER INSERT ON relationship_health
-REFERENCING NEW TABLE AS new_rows
-FOR EACH STATEMENT
-EXECUTE FUNCTION app.emit_rows(
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
   'health.changed', 'contact', 'contact_id', 'user_id',
   'contact_id', 'score', 'strength', 'band', 'trend', 'next_touch_at', 'computed_at'
 );

@@ -170,3 +170,17 @@ CREATE TABLE nudge_mornings (
 CREATE INDEX contacts_birthday_idx
 ON contacts (user_id, extract(MONTH FROM birthday), extract(DAY FROM birthday))
 WHERE birthday IS NOT NULL;
+
+-- Keys of backends may be let at circles and health.
+ALTER TABLE api_keys
+  DROP CONSTRAINT api_keys_scopes_check,
+  ADD CONSTRAINT api_keys_scopes_check CHECK (
+    cardinality(scopes) > 0
+    AND scopes <@ ARRAY[
+      'account:read', 'account:write', 'cards:read', 'cards:write', 'circles:read', 'circles:write',
+      'contacts:read', 'contacts:write', 'friends:read', 'friends:write', 'gateways:read',
+      'gateways:write', 'health:read', 'health:write', 'interactions:read', 'interactions:write',
+      'messages:read', 'messages:write', 'realtime:read', 'rings:read', 'rings:write', 'taps:read',
+      'touches:read', 'touches:write'
+    ]::text[]
+  );

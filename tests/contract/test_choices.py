@@ -32,7 +32,9 @@ from hub.domains.interactions.schemas import (
     ParticipantRole,
 )
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
+from hub.domains.nudges.schemas import NudgeKind, NudgeStatus
 from hub.domains.profiles.schemas import Visibility
+from hub.domains.relationships.schemas import Band, Trend
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
 from hub.domains.touches.schemas import TouchAnswer, TouchState
 from hub.http.scopes import Scope
@@ -53,6 +55,10 @@ COLUMNS: dict[str, Any] = {
     "consent_history.purpose": Purpose,
     "consent_history.source": ConsentSource,
     "profiles.visibility": Visibility,
+    "relationship_health.band": Band,
+    "relationship_health.trend": Trend,
+    "nudges.kind": NudgeKind,
+    "nudges.status": NudgeStatus,
     "rings.kind": RingKind,
     "rings.status": RingStatus,
     "gateways.status": GatewayStatus,

@@ -105,6 +105,7 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute(
         "INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())", ada
     )
+    await change_closeness(system, ada)
     return ada, grace
 
 
@@ -141,6 +142,44 @@ async def change_contacts(system: asyncpg.Connection, ada: UUID) -> None:
     await system.execute("UPDATE contacts SET strength = 1, last_interaction_at = now()")
 
 
+async def change_closeness(system: asyncpg.Connection, ada: UUID) -> None:
+    """Do everything to circles and health that becomes an event, once."""
+    contact = await system.fetchval("SELECT id FROM contacts WHERE user_id = $1 LIMIT 1", ada)
+    await system.execute(
+        "INSERT INTO circles (user_id, name, tier, cadence_days) VALUES ($1, 'Close', 1, 7)", ada
+    )
+    await system.execute(
+        """INSERT INTO circle_members (user_id, circle_id, contact_id)
+        SELECT $1, id, $2 FROM circles""",
+        ada,
+        contact,
+    )
+    await system.execute("UPDATE circles SET cadence_days = 14, name = 'Closest'")
+    await system.execute(
+        """INSERT INTO relationship_health (
+          user_id, contact_id, score, strength, band, trend, components, next_touch_at, band_since,
+          baseline, told_score, computed_at
+        )
+        VALUES ($1, $2, 50, 0.5, 'stable', 'steady', '{}', now(), now(), 50, 50, now())""",
+        ada,
+        contact,
+    )
+    await system.execute("UPDATE relationship_health SET score = 46")
+    await system.execute("UPDATE relationship_health SET score = 44, told_score = 44")
+    await system.execute(
+        """INSERT INTO nudges (user_id, contact_id, kind, occasion)
+        VALUES ($1, $2, 'birthday', '2026')""",
+        ada,
+        contact,
+    )
+
+
+    for statement in (
+        VALUES ($1, 'mentor', 'Learn to program')""",
+        WHERE user_id = $1""",
+        VALUES ($1, 'Call Charles', 'UTC', '2026-11-21', '2026-11-21')""",
+        VALUES ($1, 'anomaly', 'Quiet', 'It has become quiet.', true, 'silence')""",
+        VALUES ($1, 'contact', '2026-11-15', 6, 6, now())""",
 async def sign_in(system: asyncpg.Connection, user: UUID, family: UUID | None = None) -> UUID:
     """Add a session; return its family."""
     return await system.fetchval(
@@ -199,6 +238,11 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "contact.unmerged",
         "contact.updated",
         "interaction.recorded",
+        "closeness.changed",
+        "closeness.changed",
+        "health.changed",
+        "health.changed",
+        "nudge.created",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:

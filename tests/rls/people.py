@@ -227,6 +227,39 @@ async def _add_contacts(connection: asyncpg.Connection, name: str) -> None:
         other,
         f"Coffee of {name}",
     )
+    await connection.execute(
+        """WITH circle AS (
+          INSERT INTO circles (name, tier, cadence_days) VALUES ('Close', 1, 7) RETURNING id
+        )
+        INSERT INTO circle_members (circle_id, contact_id) SELECT id, $1 FROM circle""",
+        kept,
+    )
+    await connection.execute(
+        """WITH kind AS (
+          INSERT INTO relationship_types (name, display_name, scoring_weights)
+          SELECT 'mentor', 'Mentor', scoring_weights FROM relationship_types WHERE name = 'family'
+          RETURNING id, owner_id
+        )
+        INSERT INTO contact_relationship_types (contact_id, type_owner_id, relationship_type_id)
+        SELECT $1, owner_id, id FROM kind""",
+        kept,
+    )
+    await connection.execute(
+        """INSERT INTO relationship_health (
+          contact_id, score, strength, band, trend, components, next_touch_at, band_since,
+          baseline, told_score, computed_at
+        )
+        VALUES ($1, 50, 0.5, 'stable', 'steady', '{}', now(), now(), 50, 50, now())""",
+        kept,
+    )
+    await connection.execute(
+        "INSERT INTO health_snapshots (contact_id, taken_on, score) VALUES ($1, '2026-11-21', 50)",
+        kept,
+    )
+    await connection.execute(
+        "INSERT INTO nudges (contact_id, kind, occasion) VALUES ($1, 'birthday', '2026')", kept
+    )
+    await connection.execute("INSERT INTO nudge_mornings VALUES (app.user_id(), '2026-11-21')")
 
 
 OWNER = {"users": "id", "messages": "sender_id"}
@@ -259,6 +292,7 @@ SHARED = {
     "conversations": f"id IN {MINE}",
     "conversation_members": f"conversation_id IN {MINE}",
     "messages": f"conversation_id IN {MINE}",
+    "relationship_types": "user_id IS NULL",
 }
 """Which rows of others a user has to do with."""
 

@@ -262,6 +262,9 @@ async def test_policies_ask_for_the_user_once_per_query(catalogue) -> None:
 
 
 CHANGEABLE = {
+    "circles": {"name", "tier", "color", "position", "cadence_days"},
+    "relationship_types": {"display_name", "scoring_weights", "decay_rate"},
+    "nudges": {"status", "closed_at"},
     "users": {"full_name", "timezone", "locale", "onboarding_completed_at", "last_login_at"},
     "sessions": {"device_name", "revoked_at", "revoked_because"},
     "consents": {"granted", "text_version", "source", "granted_at", "withdrawn_at"},

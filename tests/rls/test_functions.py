@@ -41,6 +41,7 @@ CALLS = {
     "app.unfriend(uuid)": Call(("users",), returns=False),
     "app.allows(uuid,text)": Call(("users", "location"), returns=False),
     "app.is_admin()": Call(returns=False),
+    "app.set_primary_circle(uuid,uuid)": Call(("circles", "contacts")),
     "app.match_identities(integer[],text[],bytea[],integer)": Call(([0], ["email"], [b"Ada"], 1)),
     (
         "app.search_interactions(text,timestamp with time zone,timestamp with time zone,uuid,text,"

@@ -1,0 +1,187 @@
+"""SQL of nudges: found for many users at once, each kind with one statement."""
+
+from core.db import command, query
+from hub.domains.nudges.schemas import Morning, NudgeRow
+
+list_nudges = query(
+    NudgeRow,
+    """
+    SELECT n.id, n.contact_id, c.full_name, n.kind, n.status, n.created_at, n.closed_at
+    FROM nudges AS n
+    JOIN contacts AS c ON c.user_id = n.user_id AND c.id = n.contact_id
+    WHERE n.user_id = app.user_id()
+        AND c.archived_at IS NULL
+        AND ($1::text IS NULL OR n.status = $1::text)
+        AND ($2::text IS NULL OR n.kind = $2::text)
+        AND ($3::uuid IS NULL OR n.id < $3::uuid)
+    ORDER BY n.id DESC
+    LIMIT $4
+    """,
+)
+
+find_nudge = query(
+    NudgeRow,
+    """
+    SELECT n.id, n.contact_id, c.full_name, n.kind, n.status, n.created_at, n.closed_at
+    FROM nudges AS n
+    JOIN contacts AS c ON c.user_id = n.user_id AND c.id = n.contact_id
+    WHERE n.user_id = app.user_id() AND n.id = $1
+    """,
+)
+
+close_nudge = command(
+    """
+    UPDATE nudges
+    SET status = $2, closed_at = coalesce(closed_at, now())
+    WHERE user_id = app.user_id() AND id = $1 AND status <> $2
+    """
+)
+
+# A time zone that PostgreSQL does not know would fail for everybody: such a user's is UTC.
+take_mornings = query(
+    Morning,
+    """
+    WITH zones AS MATERIALIZED (
+        SELECT name FROM pg_timezone_names
+    ),
+    here AS (
+        SELECT u.id AS user_id, coalesce(z.name, 'UTC') AS zone
+        FROM users AS u
+        LEFT JOIN zones AS z ON z.name = u.timezone
+        WHERE u.kind = 'person' AND u.deleted_at IS NULL
+    ),
+    due AS (
+        SELECT h.user_id, h.zone, ($1::timestamptz AT TIME ZONE h.zone)::date AS day
+        FROM here AS h
+        LEFT JOIN nudge_mornings AS m ON m.user_id = h.user_id
+        WHERE extract(HOUR FROM $1::timestamptz AT TIME ZONE h.zone) >= $2
+            AND (
+                m.looked_on IS NULL
+                OR m.looked_on < ($1::timestamptz AT TIME ZONE h.zone)::date
+            )
+        ORDER BY h.user_id
+        LIMIT $3
+    ),
+    taken AS (
+        INSERT INTO nudge_mornings AS m (user_id, looked_on)
+        SELECT due.user_id, due.day
+        FROM due
+        ON CONFLICT (user_id) DO UPDATE
+        SET looked_on = excluded.looked_on
+        WHERE m.looked_on < excluded.looked_on
+        RETURNING m.user_id
+    )
+    SELECT due.user_id, due.day, (due.day + 1)::timestamp AT TIME ZONE due.zone AS ends_at
+    FROM due
+    JOIN taken ON taken.user_id = due.user_id
+    ORDER BY due.user_id
+    """,
+    login="system",
+)
+
+# Only whom contact is wanted with, the closest first: an import of letters is no wish.
+add_going_cold = command(
+    """
+    INSERT INTO nudges (user_id, contact_id, kind, occasion)
+    SELECT l.user_id, found.contact_id, 'going_cold', found.occasion
+    FROM unnest($1::uuid[]) AS l (user_id)
+    CROSS JOIN LATERAL (
+        SELECT h.contact_id, (h.fell_at AT TIME ZONE 'UTC')::date::text AS occasion
+        FROM relationship_health AS h
+        JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
+        WHERE h.user_id = l.user_id
+            AND h.fell_at > $2::timestamptz - interval '30 days'
+            AND h.band IN ('cooling', 'cold')
+            AND c.archived_at IS NULL
+            AND (
+                c.frequency IS NOT NULL
+                OR EXISTS (
+                    SELECT FROM circle_members AS m
+                    WHERE m.user_id = h.user_id AND m.contact_id = h.contact_id
+                )
+            )
+            AND NOT EXISTS (
+                SELECT FROM nudges AS n
+                WHERE n.user_id = h.user_id
+                    AND n.contact_id = h.contact_id
+                    AND n.kind = 'going_cold'
+                    AND n.occasion = (h.fell_at AT TIME ZONE 'UTC')::date::text
+            )
+        ORDER BY h.strength DESC, h.contact_id
+        LIMIT $3
+    ) AS found
+    ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
+    """,
+    login="system",
+)
+
+add_follow_up = command(
+    """
+    INSERT INTO nudges (user_id, contact_id, kind, occasion)
+    SELECT l.user_id, found.contact_id, 'follow_up', found.occasion
+    FROM unnest($1::uuid[], $2::timestamptz[]) AS l (user_id, ends_at)
+    CROSS JOIN LATERAL (
+        SELECT h.contact_id, (h.next_touch_at AT TIME ZONE 'UTC')::date::text AS occasion
+        FROM relationship_health AS h
+        JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
+        WHERE h.user_id = l.user_id
+            AND h.next_touch_at < l.ends_at
+            AND h.next_touch_at > l.ends_at - interval '8 days'
+            AND c.archived_at IS NULL
+            AND (
+                c.frequency IS NOT NULL
+                OR EXISTS (
+                    SELECT FROM circle_members AS m
+                    WHERE m.user_id = h.user_id AND m.contact_id = h.contact_id
+                )
+            )
+            AND NOT EXISTS (
+                SELECT FROM nudges AS n
+                WHERE n.user_id = h.user_id
+                    AND n.contact_id = h.contact_id
+                    AND n.kind = 'follow_up'
+                    AND n.occasion = (h.next_touch_at AT TIME ZONE 'UTC')::date::text
+            )
+        ORDER BY h.strength DESC, h.contact_id
+        LIMIT $3
+    ) AS found
+    ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
+    """,
+    login="system",
+)
+
+# The days and months as numerics, as the index has them.
+add_birthdays = command(
+    """
+    INSERT INTO nudges (user_id, contact_id, kind, occasion)
+    SELECT l.user_id, c.id, 'birthday', extract(YEAR FROM $2::date)::text
+    FROM unnest($1::uuid[]) AS l (user_id)
+    JOIN contacts AS c
+        ON c.user_id = l.user_id
+        AND extract(MONTH FROM c.birthday) = extract(MONTH FROM $2::date)
+        AND extract(DAY FROM c.birthday) = ANY($3::numeric[])
+        AND c.birthday IS NOT NULL
+        AND c.archived_at IS NULL
+        AND NOT c.is_self
+    ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
+    """,
+    login="system",
+)
+
+add_job_changes = command(
+    """
+    INSERT INTO nudges (user_id, contact_id, kind, occasion)
+    SELECT l.user_id, c.id, 'job_change', e.id::text
+    FROM unnest($1::uuid[]) AS l (user_id)
+    JOIN events AS e
+        ON e.user_id = l.user_id
+        AND e.type = 'contact.job_changed'
+        AND e.occurred_at > $2::timestamptz - interval '7 days'
+    JOIN contacts AS c
+        ON c.user_id = e.user_id
+        AND c.id = (e.payload ->> 'contact_id')::uuid
+        AND c.archived_at IS NULL
+    ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
+    """,
+    login="system",
+)

@@ -1,0 +1,50 @@
+"""Nudges as the REST interface shows them, under /v1/alerts."""
+
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+NudgeKind = Literal["going_cold", "birthday", "follow_up", "job_change"]
+NudgeStatus = Literal["open", "dismissed", "done"]
+ClosedStatus = Literal["dismissed", "done"]
+
+
+class Nudge(Struct, frozen=True):
+    """A person whom the hub reminds of, and why."""
+
+    id: UUID
+    contact_id: UUID
+    full_name: str
+    kind: NudgeKind
+    text: str
+    status: NudgeStatus
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class CloseNudge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came of a nudge."""
+
+    status: ClosedStatus
+
+
+class NudgeRow(Struct, frozen=True):
+    """A nudge as the database has it."""
+
+    id: UUID
+    contact_id: UUID
+    full_name: str
+    kind: NudgeKind
+    status: NudgeStatus
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class Morning(Struct, frozen=True):
+    """A user's day, of their own calendar, whose morning has come; `ends_at`: its end."""
+
+    user_id: UUID
+    day: date
+    ends_at: datetime

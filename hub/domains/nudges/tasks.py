@@ -1,0 +1,9 @@
+"""What nudges do from time to time."""
+
+from core.db import Tx
+from hub.domains.nudges import service
+
+
+async def look(tx: Tx) -> bool:
+    """Remind users whose morning has come."""
+    return await service.look(tx)

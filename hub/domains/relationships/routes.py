@@ -1,0 +1,63 @@
+"""REST: how one's relationships fare."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Request, Response, get
+from litestar.params import FromPath, QueryParameter
+
+from hub.domains.relationships import service
+from hub.domains.relationships.schemas import Band, Health, HealthItem, Snapshot
+from hub.http.deps import reading
+from hub.http.etags import tagged
+from hub.http.page import Cursor, Limit, Page
+from hub.http.problems import documented
+
+_Band = Annotated[Band | None, QueryParameter(description="Only relationships of this band.")]
+
+
+@get("/health", tags=["relationships"], responses=documented("request.cursor_invalid"))
+async def list_health(
+    request: Request[Any, Any, Any],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    band: _Band = None,
+) -> Page[HealthItem]:
+    """List how one's relationships fare, the weakest first."""
+    async with reading(request) as tx:
+        return await service.list_health(tx, band=band, limit=limit, cursor=cursor)
+
+
+@get(
+    "/contacts/{contact_id:uuid}/health",
+    tags=["relationships"],
+    responses=documented("contact.not_found", "contact.merged", "health.unknown"),
+)
+async def get_health(
+    request: Request[Any, Any, Any], contact_id: FromPath[UUID]
+) -> Response[Health]:
+    """Return how the relationship with a contact fares, with what its score is made of."""
+    async with reading(request) as tx:
+        return tagged(await service.get_health(tx, contact_id))
+
+
+@get(
+    "/contacts/{contact_id:uuid}/health/history",
+    tags=["relationships"],
+    responses=documented("contact.not_found", "contact.merged", "request.cursor_invalid"),
+)
+async def list_health_history(
+    request: Request[Any, Any, Any],
+    contact_id: FromPath[UUID],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Snapshot]:
+    """List a relationship's scores by day, the newest first.
+
+    Days on which the score stayed as it was have no entry. Two years are kept.
+    """
+    async with reading(request) as tx:
+        return await service.list_history(tx, contact_id, limit=limit, cursor=cursor)
+
+
+RELATIONSHIP_ROUTES: Final = [list_health, get_health, list_health_history]

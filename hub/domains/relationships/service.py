@@ -1,0 +1,171 @@
+"""The health of relationships: what it is, and when it is computed.
+
+After each interaction and each change of closeness, and each night for everybody.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from core import clock
+from core.db import Tx
+from core.errors import DomainError
+from hub.domains.contacts import service as contacts
+from hub.domains.relationships import queries, rules
+from hub.domains.relationships.schemas import (
+    Band,
+    Components,
+    Health,
+    HealthItem,
+    HealthRow,
+    Key,
+    Past,
+    Snapshot,
+)
+from hub.http import page
+
+HEALTH_LISTING: Final = "health"
+SNAPSHOTS_LISTING: Final = "health_snapshots"
+SNAPSHOTS_MONTHS: Final = 24
+BATCH_CONTACTS: Final = 1000
+"""Of the daily pass in one transaction, which holds their locks for some hundred milliseconds."""
+_STRENGTH_DIGITS: Final = 2
+
+
+async def list_health(
+    tx: Tx, *, band: Band | None, limit: int, cursor: str | None
+) -> page.Page[HealthItem]:
+    """Return the actor's relationships, the weakest first."""
+    after = page.decode_cursor(cursor, HEALTH_LISTING, tuple[float, UUID])
+    rows = await queries.list_health.all(tx, band, *(after or (None, None)), limit + 1)
+    return page.paginate(rows, limit, HEALTH_LISTING, lambda item: (item.score, item.contact_id))
+
+
+async def get_health(tx: Tx, contact_id: UUID) -> Health:
+    """Return the health of a relationship, with what it is made of."""
+    row = await queries.find_health.first(tx, contact_id)
+    if row is None:
+        await contacts.find(tx, contact_id)
+        raise DomainError("health.unknown")
+    return _shown(row)
+
+
+async def list_history(
+    tx: Tx, contact_id: UUID, *, limit: int, cursor: str | None
+) -> page.Page[Snapshot]:
+    """Return the days on which a score was another one than the day before, the newest first."""
+    await contacts.find(tx, contact_id)
+    before = page.decode_cursor(cursor, SNAPSHOTS_LISTING, tuple[date])
+    rows = await queries.list_snapshots.all(tx, contact_id, before and before[0], limit + 1)
+    return page.paginate(rows, limit, SNAPSHOTS_LISTING, lambda snapshot: (snapshot.taken_on,))
+
+
+async def refresh(tx: Tx, user_id: UUID, contact_id: UUID) -> None:
+    """Compute the health of a relationship now; a system transaction. Again is harmless."""
+    # Whoever computes it at the same time has to have read what this transaction has not: one
+    # waits for the other, and reads after that. Without a row yet, at the contact itself.
+    if not await queries.lock_health.all(tx, user_id, contact_id):
+        await queries.lock_contact.all(tx, user_id, contact_id)
+        await queries.lock_health.all(tx, user_id, contact_id)
+    await _compute(tx, [Key(user_id, contact_id)], clock.now())
+
+
+async def recalculate(tx: Tx) -> bool:
+    """Do a batch of the daily pass; return whether one is left. A system transaction.
+
+    Each shard is one process's at a time; several of them are worked on by several.
+    """
+    now = clock.now()
+    today = rules.health_day(now)
+    shard = await queries.take_shard.first(tx, today)
+    if shard is None:
+        return False
+    keys = await queries.next_of_shard.all(
+        tx, shard.shard, shard.after_user_id, shard.after_contact_id, BATCH_CONTACTS
+    )
+    await _compute(tx, keys, now)
+    if len(keys) < BATCH_CONTACTS:
+        await queries.finish_shard.run(tx, shard.shard, today)
+    else:
+        await queries.advance_shard.run(tx, shard.shard, keys[-1].user_id, keys[-1].contact_id)
+    return True
+
+
+async def forget_snapshots(tx: Tx) -> bool:
+    """Drop the snapshots of months that are over for two years; a system transaction."""
+    await queries.drop_snapshots.one(tx, SNAPSHOTS_MONTHS)
+    return False
+
+
+async def _compute(tx: Tx, keys: Sequence[Key], now: datetime) -> None:
+    """Compute and write; nothing is left of relationships that no longer have a health."""
+    users, ids = [key.user_id for key in keys], [key.contact_id for key in keys]
+    pasts = await queries.read_pasts.all(tx, users, ids, now)
+    if len(pasts) < len(keys):
+        alive = {past.contact_id for past in pasts}
+        gone = [key for key in keys if key.contact_id not in alive]
+        await queries.forget_health.run(
+            tx, [key.user_id for key in gone], [key.contact_id for key in gone]
+        )
+    if pasts:
+        # In the order of their keys, in which everybody takes their locks.
+        await _write(tx, sorted(pasts, key=lambda past: (past.user_id, past.contact_id)), now)
+
+
+async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
+    users, ids = [past.user_id for past in pasts], [past.contact_id for past in pasts]
+    found = [rules.assess(past, now) for past in pasts]
+    encode = msgspec.json.encode
+    await queries.write_health.run(
+        tx,
+        now,
+        users,
+        ids,
+        [item.score for item in found],
+        [item.strength for item in found],
+        [item.band for item in found],
+        [item.trend for item in found],
+        [encode(item.components).decode() for item in found],
+        [past.last_touch_at for past in pasts],
+        [item.next_touch_at for item in found],
+        [item.band_since for item in found],
+        [item.fell_at for item in found],
+        [item.baseline for item in found],
+        [item.told_score for item in found],
+        [item.day_score for item in found],
+    )
+    strengths = [round(item.strength, _STRENGTH_DIGITS) for item in found]
+    await queries.write_strengths.run(tx, users, ids, strengths)
+    moved = [
+        (past, item.day_score)
+        for past, item in zip(pasts, found, strict=True)
+        if item.day_score != past.told_day_score
+    ]
+    if moved:
+        await queries.write_snapshots.run(
+            tx,
+            rules.health_day(now),
+            [past.user_id for past, _ in moved],
+            [past.contact_id for past, _ in moved],
+            [day_score for _, day_score in moved],
+        )
+
+
+def _shown(row: HealthRow) -> Health:
+    components = msgspec.json.decode(row.components, type=Components)
+    return Health(
+        contact_id=row.contact_id,
+        score=row.score,
+        strength=row.strength,
+        band=row.band,
+        trend=row.trend,
+        band_since=row.band_since,
+        last_touch_at=row.last_touch_at,
+        next_touch_at=row.next_touch_at,
+        cadence_days=components.cadence_days,
+        components=rules.explain(components, row.last_touch_at, row.computed_at),
+        computed_at=row.computed_at,
+    )
