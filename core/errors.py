@@ -194,6 +194,42 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         "Record an interaction with the contact, or put them into a circle; then ask again.",
     ),
     "nudge.not_found": ErrorSpec(404, "Alert not found", "List yours with GET /v1/alerts."),
+    "goal.not_found": ErrorSpec(404, "Goal not found", "List yours with GET /v1/goals."),
+    "goal.limit": ErrorSpec(409, "Too many goals", "Remove goals that no longer matter."),
+    "goal.status_invalid": ErrorSpec(
+        409,
+        "State does not follow",
+        "Active goals are achieved or abandoned; abandoned ones become active again.",
+    ),
+    "goal.tag_not_found": ErrorSpec(404, "Tag not found", "List the tags with GET /v1/goal-tags."),
+    "goal.tag_limit": ErrorSpec(409, "Too many tags", "A goal has up to 8 tags."),
+    "path.not_found": ErrorSpec(404, "Path not found", "List yours with GET /v1/paths."),
+    "path.limit": ErrorSpec(409, "Too many paths", "Remove paths that no longer matter."),
+    "path.none": ErrorSpec(
+        409, "No path", "Nobody whom you know leads there: add links between your contacts."
+    ),
+    "path.target_missing": ErrorSpec(
+        422, "No target", "Name a contact, or a name, company or role."
+    ),
+    "path.target_unknown": ErrorSpec(
+        404, "Target unknown", "Nobody in your address book fits: add them as a contact first."
+    ),
+    "reminder.not_found": ErrorSpec(
+        404, "Reminder not found", "List yours with GET /v1/reminders."
+    ),
+    "reminder.limit": ErrorSpec(409, "Too many reminders", "Remove reminders that are over."),
+    "reminder.closed": ErrorSpec(
+        409, "Reminder over", "Give it a new time with PATCH, or make another one."
+    ),
+    "reminder.time_invalid": ErrorSpec(
+        422, "Impossible time", "Send a time of the calendar that is not too far away."
+    ),
+    "reminder.recurrence_invalid": ErrorSpec(
+        422,
+        "Rule not understood",
+        "Send an RRULE by days, weeks, months or years that names a day in the next ten years.",
+    ),
+    "insight.not_found": ErrorSpec(404, "Insight not found", "List yours with GET /v1/insights."),
     "flag.not_found": ErrorSpec(404, "Flag not found", "List them with GET /v1/admin/flags."),
     "flag.limit": ErrorSpec(
         409, "Too many flags", "Remove flags that have been on for everybody for long."
@@ -335,9 +371,6 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
     ),
     "import.not_found": ErrorSpec(404, "Import not found", "List yours with GET /v1/imports."),
     "import.empty": ErrorSpec(422, "Empty file", "Send the file itself as the body."),
-    "import.too_large": ErrorSpec(
-        413, "File too large", "Split it; `imports.max_file_bytes` says how large it may be."
-    ),
     "import.too_many": ErrorSpec(
         422, "Too many entries", "Split it: a file may have up to 50,000 entries."
     ),

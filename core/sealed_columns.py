@@ -40,6 +40,8 @@ SEALED_COLUMNS: Final = (
     SealedColumn("contacts", "notes", "id", "people"),
     SealedColumn("contact_methods", "value", "id", "people"),
     SealedColumn("interaction_participants", "address", "id", "people"),
+    SealedColumn("import_chunks", "content", "id", "people"),
+    SealedColumn("import_rows", "payload", "id", "people"),
     SealedColumn("rings", "tap_key", "id", "rings"),
     SealedColumn("rings", "id_key", "id", "rings"),
     SealedColumn("rings", "next_tap_key", "id", "rings", "rings.tap_key"),
@@ -71,6 +73,7 @@ INDEXED_COLUMNS: Final = (
     IndexedColumn("identity_hashes", "hash"),
     IndexedColumn("contact_methods", "value_hash"),
     IndexedColumn("interaction_participants", "address_hash"),
+    IndexedColumn("import_rows", "content_hash"),
     IndexedColumn("rings", "nfc_uid_hash"),
     IndexedColumn("rings", "claim_code_hash"),
 )

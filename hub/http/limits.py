@@ -84,6 +84,7 @@ POLICIES: Final[Mapping[str, Policy]] = {
         Policy("search", 60, 60, "user", pro=5, enterprise=20),
         Policy("ai", 100, 60, "user", without_redis="closed"),
         Policy("enrichment", 50, 86_400, "user", without_redis="closed"),
+        Policy("import", 30, 3_600, "user", without_redis="closed"),
         Policy("media", 10, 3_600, "user", without_redis="closed"),
     )
 }

@@ -1,1 +1,3 @@
-SELECT 1; -- to come
+DROP TABLE import_rows;
+DROP TABLE import_chunks;
+DROP TABLE import_jobs;

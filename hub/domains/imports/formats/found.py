@@ -9,9 +9,23 @@ from msgspec import Struct
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.interactions.schemas import Direction, InteractionKind, ParticipantRole
 
+Format = Literal[
+    "calendar",
+    "calls_xml",
+    "csv",
+    "google_csv",
+    "linkedin_csv",
+    "mail",
+    "outlook_csv",
+    "phone_json",
+    "vcard",
+]
+
 ProblemCode = Literal[
     "address_invalid",
     "date_invalid",
+    "in_future",
+    "no_contact",
     "no_name",
     "no_participant",
     "too_long",

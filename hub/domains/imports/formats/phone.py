@@ -1,4 +1,4 @@
-"""Contacts as an app reads them from the address book of an iPhone or an Android telephone.
+"""Contacts in JSON: as an app reads them from a telephone's address book, and as the hub exports.
 
 `{"contacts": [{…}]}` or the list alone; each entry is a `PhoneContact`, what else is in it ignored.
 """
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from core.errors import DomainError
+from hub.domains.contacts.schemas import MethodKind
 from hub.domains.imports.formats import people, text
 from hub.domains.imports.formats.found import Entry, Options, Reading, RemarkCode, failed
 from hub.domains.imports.formats.people import Person
@@ -32,10 +33,16 @@ class PhoneContact(Struct, frozen=True):
     company: str | None = None
     job_title: str | None = None
     birthday: str | None = None
+    location: str | None = None
+    bio: str | None = None
     note: str | None = None
+    tags: list[str] = []
     phones: list[PhoneValue] = []
     emails: list[PhoneValue] = []
     urls: list[PhoneValue] = []
+    linkedin: list[PhoneValue] = []
+    twitter: list[PhoneValue] = []
+    linkedin_url: str | None = None
 
 
 class _Book(Struct, frozen=True):
@@ -83,12 +90,20 @@ def _person(contact: PhoneContact) -> Person:
         company=contact.company or "",
         job_title=contact.job_title or "",
         birthday=contact.birthday or "",
+        location=contact.location or "",
+        bio=contact.bio or "",
         notes=contact.note or "",
+        linkedin_url=contact.linkedin_url or "",
+        tags=list(contact.tags),
     )
-    for item in contact.phones:
-        person.add("phone", item.value, item.label or "")
-    for item in contact.emails:
-        person.add("email", item.value, item.label or "")
-    for item in contact.urls:
-        person.add("url", item.value, item.label or "")
+    named: dict[MethodKind, list[PhoneValue]] = {
+        "phone": contact.phones,
+        "email": contact.emails,
+        "url": contact.urls,
+        "linkedin": contact.linkedin,
+        "twitter": contact.twitter,
+    }
+    for kind, values in named.items():
+        for item in values:
+            person.add(kind, item.value, item.label or "")
     return person

@@ -1,22 +1,10 @@
 """Which reader reads which format."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from hub.domains.imports.formats import calendar, calls, mail, phone, spreadsheets, vcard
-from hub.domains.imports.formats.found import Options, Reading
-
-Format = Literal[
-    "calendar",
-    "calls_xml",
-    "csv",
-    "google_csv",
-    "linkedin_csv",
-    "mail",
-    "outlook_csv",
-    "phone_json",
-    "vcard",
-]
+from hub.domains.imports.formats.found import Format, Options, Reading
 
 READERS: Final[Mapping[Format, Callable[[bytes, Options], Reading]]] = {
     "calendar": calendar.read,

@@ -107,6 +107,8 @@ def _take(person: Person, found: Line) -> None:  # noqa: C901  # one arm per pro
             parts = [*lines.components(value), *[""] * 7]
             place = ", ".join(filter(None, (parts[_CITY], parts[_REGION], parts[_COUNTRY])))
             person.location = person.location or place
+        case "X-PINGHUB-LINKEDIN-URL":
+            person.linkedin_url = value.strip()
         case "X-PINGHUB-BIO":
             person.bio = lines.unescaped(value)
         case name if name in _METHODS:

@@ -1,0 +1,174 @@
+"""Which entries of a file are in the address book already, and which stand in it twice."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from msgspec import Struct, structs
+
+from core.db import Tx
+from hub.domains.contacts import service as contacts
+from hub.domains.contacts.schemas import MethodKind, NewContact
+from hub.domains.contacts.sealing import Keys, method_hashes
+from hub.domains.imports import queries, rules
+from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant, Problem
+
+# Mailboxes and profiles are one person's; a telephone is a household's, a page a company's.
+_PERSONAL: Final[frozenset[MethodKind]] = frozenset({"email", "linkedin"})
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What becomes of an entry; "new" is what may be brought in."""
+
+    status: Literal["new", "known", "skipped"]
+    found: NewContact | FoundInteraction
+    problems: tuple[Problem, ...] = ()
+    contact_id: UUID | None = None
+    interaction_id: UUID | None = None
+
+
+class Book(Struct, frozen=True):
+    """Whose address book it is, and what an import has met in its file so far."""
+
+    owner_id: UUID
+    keys: Keys
+    region: str | None
+    seen: set[bytes | tuple[str, bytes, str]]
+
+
+async def outcomes(
+    tx: Tx, book: Book, entries: Sequence[NewContact | FoundInteraction], now: datetime
+) -> list[Outcome]:
+    """Return what becomes of entries, in their order. Needs a system transaction."""
+    known = await _known_contents(tx, book, entries)
+    people = [(at, item) for at, item in enumerate(entries) if isinstance(item, NewContact)]
+    made: dict[int, Outcome] = {}
+    cleaned = [(at, *_addressed(book, item)) for at, item in people]
+    namesakes = await _namesakes(tx, book, [(at, item, forms) for at, item, forms, _ in cleaned])
+    for at, item, forms, problems in cleaned:
+        made[at] = _of_contact(book, item, forms, problems, namesakes.get(at))
+    talks = [(at, item) for at, item in enumerate(entries) if isinstance(item, FoundInteraction)]
+    made |= dict(zip((at for at, _ in talks), await _talks(tx, book, talks, now), strict=True))
+    result: list[Outcome] = []
+    for at, item in enumerate(entries):
+        content = rules.content_index(book.keys.index_key, book.owner_id, item)
+        if at in known:
+            contact_id, interaction_id = known[at]
+            outcome = structs.replace(
+                made[at], status="known", contact_id=contact_id, interaction_id=interaction_id
+            )
+        elif content in book.seen and made[at].status == "new":
+            outcome = structs.replace(made[at], status="known")
+        else:
+            outcome = made[at]
+        book.seen.add(content)
+        result.append(outcome)
+    return result
+
+
+async def _known_contents(
+    tx: Tx, book: Book, entries: Sequence[NewContact | FoundInteraction]
+) -> dict[int, tuple[UUID | None, UUID | None]]:
+    positions: list[int] = []
+    hashes: list[bytes] = []
+    for at, item in enumerate(entries):
+        index = rules.content_index(book.keys.index_key, book.owner_id, item)
+        live = book.keys.cipher.indexes.live(index)
+        positions += [at] * len(live)
+        hashes += live
+    rows = await queries.find_contents.all(tx, book.owner_id, positions, hashes)
+    return {row.position: (row.contact_id, row.interaction_id) for row in rows}
+
+
+Forms = list[tuple[MethodKind, list[bytes]]]
+
+
+def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[Problem, ...]]:
+    """Return a contact with what of its addresses are addresses, and their blind indexes."""
+    methods = [
+        (method, method_hashes(book.keys, book.owner_id, method.kind, method.value, book.region))
+        for method in item.methods
+    ]
+    kept = [method for method, forms in methods if forms]
+    problems = tuple(
+        Problem("address_invalid", method.kind) for method, forms in methods if not forms
+    )
+    forms: Forms = [(method.kind, forms) for method, forms in methods if forms]
+    return structs.replace(item, methods=kept), forms, tuple(dict.fromkeys(problems))
+
+
+async def _namesakes(
+    tx: Tx, book: Book, people: Sequence[tuple[int, NewContact, Forms]]
+) -> dict[int, UUID]:
+    asked = [
+        (at, kind, form, item.full_name)
+        for at, item, methods in people
+        for kind, forms in methods
+        for form in forms
+    ]
+    if not asked:
+        return {}
+    columns = [list(column) for column in zip(*asked, strict=True)]
+    rows = await queries.find_namesakes.all(tx, book.owner_id, *columns)
+    return {row.position: row.contact_id for row in rows}
+
+
+def _of_contact(
+    book: Book,
+    item: NewContact,
+    forms: Forms,
+    problems: tuple[Problem, ...],
+    namesake: UUID | None,
+) -> Outcome:
+    name = rules.name_words(item.full_name)
+    marks = {(kind, each[0], "" if kind in _PERSONAL else name) for kind, each in forms}
+    is_twice = not marks.isdisjoint(book.seen)
+    book.seen.update(marks)
+    status = "known" if namesake is not None or is_twice else "new"
+    return Outcome(status=status, found=item, problems=problems, contact_id=namesake)
+
+
+async def _talks(
+    tx: Tx, book: Book, talks: Sequence[tuple[int, FoundInteraction]], now: datetime
+) -> list[Outcome]:
+    addresses = [(who.kind, who.address) for _, item in talks for who in item.participants]
+    if not addresses:
+        return []
+    found = iter(
+        await contacts.find_by_addresses(
+            tx, book.keys, addresses, owner_id=book.owner_id, region=book.region
+        )
+    )
+    self_id = await queries.find_self.first(tx, book.owner_id)
+    result: list[Outcome] = []
+    for _, item in talks:
+        there = [(who, next(found)) for who in item.participants]
+        # Whom a mail is from, and to whom it is, comes in this order.
+        others = [contact for _, contact in there if contact not in {None, self_id}]
+        if rules.is_ahead(item, now):
+            result.append(_skipped(item, "in_future"))
+        elif not others:
+            result.append(_skipped(item, "no_contact"))
+        else:
+            told = structs.replace(item, direction=_direction(item, there, self_id))
+            result.append(Outcome(status="new", found=told, contact_id=others[0]))
+    return result
+
+
+def _skipped(item: FoundInteraction, code: Literal["in_future", "no_contact"]) -> Outcome:
+    return Outcome(status="skipped", found=item, problems=(Problem(code),))
+
+
+def _direction(
+    item: FoundInteraction,
+    there: Sequence[tuple[FoundParticipant, UUID | None]],
+    self_id: UUID | None,
+) -> Literal["inbound", "outbound", "mutual"]:
+    """Return the direction of a mail by its sender: oneself, or somebody of the address book."""
+    if item.kind != "email":
+        return item.direction
+    senders = [contact for who, contact in there if who.role == "from"]
+    if self_id in senders:
+        return "outbound"
+    return "inbound" if any(senders) else "outbound"

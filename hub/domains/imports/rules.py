@@ -1,0 +1,49 @@
+"""Pure rules of imports: what makes two entries the same, and what is brought in at all."""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from core.crypto import blind_index
+from hub.domains.contacts.schemas import NewContact
+from hub.domains.imports.formats.found import Entry, FoundInteraction, ProblemCode
+from hub.domains.imports.schemas import RowStatus
+
+# Nothing is wrong with these entries; there is nothing to bring in.
+_SKIPPED: Final[frozenset[ProblemCode]] = frozenset({"in_future", "no_contact", "no_participant"})
+_MARKS: Final = re.compile(r"[\u0300-\u036f]")
+# Clocks of telephones are not the hub's.
+_AHEAD: Final = timedelta(minutes=5)
+
+
+def refused_as(entry: Entry) -> RowStatus:
+    """Return what becomes of an entry that has nothing to bring in."""
+    return "skipped" if all(item.code in _SKIPPED for item in entry.problems) else "failed"
+
+
+def is_ahead(found: FoundInteraction, now: datetime) -> bool:
+    """Say whether something has not happened yet: a date in a calendar is no contact yet."""
+    return found.occurred_at > now + _AHEAD
+
+
+def content_index(key: bytes, owner_id: UUID, found: NewContact | FoundInteraction) -> bytes:
+    """Return what the same entry of the same user has in common, however often it comes.
+
+    An interaction that the file names by itself is the same one, whatever else has changed of it.
+    """
+    if isinstance(found, FoundInteraction) and found.native_id:
+        text = msgspec.json.encode([found.kind, found.native_id])
+    else:
+        text = msgspec.json.encode(found)
+    return blind_index(key, "import_row", f"{owner_id.hex}\0{text.decode()}")
+
+
+def name_words(name: str) -> str:
+    """Return the words of a name in the order of the alphabet, as contacts.name_words has them."""
+    plain = _MARKS.sub("", unicodedata.normalize("NFKD", name)).lower()
+    words = "".join(char if char.isalnum() else " " for char in plain).split()
+    return " ".join(sorted(set(words)))

@@ -1,0 +1,110 @@
+"""What is taken out can be brought in again, and that it was taken out is known."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from hub.domains.exports import writers
+from tests.fixtures.app import Running, User
+from tests.hub.domains.imports.moving import bring_in
+
+CONTACT = {
+    "full_name": "Grace Brewster, Hopper; née Müller",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "company": "U.S. Navy, \\ Reserve",
+    "job_title": "Rear Admiral",
+    "location": "Arlington",
+    "notes": 'Nanoseconds:\nshe hands them out; "really", ' + "long " * 30 + "ü" * 60,
+    "birthday": "--12-09",
+    "tags": ["COBOL, too", "navy"],
+    "methods": [
+        {"kind": "email", "value": "second@example.com", "label": 'Old; "work"'},
+        {"kind": "email", "value": "grace@example.com", "label": "work", "is_primary": True},
+        {"kind": "phone", "value": "+1 202-555-0101", "label": "mobile"},
+        {"kind": "linkedin", "value": "https://www.linkedin.com/in/grace"},
+        {"kind": "url", "value": "https://example.com/a?b=c,d"},
+    ],
+}
+READ_AS = {"vcf": "vcard", "csv": "google_csv", "json": "phone_json"}
+
+
+async def shown(user: User) -> list[dict[str, Any]]:
+    """Return a user's contacts as they tell them, without ids and times."""
+    found: list[dict[str, Any]] = []
+    for item in (await user.client.get("/v1/contacts")).json()["items"]:
+        if item["full_name"] == user.full_name:
+            continue
+        contact = (await user.client.get(f"/v1/contacts/{item['id']}")).json()
+        answer = (await user.client.get(f"/v1/contacts/{item['id']}/methods")).json()
+        methods = answer["items"]
+        found.append(
+            {name: contact[name] for name in CONTACT if name != "methods"}
+            | {
+                "methods": sorted(
+                    (m["kind"], m["value"], (m["label"] or "").replace('"', "'"), m["is_primary"])
+                    for m in methods
+                )
+            }
+        )
+    return found
+
+
+@pytest.mark.req("CON-06")
+@pytest.mark.parametrize("file_format", READ_AS)
+async def test_what_is_taken_out_is_the_same_when_it_is_brought_in(
+    hub: Running, admin: Any, ada: User, grace: User, file_format: str
+) -> None:
+    contact = dict(CONTACT)
+    if file_format == "csv":
+        # Google's columns have lists of labels, in which a comma ends one.
+        contact["tags"] = ["COBOL", "navy"]
+    assert (await ada.client.post("/v1/contacts", json=contact)).status_code == 201
+
+    file = await ada.client.get("/v1/contacts/export", params={"format": file_format})
+    job = await bring_in(hub, admin, grace, READ_AS[file_format], file.content)
+
+    assert job["items_created"] == 1
+    assert job["items_failed"] == 0
+    assert await shown(grace) == await shown(ada)
+    assert all(len(line) <= 75 for line in file.content.split(b"\r\n")) or file_format != "vcf"
+    assert (
+        await admin.fetchval(
+            "SELECT count(*) FROM audit_log WHERE action = 'export' AND user_id = $1", ada.id
+        )
+        == 1
+    )
+
+
+async def test_birthdays_are_a_calendar(ada: User) -> None:
+    await ada.client.post("/v1/contacts", json=CONTACT)
+
+    file = await ada.client.get("/v1/contacts/export", params={"format": "ics"})
+
+    assert file.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert "DTSTART;VALUE=DATE:20001209\r\nRRULE:FREQ=YEARLY\r\n" in file.text
+    assert file.text.endswith("END:VEVENT\r\nEND:VCALENDAR\r\n")
+
+
+async def test_empty_address_book_is_an_empty_file(ada: User) -> None:
+    for file_format, text in (("vcf", ""), ("json", '{"contacts": [\n\n]}\n')):
+        file = await ada.client.get("/v1/contacts/export", params={"format": file_format})
+        assert (file.status_code, file.text) == (200, text)
+
+
+def test_names_are_no_formulas_and_numbers_stay_numbers() -> None:
+    for cell, written in (
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-cmd", "'-cmd"),
+        ("+49 170 (12) 34", "+49 170 (12) 34"),
+    ):
+        [row] = csv.reader(io.StringIO(writers.csv_rows([named(cell)], [0, 0, 0])))
+        assert row[0] == written
+
+
+def named(name: str) -> writers.Card:
+    nothing: dict[str, Any] = dict.fromkeys(writers.Card.__struct_fields__)
+    return writers.Card(**nothing | {"full_name": name, "tags": [], "addresses": []})

@@ -1,0 +1,78 @@
+"""Moves imports on as relay and worker do, without either: each event's reaction, in order."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from core.actor import SYSTEM
+from core.db import begin
+from hub.domains.contacts.sealing import Keys
+from hub.domains.events.schemas import Event
+from hub.domains.imports import tasks
+from hub.providers.mqtt_sender import MqttSender
+from hub.providers.outside import Outside
+from tests.fixtures.app import Running, User
+
+STEPS_MAX = 500
+
+
+async def hand_in(user: User, file_format: str, data: bytes, **params: Any) -> httpx.Response:
+    """Send a file as its owner does."""
+    return await user.client.post(
+        "/v1/contacts/import",
+        params={"format": file_format, **params},
+        content=data,
+        headers={"Idempotency-Key": str(uuid4()), "Content-Type": "application/octet-stream"},
+    )
+
+
+async def move(hub: Running, admin: Any, import_id: str) -> dict[str, Any]:
+    """React to the events of an import until nothing follows; return what became of it."""
+    done = 0
+    for _ in range(STEPS_MAX):
+        rows = await admin.fetch(
+            """SELECT id, type, user_id, subject_id, payload::text, occurred_at FROM events
+            WHERE type = 'import.progressed' AND subject_id = $1 ORDER BY id OFFSET $2""",
+            UUID(import_id),
+            done,
+        )
+        if not rows:
+            break
+        for row in rows:
+            await react(hub, Event(*row[:4], row["payload"].encode(), row["occurred_at"]))
+        done += len(rows)
+    return dict(await admin.fetchrow("SELECT * FROM import_jobs WHERE id = $1", UUID(import_id)))
+
+
+async def react(hub: Running, event: Event) -> None:
+    """Run the reaction to an event, and its errand."""
+    house = hub.resources
+    keys = Keys(house.cipher, house.index_key)
+    async with begin(house.system, SYSTEM) as tx:
+        errand = await tasks.advance(lambda: keys, tx, event)
+    if errand is not None:
+        sender = MqttSender(hub.settings.mqtt)
+        await errand(Outside(hub.settings, sender, lambda: house.system, lambda: house.cipher))
+
+
+async def bring_in(
+    hub: Running, admin: Any, user: User, file_format: str, data: bytes, **params: Any
+) -> dict[str, Any]:
+    """Hand in a file and bring it in."""
+    answer = await hand_in(user, file_format, data, **params)
+    assert answer.status_code == 202, answer.text
+    return await move(hub, admin, answer.json()["id"])
+
+
+async def book_of(admin: Any, user: User) -> str:
+    """Return a digest of what a user knows of people, as it is in the database."""
+    return await admin.fetchval(
+        """SELECT md5(coalesce(string_agg(t.row, E'\\n' ORDER BY t.row), '')) FROM (
+          SELECT c::text AS row FROM contacts AS c WHERE user_id = $1
+          UNION ALL SELECT m::text FROM contact_methods AS m WHERE user_id = $1
+          UNION ALL SELECT i::text FROM interactions AS i WHERE user_id = $1
+          UNION ALL SELECT p::text FROM interaction_participants AS p WHERE user_id = $1
+        ) AS t""",
+        user.id,
+    )

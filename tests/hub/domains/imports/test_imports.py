@@ -1,0 +1,216 @@
+"""Files are brought in once, whatever happens meanwhile, and taken back if nobody minds."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.actor import SYSTEM
+from core.db import begin
+from hub.domains.contacts.sealing import Keys
+from hub.domains.imports import queries, reading, service
+from tests.fixtures.app import Running, User
+from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move
+
+CARDS = b"""BEGIN:VCARD
+VERSION:3.0
+FN:Grace Hopper
+EMAIL;TYPE=work:grace@example.com
+TEL:+1 202 555 0101
+END:VCARD
+BEGIN:VCARD
+VERSION:4.0
+FN:Mary Hopper
+TEL:+1 202 555 0101
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Nobody's address
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+BEGIN:VCARD
+VERSION:2.1
+N:Hopper;Grace
+EMAIL:GRACE@example.com
+BDAY:--02-30
+END:VCARD
+"""
+CALLS = b"""<?xml version="1.0"?><calls>
+<call number="+12025550101" duration="61" date="1700000000000" type="2"/>
+<call number="+12025559999" duration="1" date="1700000000000" type="1"/>
+<call number="+12025550101" duration="1" date="4100000000000" type="1"/>
+</calls>"""
+
+
+def counts(job: dict[str, Any]) -> dict[str, int]:
+    names = ("total", "processed", "created", "known", "skipped", "failed")
+    return {name: job[f"items_{name}"] for name in names}
+
+
+@pytest.mark.req("CON-04", "CON-06")
+async def test_same_file_three_times_leaves_the_same_address_book(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    first = await bring_in(hub, admin, ada, "vcard", CARDS)
+    talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
+    book = await book_of(admin, ada)
+
+    assert first["status"] == "completed"
+    assert counts(first) == {
+        "total": 5,
+        "processed": 5,
+        "created": 3,
+        "known": 1,
+        "skipped": 0,
+        "failed": 1,
+    }
+    assert counts(talks) == {
+        "total": 3,
+        "processed": 3,
+        "created": 1,
+        "known": 0,
+        "skipped": 2,
+        "failed": 0,
+    }
+    for _ in range(2):
+        again = await bring_in(hub, admin, ada, "vcard", CARDS)
+        assert (again["items_created"], again["items_known"]) == (0, 4)
+        assert (await bring_in(hub, admin, ada, "calls_xml", CALLS))["items_created"] == 0
+    assert await book_of(admin, ada) == book
+    assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
+    assert await admin.fetchval("SELECT count(*) FROM import_rows WHERE payload IS NOT NULL") == 0
+
+
+async def test_rows_say_what_is_wrong_with_which_entry(hub: Running, admin: Any, ada: User) -> None:
+    job = await bring_in(hub, admin, ada, "vcard", CARDS)
+
+    listed = await ada.client.get(
+        f"/v1/imports/{job['id']}/rows", params={"with_problems": True, "limit": 1}
+    )
+    rest = await ada.client.get(
+        f"/v1/imports/{job['id']}/rows",
+        params={"with_problems": True, "cursor": listed.json()["next_cursor"]},
+    )
+
+    [unfinished], [half] = listed.json()["items"], rest.json()["items"]
+    assert (unfinished["position"], unfinished["status"]) == (4, "failed")
+    assert unfinished["problems"] == [{"code": "unfinished", "field": ""}]
+    assert (half["position"], half["status"]) == (5, "known")
+    assert half["problems"] == [{"code": "date_invalid", "field": "birthday"}]
+
+
+async def test_dry_run_changes_nothing_until_it_is_started(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    before = await book_of(admin, ada)
+    job = await bring_in(hub, admin, ada, "vcard", CARDS, dry_run=True)
+
+    assert job["status"] == "ready"
+    foreseen = counts(job)
+    assert await book_of(admin, ada) == before
+    assert (await ada.client.post(f"/v1/imports/{job['id']}/start")).status_code == 200
+    done = await move(hub, admin, str(job["id"]))
+    assert done["status"] == "completed"
+    assert counts(done) == foreseen
+
+
+@pytest.mark.req("CON-06")
+async def test_undo_takes_back_what_nobody_has_changed(hub: Running, admin: Any, ada: User) -> None:
+    before = await book_of(admin, ada)
+    people = await bring_in(hub, admin, ada, "vcard", CARDS)
+    talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
+    await admin.execute("UPDATE contacts SET bio = 'Admiral.' WHERE full_name = 'Mary Hopper'")
+
+    await ada.client.post(f"/v1/imports/{people['id']}/undo")
+    undone = await move(hub, admin, str(people["id"]))
+
+    # Grace was talked to in another import.
+    assert (undone["status"], undone["items_undone"], undone["items_kept"]) == ("undone", 1, 2)
+    await ada.client.post(f"/v1/imports/{talks['id']}/undo")
+    assert (await move(hub, admin, str(talks["id"])))["items_undone"] == 1
+    rows = await ada.client.get(f"/v1/imports/{people['id']}/rows", params={"status": "kept"})
+    assert [row["position"] for row in rows.json()["items"]] == [1, 2]
+    await admin.execute("DELETE FROM contacts WHERE NOT is_self")
+    assert await book_of(admin, ada) == before
+
+
+@pytest.mark.req("CON-04")
+async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
+    hub: Running, admin: Any, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    answer = await hand_in(ada, "vcard", CARDS)
+    import_id = answer.json()["id"]
+    keys = Keys(hub.resources.cipher, hub.resources.index_key)
+
+    class KilledError(Exception):
+        pass
+
+    async def half_a_batch() -> None:
+        async with begin(hub.resources.system, SYSTEM) as tx:
+            job = await queries.lock_job.one(tx, UUID(import_id))
+            await service.bring_in(tx, keys, job)
+            raise KilledError
+
+    await reading.read(hub.resources.system, keys, UUID(import_id))
+    await reading.read(hub.resources.system, keys, UUID(import_id))
+    with pytest.raises(KilledError):
+        await half_a_batch()
+    # All of its events are told again, as to a worker that has taken the dead one's place.
+    done = await move(hub, admin, import_id)
+
+    assert (done["status"], done["items_created"], done["items_known"]) == ("completed", 3, 1)
+    assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_cancelled_import_forgets_the_file(hub: Running, admin: Any, ada: User) -> None:
+    answer = await hand_in(ada, "vcard", CARDS)
+    import_id = answer.json()["id"]
+
+    assert (await ada.client.post(f"/v1/imports/{import_id}/cancel")).status_code == 200
+    job = await move(hub, admin, import_id)
+
+    assert job["status"] == "cancelled"
+    assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
+    assert (await ada.client.post(f"/v1/imports/{import_id}/start")).status_code == 409
+
+
+async def test_file_that_is_not_what_it_says_fails_by_name(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    for file_format, data, code in (
+        ("vcard", b"PK\x03\x04rest", "import.not_this_format"),
+        ("calendar", CARDS, "import.not_this_format"),
+        ("google_csv", b"a,b\n1,2\n", "import.columns_unknown"),
+        ("calls_xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><smses>&b;</smses>", "import.unsafe"),
+        ("mail", b" \n\t", "import.empty"),
+    ):
+        job = await bring_in(hub, admin, ada, file_format, data)
+        assert (job["status"], job["error"]) == ("failed", code)
+    assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
+
+
+async def test_door_refuses_what_it_need_not_read(ada: User, grace: User) -> None:
+    assert (await hand_in(ada, "vcard", b"")).json()["code"] == "import.empty"
+    assert (await hand_in(ada, "csv", b"a\n1")).json()["code"] == "import.mapping_invalid"
+    refused = await hand_in(ada, "csv", b"a\n1", mapping='{"a": "shoe_size"}')
+    assert refused.json()["code"] == "import.mapping_invalid"
+    large = await hand_in(ada, "vcard", b"x" * 16_777_217)
+    assert large.json()["code"] == "request.too_large"
+    for _ in range(service.OPEN_MAX):
+        last = await hand_in(ada, "vcard", CARDS)
+    assert (await hand_in(ada, "vcard", CARDS)).json()["code"] == "import.busy"
+    other = await grace.client.get(f"/v1/imports/{last.json()['id']}")
+    assert other.json()["code"] == "import.not_found"
+
+
+async def test_repeated_request_is_one_import(ada: User) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first, second = [
+        await ada.client.post("/v1/contacts/import?format=vcard", content=CARDS, headers=headers)
+        for _ in range(2)
+    ]
+
+    assert first.json() == second.json()
+    assert len((await ada.client.get("/v1/imports")).json()["items"]) == 1
