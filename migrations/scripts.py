@@ -29,6 +29,8 @@ OBJECTS: Final = (
     "contacts",
     "interactions",
     "closeness",
+    "goals",
+    "imports",
     "policies",
     "drop_triggers",
     "triggers",

@@ -21,6 +21,17 @@ _PLACES: Final[dict[Audience, tuple[str, str, str]]] = {
     "messages:{member}": ("messages", "user_id", "The user; subscribed by the server at connect."),
     "health:{owner}": ("health", "user_id", "The user; subscribed by the server at connect."),
     "sync:{owner}": ("sync", "user_id", "The user; subscribed by the server at connect."),
+    "notifications:{owner}": (
+        "notifications",
+        "user_id",
+        "The user; subscribed by the server at connect.",
+    ),
+    "insights:{owner}": ("insights", "user_id", "The user; subscribed by the server at connect."),
+    "achievements:{owner}": (
+        "achievements",
+        "user_id",
+        "The user; subscribed by the server at connect.",
+    ),
     "conversation:{subject}": (
         "conversation",
         "conversation_id",

@@ -36,6 +36,9 @@ NAMESPACES: Final[dict[str, Namespace]] = {
     "health": _kept(personal=True),
     "messages": _kept(personal=True),
     "sync": _kept(personal=True),
+    "notifications": _kept(personal=True),
+    "insights": _kept(personal=True),
+    "achievements": _kept(personal=True),
     "conversation": _kept(personal=False),
     # One channel for everybody. Its last publication says all: that flags have to be read again.
     "flags": Namespace(

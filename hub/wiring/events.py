@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
+from hub.domains.achievements.events import AchievementUnlocked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
 from hub.domains.consents.events import ConsentWithdrawn
@@ -36,10 +37,14 @@ from hub.domains.gateways.events import (
     GatewayRecovered,
     GatewayReported,
 )
+from hub.domains.goals.events import GoalAchieved, GoalSet
+from hub.domains.imports.events import MOVED_ON, ImportProgressed
+from hub.domains.insights.events import InsightCreated
 from hub.domains.interactions.events import InteractionRecorded
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.nudges.events import NudgeCreated
 from hub.domains.relationships.events import ClosenessChanged, HealthChanged
+from hub.domains.reminders.events import ReminderDue
 from hub.domains.rings.events import (
     RingChanged,
     RingClaimed,
@@ -50,6 +55,7 @@ from hub.domains.rings.events import (
     RingRevoked,
     RingTapped,
 )
+from hub.domains.streaks.events import StreakMilestone
 from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
@@ -59,6 +65,9 @@ Audience = Literal[
     "conversation:{subject}",
     "sync:{owner}",
     "health:{owner}",
+    "notifications:{owner}",
+    "insights:{owner}",
+    "achievements:{owner}",
     "flags:all",
 ]
 OrderKind = Literal["revoke {subject}"]
@@ -80,10 +89,12 @@ ROUTES: Final[Mapping[str, Route]] = {
     "ring.found": Route(("taps:{owner}",)),
     "ring.released": Route(("taps:{owner}",)),
     "ring.revoked": Route(("taps:{owner}",)),
-    "ring.tapped": Route(("taps:{owner}",), ("profiles.mark_active", "touches.pair")),
+    "ring.tapped": Route(
+        ("taps:{owner}",), ("profiles.mark_active", "touches.pair", "achievements.count")
+    ),
     "touch.asked": Route(("taps:{owner}",)),
     "touch.mutual": Route(("taps:{owner}",)),
-    "touch.exchanged": Route(("taps:{owner}",), ("encounters.record_touch",)),
+    "touch.exchanged": Route(("taps:{owner}",), ("encounters.record_touch", "achievements.count")),
     "friendship.created": Route(("taps:{owner}",)),
     "gateway.online": Route(("taps:{owner}",)),
     "gateway.offline": Route(("taps:{owner}",)),
@@ -102,9 +113,10 @@ ROUTES: Final[Mapping[str, Route]] = {
     "conversation.opened": Route(("messages:{member}",)),
     "message.sent": Route(
         ("messages:{member}", "conversation:{subject}"),
-        ("profiles.mark_active", "encounters.record_message"),
+        ("profiles.mark_active", "encounters.record_message", "achievements.count"),
     ),
     "interaction.recorded": Route((), ("relationships.refresh",)),
+    "import.progressed": Route(("sync:{owner}",), ("imports.advance",)),
     "contact.created": Route(("sync:{owner}",)),
     "contact.updated": Route(("sync:{owner}",)),
     "contact.job_changed": Route(("sync:{owner}",)),
@@ -115,6 +127,12 @@ ROUTES: Final[Mapping[str, Route]] = {
     "closeness.changed": Route(("health:{owner}",), ("relationships.refresh",)),
     "health.changed": Route(("health:{owner}",)),
     "nudge.created": Route(("health:{owner}",)),
+    "goal.set": Route(("notifications:{owner}",), ("insights.look_at_goal",)),
+    "goal.achieved": Route(("notifications:{owner}",), ("achievements.count",)),
+    "reminder.due": Route(("notifications:{owner}",)),
+    "insight.created": Route(("insights:{owner}",)),
+    "streak.milestone": Route(("achievements:{owner}",)),
+    "achievement.unlocked": Route(("achievements:{owner}",)),
     "flags.changed": Route(("flags:all",)),
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
@@ -158,12 +176,19 @@ Payload = (
     | ClosenessChanged
     | HealthChanged
     | NudgeCreated
+    | GoalSet
+    | GoalAchieved
+    | ReminderDue
+    | InsightCreated
+    | StreakMilestone
+    | AchievementUnlocked
     | FlagsChanged
     | CohortJoined
     | CohortLeft
     | SessionRevoked
     | SubscriptionChanged
     | ConsentWithdrawn
+    | ImportProgressed
 )
 PAYLOADS: Final[Mapping[str, type[msgspec.Struct]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(Payload)
@@ -179,6 +204,9 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     ),
     "relationships.refresh": lambda payload: (
         not isinstance(payload, InteractionRecorded) or payload.contact_id is not None
+    ),
+    "imports.advance": lambda payload: (
+        isinstance(payload, ImportProgressed) and payload.status in MOVED_ON
     ),
     "taps.forget_places": lambda payload: (
         isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"
@@ -254,17 +282,11 @@ def _always(_payload: Payload) -> bool:
 def _channels(route: Route, event: OutboxEvent, members: Sequence[UUID]) -> list[str]:
     channels: list[str] = []
     for audience in route.channels:
-        match audience:
-            case "taps:{owner}":
-                if event.user_id is not None:
-                    channels.append(f"taps:{event.user_id}")
-            case "sync:{owner}":
-                if event.user_id is not None:
-                    channels.append(f"sync:{event.user_id}")
-            case "messages:{member}":
-                channels.extend(f"messages:{member}" for member in members)
-            case "conversation:{subject}":
-                channels.append(f"conversation:{event.subject_id}")
-            case "flags:all":
-                channels.append(audience)
+        if "{owner}" in audience:
+            if event.user_id is not None:
+                channels.append(audience.replace("{owner}", str(event.user_id)))
+        elif audience == "messages:{member}":
+            channels.extend(f"messages:{member}" for member in members)
+        else:
+            channels.append(audience.replace("{subject}", str(event.subject_id)))
     return channels

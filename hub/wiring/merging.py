@@ -17,6 +17,11 @@ MOVERS: Final[tuple[Mover, ...]] = (
     Mover("circle_members", circles.join_circles_of, circles.leave_circles_of),
     rows("contact_relationship_types"),
     rows("nudges"),
+    rows("connection_goals"),
+    rows("connection_paths", "target_contact_id"),
+    rows("connection_path_steps", key=("path_id", "position")),
+    rows("reminders"),
+    rows("insight_contacts", key=("insight_id",)),
 )
 STAYS: Final[tuple[Stays, ...]] = (
     *OWN_STAYS,

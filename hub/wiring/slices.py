@@ -8,6 +8,7 @@ import msgspec
 
 from core.crypto import FieldCipher
 from core.db import Tx
+from hub.domains.achievements import tasks as achievements
 from hub.domains.admissions import tasks as admissions
 from hub.domains.certificates import tasks as certificates
 from hub.domains.claims import service as claims_service
@@ -17,9 +18,14 @@ from hub.domains.encounters import tasks as encounters
 from hub.domains.events.schemas import Consumer, Errand
 from hub.domains.gateways import tasks as gateways
 from hub.domains.housekeeping import service as housekeeping
+from hub.domains.imports import tasks as imports
+from hub.domains.insights import tasks as insights
+from hub.domains.interests import tasks as interests
 from hub.domains.nudges import tasks as nudges
+from hub.domains.paths import tasks as paths
 from hub.domains.profiles import tasks as profiles
 from hub.domains.relationships import tasks as relationships
+from hub.domains.reminders import tasks as reminders
 from hub.domains.taps import tasks as taps
 from hub.domains.touches import tasks as touches
 
@@ -45,6 +51,8 @@ CONSUMERS: Final = (
     Consumer("gateways.admit", admissions.follow),
     Consumer("gateways.expel", admissions.follow),
     Consumer("certificates.write_revocations", certificates.write_revocations),
+    Consumer("achievements.count", achievements.count),
+    Consumer("insights.look_at_goal", insights.look_at_goal),
     Consumer("taps.forget_places", taps.forget_places),
     Consumer("relationships.refresh", relationships.refresh),
     Consumer("relationships.refresh_merged", relationships.refresh_merged),
@@ -58,12 +66,19 @@ PERIODIC_TASKS: Final = (
     PeriodicTask("housekeeping.purge_idempotency", _HOUR, housekeeping.purge_idempotency_keys),
     PeriodicTask("housekeeping.purge_consumer_tasks", _HOUR, housekeeping.purge_consumer_tasks),
     PeriodicTask("housekeeping.purge_rejected_taps", _HOUR, housekeeping.purge_rejected_taps),
+    PeriodicTask("reminders.fire_due", 60, reminders.fire_due),
+    PeriodicTask("insights.tell_weekly", 600, insights.tell_weekly),
+    PeriodicTask("streaks.count_visits", 600, achievements.count_visits),
+    PeriodicTask("achievements.purge_increments", _HOUR, achievements.purge_increments),
+    PeriodicTask("paths.purge", _HOUR, paths.purge),
     PeriodicTask("admissions.reconcile", 60, admissions.reconcile),
     PeriodicTask("certificates.refresh", _HOUR, certificates.refresh),
     PeriodicTask("touches.expire", 60, touches.expire),
+    PeriodicTask("imports.purge", _HOUR, imports.purge),
     PeriodicTask("relationships.recalculate", 600, relationships.recalculate),
     PeriodicTask("relationships.forget_snapshots", 6 * _HOUR, relationships.forget_snapshots),
     PeriodicTask("nudges.look", 600, nudges.look),
+    PeriodicTask("contacts.decay_interests", _HOUR, interests.fade),
 )
 
 
@@ -77,6 +92,7 @@ def sealing_consumers(
 
     return (
         Consumer("touches.pair", partial(touches.pair, cipher)),
+        Consumer("imports.advance", partial(imports.advance, keys)),
         Consumer("encounters.record_touch", partial(encounters.record_touch, keys)),
     )
 

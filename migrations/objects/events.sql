@@ -388,7 +388,78 @@ FOR EACH ROW WHEN (NEW.frequency IS NOT NULL)
 EXECUTE FUNCTION app.emit_closeness('id');
 
 CREATE TRIGGER emit_closeness
-AFTER UPDATE OF frequency, archived_at ON contacts
-FOR EACH ROW
-WHEN ((OLD.frequency, OLD.archived_at) IS DISTINCT FROM (NEW.frequency, NEW.archived_at))
+AFTER UPDATE OF frequency ON contacts
+FOR EACH ROW WHEN (OLD.frequency IS DISTINCT FROM NEW.frequency)
 EXECUTE FUNCTION app.emit_closeness('id');
+
+CREATE TRIGGER emit_goal_set
+AFTER INSERT ON connection_goals
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'goal.set', 'goal', 'id', 'user_id', 'goal_id=id', 'kind', 'contact_id', 'timeline'
+);
+
+CREATE TRIGGER emit_goal_achieved
+AFTER UPDATE OF status ON connection_goals
+FOR EACH ROW WHEN (OLD.status <> 'achieved' AND NEW.status = 'achieved')
+EXECUTE FUNCTION app.emit_row(
+  'goal.achieved', 'goal', 'id', 'user_id', 'goal_id=id', 'kind', 'contact_id', 'achieved_at'
+);
+
+CREATE TRIGGER emit_reminder_due
+AFTER UPDATE OF fired_at ON reminders
+FOR EACH ROW WHEN (OLD.fired_at IS NULL AND NEW.fired_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'reminder.due', 'reminder', 'id', 'user_id',
+  'reminder_id=id', 'contact_id', 'title', 'due_at', 'snoozed_until'
+);
+
+CREATE TRIGGER emit_insight_created
+AFTER INSERT ON insights
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'insight.created', 'insight', 'id', 'user_id',
+  'insight_id=id', 'kind', 'title', 'content', 'actionable', 'created_at'
+);
+
+CREATE TRIGGER emit_streak_milestone
+AFTER UPDATE OF length ON streaks
+FOR EACH ROW WHEN (OLD.length < NEW.length AND NEW.length IN (7, 30, 100, 365, 1000))
+EXECUTE FUNCTION app.emit_row(
+  'streak.milestone', 'streak', 'id', 'user_id', 'streak_id=id', 'kind', 'length', 'started_on'
+);
+
+CREATE TRIGGER emit_achievement_unlocked
+AFTER UPDATE OF unlocked_at ON achievement_progress
+FOR EACH ROW WHEN (OLD.unlocked_at IS NULL AND NEW.unlocked_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_achievement('achievement.unlocked');
+
+CREATE TRIGGER emit_achievement_unlocked_at_once
+AFTER INSERT ON achievement_progress
+FOR EACH ROW WHEN (NEW.unlocked_at IS NOT NULL)
+EXECUTE FUNCTION app.emit_achievement('achievement.unlocked');
+
+CREATE TRIGGER emit_import_uploaded
+AFTER INSERT ON import_jobs
+FOR EACH ROW
+EXECUTE FUNCTION app.emit_row(
+  'import.progressed', 'import', 'id', 'user_id',
+  'import_id=id', 'format', 'dry_run', 'status', 'items_total', 'items_processed',
+  'items_created', 'items_known', 'items_skipped', 'items_failed', 'items_undone', 'items_kept',
+  'error'
+);
+
+-- Each batch is an event, and each event is what the next batch waits for.
+CREATE TRIGGER emit_import_progressed
+AFTER UPDATE OF status, items_processed, items_undone, items_kept ON import_jobs
+FOR EACH ROW
+WHEN (
+  (OLD.status, OLD.items_processed, OLD.items_undone, OLD.items_kept)
+  IS DISTINCT FROM (NEW.status, NEW.items_processed, NEW.items_undone, NEW.items_kept)
+)
+EXECUTE FUNCTION app.emit_row(
+  'import.progressed', 'import', 'id', 'user_id',
+  'import_id=id', 'format', 'dry_run', 'status', 'items_total', 'items_processed',
+  'items_created', 'items_known', 'items_skipped', 'items_failed', 'items_undone', 'items_kept',
+  'error'
+);

@@ -40,7 +40,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   contacts, contact_methods, interests, contact_links, contact_merges, contact_distinctions,
   interactions, interaction_participants,
   circles, circle_members, relationship_types, contact_relationship_types, relationship_health,
-  health_shards, health_snapshots, nudges, nudge_mornings
+  health_shards, health_snapshots, nudges, nudge_mornings,
+  connection_goals, goal_tags, goal_tag_links, connection_paths, connection_path_steps, path_searches,
+  graph_changes, reminders, insights, insight_contacts, evidence, insight_weeks, streaks,
+  achievements, achievement_progress, achievement_increments,
+  import_jobs, import_chunks, import_rows
 TO ping_system, ping_definer;
 GRANT SELECT ON audit_log, consent_history TO ping_system;
 -- Retired keys keep their row: their ids are never given away again.
@@ -432,6 +436,86 @@ GRANT SELECT, UPDATE (status, closed_at) ON nudges TO ping_api, ping_worker;
 CREATE POLICY own ON nudges TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
+-- connection_goals
+GRANT SELECT, DELETE ON connection_goals TO ping_api, ping_worker;
+GRANT INSERT (user_id, contact_id, kind, intention, timeline, success_criteria),
+UPDATE (contact_id, kind, intention, timeline, success_criteria, status, achieved_at)
+ON connection_goals TO ping_api, ping_worker;
+CREATE POLICY own ON connection_goals TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- goal_tags, achievements: the same for everybody, written by migrations
+GRANT SELECT ON goal_tags, achievements TO ping_api, ping_worker;
+CREATE POLICY everybody ON goal_tags FOR SELECT TO ping_api, ping_worker
+USING ((SELECT app.user_id()) IS NOT NULL);
+CREATE POLICY everybody ON achievements FOR SELECT TO ping_api, ping_worker
+USING ((SELECT app.user_id()) IS NOT NULL);
+
+-- goal_tag_links
+GRANT SELECT, INSERT, DELETE ON goal_tag_links TO ping_api, ping_worker;
+CREATE POLICY own ON goal_tag_links TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- connection_paths, connection_path_steps: kept as they were found; people say how far they came
+GRANT SELECT, INSERT, DELETE, UPDATE (goal_id, status) ON connection_paths TO ping_api, ping_worker;
+CREATE POLICY own ON connection_paths TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+GRANT SELECT, INSERT ON connection_path_steps TO ping_api, ping_worker;
+CREATE POLICY own ON connection_path_steps TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- path_searches: read by app.read_path, which knows whether they still hold. graph_changes: triggers'
+GRANT SELECT (user_id, digest), INSERT, DELETE ON path_searches TO ping_api, ping_worker;
+CREATE POLICY own ON path_searches TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- reminders
+GRANT SELECT, DELETE ON reminders TO ping_api, ping_worker;
+GRANT INSERT (user_id, contact_id, title, note, timezone, first_local, recurrence, due_at),
+UPDATE (
+  contact_id, title, note, timezone, first_local, recurrence, due_at, status, completed_at,
+  snoozed_until, fired_at
+) ON reminders TO ping_api, ping_worker;
+CREATE POLICY own ON reminders TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- insights and what they rest on: written by the hub, answered by the user
+GRANT SELECT, UPDATE (dismissed_at, acted_on_at) ON insights TO ping_api, ping_worker;
+CREATE POLICY own ON insights TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+GRANT SELECT ON insight_contacts, evidence TO ping_api, ping_worker;
+CREATE POLICY own ON insight_contacts FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own ON evidence FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- streaks, achievement_progress: counted by the hub. insight_weeks, achievement_increments: its own.
+GRANT SELECT ON streaks, achievement_progress TO ping_api, ping_worker;
+CREATE POLICY own ON streaks FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own ON achievement_progress FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
+-- import_jobs: what was found in a file, and how far it is, the hub writes
+GRANT SELECT, INSERT, UPDATE (
+  dry_run, status, items_processed, items_created
+) ON import_jobs TO ping_api, ping_worker;
+CREATE POLICY own ON import_jobs TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- import_chunks: handed in, and read by the hub alone
+GRANT INSERT ON import_chunks TO ping_api;
+CREATE POLICY own ON import_chunks FOR INSERT TO ping_api
+WITH CHECK (user_id = (SELECT app.user_id()));
+
+-- import_rows: what they hold until it is brought in, only the hub opens
+GRANT SELECT (
+  id, user_id, import_id, position, kind, status, problems, contact_id, interaction_id, created_at,
+  updated_at
+) ON import_rows TO ping_api, ping_worker;
+CREATE POLICY own ON import_rows FOR SELECT TO ping_api, ping_worker
+USING (user_id = (SELECT app.user_id()));
+
 -- Functions: PUBLIC may call none.
 DO $$
 DECLARE
@@ -455,6 +539,7 @@ SET LOCAL ROLE ping_owner;
 GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
 TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 GRANT EXECUTE ON FUNCTION app.create_partitions(int), app.drop_health_snapshots(int) TO ping_system;
+GRANT EXECUTE ON FUNCTION app.contact_fingerprint(uuid, uuid) TO ping_system;
 -- Called by a trigger, as whoever writes the contact.
 GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text)
 TO ping_api, ping_worker, ping_system, ping_definer;
@@ -472,11 +557,15 @@ TO ping_api, ping_worker, ping_system, ping_admin;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
-app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int)
+app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int),
+app.move_contact_rows(text, text, text[], uuid, uuid, jsonb)
 TO ping_api;
 GRANT EXECUTE ON FUNCTION app.search_interactions(
   text, timestamptz, timestamptz, uuid, text, text, timestamptz, uuid, int
 ) TO ping_api, ping_worker;
+GRANT EXECUTE ON FUNCTION app.shortest_path(uuid[], int), app.read_path(bytea)
+TO ping_api, ping_worker;
+GRANT EXECUTE ON FUNCTION app.shortest_path_of(uuid, uuid[], int) TO ping_system;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
 app.record_taps(jsonb), app.record_reads(jsonb), app.record_sun_tap(bytea[], int, bytea, bytea),
@@ -488,6 +577,9 @@ app.count_indexes(text, text),
 app.reseal(text, text, text, uuid[], bytea[], bytea[])
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
+GRANT EXECUTE ON FUNCTION
+app.note_graph_change(), app.note_graph_changes(), app.drop_evidence(), app.emit_achievement()
+TO ping_owner;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),

@@ -185,6 +185,11 @@ CREATE TRIGGER create_self_contact
 AFTER INSERT ON users
 FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION app.create_self_contact();
 
+-- What the hub counts of a job is no change that somebody made.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF status, dry_run ON import_jobs
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
 CREATE TRIGGER keep_consent
 AFTER INSERT OR UPDATE OF granted, text_version ON consents
 FOR EACH ROW EXECUTE FUNCTION app.keep_consent();
@@ -233,6 +238,87 @@ FOR EACH ROW EXECUTE FUNCTION app.choose_primary_circle();
 CREATE TRIGGER follow_primary_circle
 AFTER DELETE ON circle_members
 FOR EACH ROW WHEN (OLD.is_primary) EXECUTE FUNCTION app.follow_primary_circle();
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON connection_goals
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON goal_tags
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE ON goal_tag_links
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON connection_paths
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+-- That the hub has told of one is no change that somebody made.
+CREATE TRIGGER audit
+AFTER INSERT OR DELETE OR UPDATE OF
+  contact_id, title, note, timezone, first_local, recurrence, due_at, status, completed_at,
+  snoozed_until ON reminders
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER UPDATE OF dismissed_at, acted_on_at OR DELETE ON insights
+FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+
+CREATE TRIGGER audit
+AFTER INSERT OR UPDATE OR DELETE ON achievements
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
+
+CREATE TRIGGER drop_evidence
+AFTER DELETE ON insights
+FOR EACH ROW EXECUTE FUNCTION app.drop_evidence('insight');
+
+CREATE TRIGGER drop_evidence
+AFTER DELETE ON interests
+FOR EACH ROW EXECUTE FUNCTION app.drop_evidence('interest');
+
+CREATE TRIGGER drop_evidence
+AFTER DELETE ON contact_links
+FOR EACH ROW EXECUTE FUNCTION app.drop_evidence('link');
+
+-- By what paths lead. Strengths of contacts move each day by a little: a search may be an hour old.
+CREATE TRIGGER note_graph_added
+AFTER INSERT ON contact_links
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION app.note_graph_changes();
+
+CREATE TRIGGER note_graph_changed
+AFTER UPDATE ON contact_links
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION app.note_graph_changes();
+
+CREATE TRIGGER note_graph_removed
+AFTER DELETE ON contact_links
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION app.note_graph_changes();
+
+CREATE TRIGGER note_graph_change
+AFTER UPDATE OF linked_user_id, archived_at, merged_into_id ON contacts
+FOR EACH ROW
+WHEN (
+  (OLD.linked_user_id, OLD.archived_at, OLD.merged_into_id)
+  IS DISTINCT FROM (NEW.linked_user_id, NEW.archived_at, NEW.merged_into_id)
+)
+EXECUTE FUNCTION app.note_graph_change('user_id');
+
+CREATE TRIGGER note_graph_change
+AFTER INSERT OR DELETE ON friendships
+FOR EACH ROW EXECUTE FUNCTION app.note_graph_change('user_id');
+
+CREATE TRIGGER note_graph_change
+AFTER INSERT OR DELETE ON blocks
+FOR EACH ROW EXECUTE FUNCTION app.note_graph_change('user_id', 'blocked_id');
+
+CREATE TRIGGER note_graph_change
+AFTER UPDATE OF granted ON consents
+FOR EACH ROW WHEN (NEW.purpose = 'introductions' AND OLD.granted <> NEW.granted)
+EXECUTE FUNCTION app.note_graph_change('user_id');
 
 CREATE TRIGGER notify
 AFTER INSERT ON outbox

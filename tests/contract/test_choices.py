@@ -16,6 +16,7 @@ from core.edge import RejectCode, RingLinkState, TapKind, TimeSource
 from core.normal_forms import AddressKind
 from hub import domains
 from hub.domains.accounts.schemas import RevokedBecause, SubscriptionStatus, SubscriptionTier
+from hub.domains.achievements.schemas import AchievementTier
 from hub.domains.api_keys.schemas import AccountKind
 from hub.domains.audit.schemas import AuditAction
 from hub.domains.certificates.schemas import RevokedReason
@@ -31,11 +32,18 @@ from hub.domains.interactions.schemas import (
     InteractionSource,
     ParticipantRole,
 )
+from hub.domains.goals.schemas import GoalKind, GoalStatus, Timeline
+from hub.domains.imports.formats.found import Format, RemarkCode
+from hub.domains.imports.schemas import ImportStatus, RowKind, RowStatus
+from hub.domains.insights.schemas import InsightKind
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.nudges.schemas import NudgeKind, NudgeStatus
 from hub.domains.profiles.schemas import Visibility
 from hub.domains.relationships.schemas import Band, Trend
+from hub.domains.paths.schemas import PathStatus
+from hub.domains.reminders.schemas import ReminderStatus
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
+from hub.domains.streaks.schemas import StreakKind
 from hub.domains.touches.schemas import TouchAnswer, TouchState
 from hub.http.scopes import Scope
 from tests.fixtures.postgres import Database
@@ -80,6 +88,19 @@ COLUMNS: dict[str, Any] = {
     "contact_methods.source": Source,
     "contact_links.kind": LinkKind,
     "rejected_taps.reason": RejectCode,
+    "import_jobs.format": Format,
+    "import_jobs.status": ImportStatus,
+    "import_jobs.remarks": RemarkCode,
+    "import_rows.kind": RowKind,
+    "import_rows.status": RowStatus,
+    "connection_goals.kind": GoalKind,
+    "connection_goals.timeline": Timeline,
+    "connection_goals.status": GoalStatus,
+    "connection_paths.status": PathStatus,
+    "reminders.status": ReminderStatus,
+    "insights.kind": InsightKind,
+    "streaks.kind": StreakKind,
+    "achievements.tier": AchievementTier,
     "conversations.kind": ConversationKind,
     "messages.kind": MessageKind,
     "interactions.kind": InteractionKind,
@@ -96,6 +117,7 @@ NOT_SHOWN = {
     "conversation_members.role",
     "events.visibility",
     "consumer_tasks.status",
+    "evidence.subject_type",
 }
 # Words of answers and messages that no column holds.
 NOT_STORED = {
@@ -126,6 +148,9 @@ NOT_STORED = {
     ("ChangePrivacy", "share_on_tap"),
     ("FrequencyAnalysis", "trend"),
     ("Highlight", "field"),
+    ("ChangeMethod", "is_primary"),
+    ("Component", "name"),
+    ("Problem", "code"),
 }
 
 

@@ -106,6 +106,11 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         "INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())", ada
     )
     await change_closeness(system, ada)
+    await reach_goals(system, ada)
+    await system.execute(
+        "INSERT INTO import_jobs (user_id, format, file_bytes) VALUES ($1, 'vcard', 1)", ada
+    )
+    await system.execute("UPDATE import_jobs SET status = 'running', items_total = 1")
     return ada, grace
 
 
@@ -174,12 +179,36 @@ async def change_closeness(system: asyncpg.Connection, ada: UUID) -> None:
     )
 
 
+async def reach_goals(system: asyncpg.Connection, ada: UUID) -> None:
+    """Do everything to goals, reminders, insights and achievements that becomes an event, once."""
     for statement in (
+        """INSERT INTO connection_goals (user_id, kind, intention)
         VALUES ($1, 'mentor', 'Learn to program')""",
+        """UPDATE connection_goals SET status = 'achieved', achieved_at = now()
         WHERE user_id = $1""",
-        VALUES ($1, 'Call Charles', 'UTC', '2026-11-21', '2026-11-21')""",
+        """INSERT INTO reminders (user_id, title, timezone, first_local, due_at)
+        VALUES ($1, 'Call Charles', 'UTC', '2026-11-21T09:00:00', '2026-11-21')""",
+        "UPDATE reminders SET fired_at = now() WHERE user_id = $1",
+        "UPDATE reminders SET fired_at = now() + interval '1 day' WHERE user_id = $1",
+        """INSERT INTO insights (user_id, kind, title, content, actionable, reason)
         VALUES ($1, 'anomaly', 'Quiet', 'It has become quiet.', true, 'silence')""",
+        """INSERT INTO streaks (user_id, kind, started_on, length, max_length, last_event_at)
         VALUES ($1, 'contact', '2026-11-15', 6, 6, now())""",
+        "UPDATE streaks SET length = 7, max_length = 7 WHERE user_id = $1",
+        """INSERT INTO achievement_progress (
+          user_id, achievement_id, current_value, target_value, last_increment_at
+        )
+        SELECT $1, id, 6, 7, now() FROM achievements WHERE code = 'contact_week'""",
+        """UPDATE achievement_progress SET current_value = 7, unlocked_at = now()
+        WHERE user_id = $1""",
+        """INSERT INTO achievement_progress (
+          user_id, achievement_id, current_value, target_value, last_increment_at, unlocked_at
+        )
+        SELECT $1, id, 1, 1, now(), now() FROM achievements WHERE code = 'first_tap'""",
+    ):
+        await system.execute(statement, ada)
+
+
 async def sign_in(system: asyncpg.Connection, user: UUID, family: UUID | None = None) -> UUID:
     """Add a session; return its family."""
     return await system.fetchval(
@@ -243,6 +272,15 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "health.changed",
         "health.changed",
         "nudge.created",
+        "goal.set",
+        "goal.achieved",
+        "reminder.due",
+        "insight.created",
+        "streak.milestone",
+        "achievement.unlocked",
+        "achievement.unlocked",
+        "import.progressed",
+        "import.progressed",
     ]
     assert {row["type"] for row in rows} == set(PAYLOADS)
     for row in rows:

@@ -84,6 +84,8 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
             )
             await connection.execute("INSERT INTO contact_cards (card) VALUES ('')")
             await _add_contacts(connection, name)
+            await _add_goals(connection)
+            await _add_imports(connection)
             await connection.execute("INSERT INTO cohorts (name) VALUES ($1)", name.lower())
             await connection.execute(
                 "INSERT INTO cohort_members (cohort, user_id) VALUES ($1, $2)", name.lower(), user
@@ -183,6 +185,66 @@ async def populate(connection: asyncpg.Connection) -> tuple[UUID, UUID, UUID]:
                     member,
                 )
     return ada, grace, eve
+
+
+async def _add_imports(connection: asyncpg.Connection) -> None:
+    """Let the actor have handed in a file, of which an entry was read."""
+    await connection.execute(
+        """WITH job AS (
+          INSERT INTO import_jobs (format, file_bytes) VALUES ('vcard', 1) RETURNING id
+        ), piece AS (
+          INSERT INTO import_chunks (import_id, position, content) SELECT id, 0, '' FROM job
+        )
+        INSERT INTO import_rows (import_id, position, status) SELECT id, 1, 'failed' FROM job"""
+    )
+
+
+async def _add_goals(connection: asyncpg.Connection) -> None:
+    """Give the actor a goal, and all that the hub makes of goals."""
+    contact = await connection.fetchval(
+        "SELECT id FROM contacts WHERE user_id = app.user_id() AND NOT is_self LIMIT 1"
+    )
+    for statement in (
+        "INSERT INTO connection_goals (contact_id, kind, intention) VALUES ($1, 'job', 'Work')",
+        """INSERT INTO reminders (contact_id, title, timezone, first_local, due_at)
+        VALUES ($1, 'Call', 'UTC', '2026-11-21T09:00:00', '2026-11-21')""",
+        """WITH path AS (
+          INSERT INTO connection_paths (target_contact_id, length, confidence)
+          VALUES ($1, 1, 1) RETURNING id
+        )
+        INSERT INTO connection_path_steps (path_id, position, contact_id, strength)
+        SELECT id, 1, $1, 1 FROM path""",
+        """WITH insight AS (
+          INSERT INTO insights (kind, title, content, actionable, reason)
+          VALUES ('anomaly', 'Quiet', 'It is quiet.', true, 'silence') RETURNING id
+        )
+        INSERT INTO insight_contacts (insight_id, contact_id) SELECT id, $1 FROM insight""",
+    ):
+        await connection.execute(statement, contact)
+    for statement in (
+        """INSERT INTO goal_tag_links (goal_id, tag_id)
+        SELECT g.id, t.id FROM connection_goals AS g CROSS JOIN goal_tags AS t
+        WHERE g.user_id = app.user_id() AND t.name = 'career'""",
+        """INSERT INTO path_searches (digest, steps, people, seen)
+        VALUES (sha256('asked'), '[]', '{}', pg_current_snapshot())""",
+        "INSERT INTO graph_changes (user_id) VALUES (app.user_id()) ON CONFLICT DO NOTHING",
+        "INSERT INTO insight_weeks VALUES (app.user_id(), '2026-11-16')",
+        """WITH met AS (
+          INSERT INTO interactions (kind, occurred_at) VALUES ('manual', now()) RETURNING id
+        )
+        INSERT INTO evidence (subject_type, subject_id, interaction_id)
+        SELECT 'insight', i.id, met.id FROM insights AS i CROSS JOIN met
+        WHERE i.user_id = app.user_id()""",
+        """INSERT INTO streaks (kind, started_on, length, max_length, last_event_at)
+        VALUES ('login', '2026-11-21', 1, 1, now())""",
+        """INSERT INTO achievement_progress (
+          achievement_id, current_value, target_value, last_increment_at
+        )
+        SELECT id, 1, 2, now() FROM achievements WHERE code = 'first_tap'""",
+        """INSERT INTO achievement_increments (event_id, achievement_id, user_id)
+        SELECT uuidv7(), id, app.user_id() FROM achievements WHERE code = 'first_tap'""",
+    ):
+        await connection.execute(statement)
 
 
 async def _add_contacts(connection: asyncpg.Connection, name: str) -> None:

@@ -8,18 +8,27 @@ from tests.fixtures.postgres import Database
 
 # Machines write these; the rows themselves are the evidence (see migrations/objects/triggers.sql).
 NOT_AUDITED = {
+    "achievement_increments",
+    "achievement_progress",
     "audit_log",
+    "connection_path_steps",
     "consent_history",
     "consumer_tasks",
     "events",
+    "evidence",
+    "graph_changes",
     "health_shards",
     "health_snapshots",
     "idempotency_keys",
     "nudge_mornings",
+    "insight_contacts",
+    "insight_weeks",
     "outbox",
+    "path_searches",
     "rejected_taps",
     "relationship_health",
     "ring_taps",
+    "streaks",
 }
 OWNED_BY_OWNER = {
     "user_id",
@@ -282,6 +291,30 @@ CHANGEABLE = {
     "gateways": {"name", "config", "config_rev"},
     "conversation_members": {"last_read_id", "muted_until"},
     "contact_cards": {"card"},
+    "connection_goals": {
+        "contact_id",
+        "kind",
+        "intention",
+        "timeline",
+        "success_criteria",
+        "status",
+        "achieved_at",
+    },
+    "connection_paths": {"goal_id", "status"},
+    "reminders": {
+        "contact_id",
+        "title",
+        "note",
+        "timezone",
+        "first_local",
+        "recurrence",
+        "due_at",
+        "status",
+        "completed_at",
+        "snoozed_until",
+        "fired_at",
+    },
+    "insights": {"dismissed_at", "acted_on_at"},
 }
 """What an interface acting for a user may change; counters, owners and roles are not among it."""
 

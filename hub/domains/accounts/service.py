@@ -264,7 +264,7 @@ async def get_me(tx: Tx, cipher: FieldCipher) -> Me:
 
 async def change_me(tx: Tx, change: ChangeMe, cipher: FieldCipher) -> Me:
     """Change what is given and return the whole."""
-    if change.timezone is not UNSET and not _is_time_zone(change.timezone):
+    if change.timezone is not UNSET and not is_time_zone(change.timezone):
         found = {"source": "body", "field": "timezone", "message": "Not an IANA time zone"}
         raise DomainError("request.invalid", errors=[found])
     given = [
@@ -317,7 +317,8 @@ def _successor_token(key: bytes, row_id: UUID, refresh_token: str) -> str:
     return base64.urlsafe_b64encode(derived).rstrip(b"=").decode()
 
 
-def _is_time_zone(name: str) -> bool:
+def is_time_zone(name: str) -> bool:
+    """Say whether this is the IANA name of a time zone."""
     return name in _time_zones()
 
 

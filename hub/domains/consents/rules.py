@@ -30,6 +30,13 @@ TEXTS: Final[Mapping[Purpose, tuple[str, ...]]] = {
     "gmail": (
         "My mails at Google may be read, to keep the exchange with my contacts in my timeline.",
     ),
+    "introductions": (
+        (
+            "Friends of mine, and theirs, who look for a way to somebody may be shown that it leads"
+            " over me: that I know the one before and the one after me, if both agree to this too."
+            " My contacts who are not here themselves are never shown."
+        ),
+    ),
     "linkedin": ("My connections at LinkedIn may be read, to complete my contacts.",),
     "location": (
         (

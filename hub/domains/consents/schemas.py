@@ -13,6 +13,7 @@ Purpose = Literal[
     "contact_matching",
     "enrichment",
     "gmail",
+    "introductions",
     "linkedin",
     "location",
     "marketing",

@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
@@ -31,6 +31,7 @@ PYTHON_TYPES: dict[str, tuple[object, ...]] = {
     "float8": (float,),
     "bytea": (bytes,),
     "timestamptz": (datetime,),
+    "date": (date,),
     "jsonb": (msgspec.Raw,),
     "inet": (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface),
 }

@@ -1,0 +1,115 @@
+"""Insights: what the hub notices by rules, each week and when a goal is set."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from core import clock
+from core.db import Tx
+from core.errors import DomainError
+from hub.domains.accounts import service as accounts
+from hub.domains.insights import queries, rules
+from hub.domains.insights.schemas import ActiveGoal, Found, Insight, InsightKind, Way
+from hub.http import page
+
+INSIGHTS_LISTING: Final = "insights"
+USERS_AT_ONCE: Final = 20
+_INTERESTS_MAX: Final = 20
+_GOALS_MAX: Final = 50
+_PROFILES_MAX: Final = 2000
+_WAYS_MAX: Final = 5
+_HOPS_MAX: Final = 4
+_KNOWN_FROM: Final = 0.3
+"""Who is known better than that needs no introduction."""
+
+
+async def list_insights(
+    tx: Tx, *, kind: InsightKind | None, limit: int, cursor: str | None
+) -> page.Page[Insight]:
+    """Return the actor's insights that are not dismissed, the newest first."""
+    before = page.decode_cursor(cursor, INSIGHTS_LISTING, tuple[UUID])
+    rows = await queries.list_insights.all(tx, before[0] if before else None, kind, limit + 1)
+    return page.paginate(rows, limit, INSIGHTS_LISTING, lambda insight: (insight.id,))
+
+
+async def get_insight(tx: Tx, insight_id: UUID) -> Insight:
+    """Return one of the actor's insights, also a dismissed one."""
+    insight = await queries.find_insight.first(tx, insight_id)
+    if insight is None:
+        raise DomainError("insight.not_found")
+    return insight
+
+
+async def dismiss(tx: Tx, insight_id: UUID) -> Insight:
+    """Show an insight no more; the same fact is not told again."""
+    await queries.dismiss.run(tx, insight_id, clock.now())
+    return await get_insight(tx, insight_id)
+
+
+async def act_on(tx: Tx, insight_id: UUID) -> Insight:
+    """Note that the actor has done something about an insight."""
+    await queries.act_on.run(tx, insight_id, clock.now())
+    return await get_insight(tx, insight_id)
+
+
+async def tell_weekly(tx: Tx, now: datetime) -> bool:
+    """Tell those whose week has come; says whether others are left. A system transaction."""
+    names = [name for name in await queries.list_time_zones.all(tx) if accounts.is_time_zone(name)]
+    weeks = [rules.week_due(now, ZoneInfo(name)) for name in names]
+    users = await queries.take_users.all(tx, names, weeks, USERS_AT_ONCE)
+    for user_id in users:
+        await _tell(tx, user_id, await _notice(tx, user_id, now))
+    return len(users) == USERS_AT_ONCE
+
+
+async def tell_of_goal(tx: Tx, user_id: UUID, goal_id: UUID) -> None:
+    """Tell whoever set a goal what serves it already. A system transaction."""
+    goals = await queries.list_goals.all(tx, user_id, goal_id, 1)
+    found = rules.chosen(
+        rules.paths(await _ways(tx, user_id, goals)), await _opportunities(tx, user_id, goals)
+    )
+    await _tell(tx, user_id, found)
+
+
+async def _notice(tx: Tx, user_id: UUID, now: datetime) -> list[Found]:
+    goals = await queries.list_goals.all(tx, user_id, None, _GOALS_MAX)
+    shared = await queries.list_shared_interests.all(tx, user_id, _INTERESTS_MAX)
+    rhythms = await queries.list_rhythms.all(tx, user_id, now)
+    return rules.chosen(
+        rules.anomalies(rhythms, now),
+        rules.paths(await _ways(tx, user_id, goals)),
+        await _opportunities(tx, user_id, goals),
+        rules.common_interests(shared),
+    )
+
+
+async def _opportunities(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Found]:
+    if not goals:
+        return []
+    return rules.opportunities(goals, await queries.list_profiles.all(tx, user_id, _PROFILES_MAX))
+
+
+async def _ways(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Way]:
+    ways: list[Way] = []
+    for goal in goals:
+        if goal.contact_id is None or goal.strength is None or goal.strength >= _KNOWN_FROM:
+            continue
+        people = await queries.find_way.all(tx, user_id, goal.contact_id, _HOPS_MAX)
+        if len(people) > 1:
+            ways.append(Way(goal, people[0], len(people)))
+        if len(ways) == _WAYS_MAX:
+            break
+    return ways
+
+
+async def _tell(tx: Tx, user_id: UUID, found: list[Found]) -> None:
+    for item in found:
+        insight_id = await queries.add_insight.first(
+            tx, user_id, item.kind, item.reason, item.title, item.content, item.actionable
+        )
+        if insight_id is None:
+            continue
+        await queries.add_contacts.run(tx, user_id, insight_id, item.contact_ids)
+        if item.evidence_ids:
+            await queries.add_evidence.run(tx, user_id, insight_id, item.evidence_ids)

@@ -1,0 +1,30 @@
+"""Which day an activity is of, and what it does to a streak. Pure."""
+
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+Effect = Literal["nothing", "prolongs", "begins_anew"]
+
+
+def day_of(at: datetime, zone: ZoneInfo) -> date:
+    """Return the day on which somebody in a time zone does something."""
+    return at.astimezone(zone).date()
+
+
+def last_day(started_on: date, length: int) -> date:
+    """Return the last day of a streak."""
+    return started_on + timedelta(days=length - 1)
+
+
+def effect_of(day: date, started_on: date, length: int) -> Effect:
+    """Return what an activity on a day does; one that comes late changes nothing."""
+    last = last_day(started_on, length)
+    if day <= last:
+        return "nothing"
+    return "prolongs" if day == last + timedelta(days=1) else "begins_anew"
+
+
+def current_length(started_on: date, length: int, today: date) -> int:
+    """Return how long a streak is; until the end of the day after its last one it lives."""
+    return length if today <= last_day(started_on, length) + timedelta(days=1) else 0
