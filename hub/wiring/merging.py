@@ -25,6 +25,7 @@ MOVERS: Final[tuple[Mover, ...]] = (
 )
 STAYS: Final[tuple[Stays, ...]] = (
     *OWN_STAYS,
+    Stays("import_rows", "it says which contact an import has made"),
     Stays("relationship_health", "computed anew from the interactions that moved"),
     Stays("health_snapshots", "of days on which they were two"),
 )

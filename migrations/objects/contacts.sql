@@ -55,6 +55,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
       SELECT string_agg(format('%L:*', w.word), ' & ')::tsquery
       FROM unnest(app.plain_words(asked)) AS w (word)
     )
+    AND NOT c.is_self
     AND c.merged_into_id IS NULL
     AND (c.archived_at IS NOT NULL) = is_archived
     AND (before IS NULL OR c.id < before)
@@ -63,9 +64,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
 $$;
 
 -- Gives rows of the actor that name one contact to another one, for a merge or its undo: those with
--- keys in `only`, or all. What would then be there twice stays. Returns the keys of those that moved.
+-- keys in `those`, or all. What would then be there twice stays. Returns the keys of those that moved.
 CREATE OR REPLACE FUNCTION app.move_contact_rows(
-  relation text, contact_column text, keys text[], from_id uuid, to_id uuid, only jsonb
+  relation text, contact_column text, keys text[], from_id uuid, to_id uuid, those jsonb
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
@@ -103,12 +104,12 @@ BEGIN
     RAISE EXCEPTION 'no table of contacts: %', relation;
   END IF;
   BEGIN
-    EXECUTE change INTO moved USING from_id, to_id, only;
+    EXECUTE change INTO moved USING from_id, to_id, those;
     RETURN moved;
   EXCEPTION WHEN unique_violation THEN
     NULL; -- one by one, then: few have as many rows as that would be slow for
   END;
-  FOR one IN EXECUTE format('SELECT %s FROM %s', key, chosen) USING from_id, to_id, only LOOP
+  FOR one IN EXECUTE format('SELECT %s FROM %s', key, chosen) USING from_id, to_id, those LOOP
     BEGIN
       EXECUTE change INTO moved USING from_id, to_id, jsonb_build_array(one);
       done := done || moved;

@@ -37,7 +37,8 @@ CREATE TABLE contacts (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (user_id, id), -- what foreign keys of the tenant name
-  FOREIGN KEY (user_id, merged_into_id) REFERENCES contacts (user_id, id),
+  FOREIGN KEY (user_id, merged_into_id) REFERENCES contacts (user_id, id)
+  ON DELETE SET NULL (merged_into_id),
   CONSTRAINT contacts_self_check
   CHECK (NOT is_self OR (archived_at IS NULL AND merged_into_id IS NULL AND linked_user_id IS NULL)),
   CONSTRAINT contacts_merged_check

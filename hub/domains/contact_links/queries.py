@@ -47,11 +47,11 @@ list_mutuals = query(
     Mutual,
     """
     WITH first AS (
-        SELECT CASE $1 WHEN contact_a_id THEN contact_b_id ELSE contact_a_id END AS id
+        SELECT CASE $1::uuid WHEN contact_a_id THEN contact_b_id ELSE contact_a_id END AS id
         FROM contact_links
         WHERE user_id = app.user_id() AND $1::uuid IN (contact_a_id, contact_b_id)
     ), second AS (
-        SELECT CASE $2 WHEN contact_a_id THEN contact_b_id ELSE contact_a_id END AS id
+        SELECT CASE $2::uuid WHEN contact_a_id THEN contact_b_id ELSE contact_a_id END AS id
         FROM contact_links
         WHERE user_id = app.user_id() AND $2::uuid IN (contact_a_id, contact_b_id)
     )

@@ -15,7 +15,10 @@ list_candidates = query(
     Candidate,
     """
     WITH living AS (
-        SELECT c.* FROM contacts AS c
+        SELECT
+            c.id, c.full_name, c.name_words, c.company, c.company_plain, c.job_title, c.birthday,
+            c.linked_user_id
+        FROM contacts AS c
         WHERE c.user_id = app.user_id() AND c.archived_at IS NULL AND NOT c.is_self
     ), alike AS (
         SELECT m.kind, array_agg(DISTINCT m.contact_id) AS ids
@@ -237,7 +240,7 @@ fold_links = query(
     """
     WITH ends AS (
         SELECT
-            CASE contact_a_id WHEN $1 THEN contact_b_id ELSE contact_a_id END AS other_id,
+            CASE contact_a_id WHEN $1::uuid THEN contact_b_id ELSE contact_a_id END AS other_id,
             strength, shared_interactions
         FROM contact_links
         WHERE user_id = app.user_id() AND $1::uuid IN (contact_a_id, contact_b_id)
@@ -275,23 +278,21 @@ move_links = query(
     UUID,
     """
     UPDATE contact_links AS l
-    SET contact_a_id =
-            least($2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END),
-        contact_b_id =
-            greatest($2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END)
-    WHERE l.user_id = app.user_id()
-        AND $1::uuid IN (l.contact_a_id, l.contact_b_id)
-        AND $2::uuid NOT IN (l.contact_a_id, l.contact_b_id)
+    SET contact_a_id = least($2::uuid, e.other_id), contact_b_id = greatest($2::uuid, e.other_id)
+    FROM (
+        SELECT
+            o.id, CASE o.contact_a_id WHEN $1::uuid THEN o.contact_b_id ELSE o.contact_a_id END
+                AS other_id
+        FROM contact_links AS o
+        WHERE o.user_id = app.user_id() AND $1::uuid IN (o.contact_a_id, o.contact_b_id)
+    ) AS e
+    WHERE l.user_id = app.user_id() AND l.id = e.id AND e.other_id <> $2
         AND ($3::uuid[] IS NULL OR l.id = ANY($3::uuid[]))
         AND NOT EXISTS (
             SELECT FROM contact_links AS k
             WHERE k.user_id = app.user_id()
-                AND k.contact_a_id = least(
-                    $2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END
-                )
-                AND k.contact_b_id = greatest(
-                    $2, CASE l.contact_a_id WHEN $1 THEN l.contact_b_id ELSE l.contact_a_id END
-                )
+                AND k.contact_a_id = least($2::uuid, e.other_id)
+                AND k.contact_b_id = greatest($2::uuid, e.other_id)
         )
     RETURNING l.id
     """,

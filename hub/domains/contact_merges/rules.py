@@ -34,7 +34,9 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
 
     The same whichever comes first. Nothing that speaks for it lowers it, nothing against raises it.
     """
-    reasons: list[Reason] = ["same_user"] if pair.is_same_user else []
+    reasons: list[Reason] = []
+    if pair.is_same_user:
+        reasons.append("same_user")
     reasons += [_BY_KIND[kind] for kind in sorted(set(pair.shared_kinds))]
     one, other = set(pair.one_words.split()), set(pair.other_words.split())
     names: list[Reason] = []

@@ -36,6 +36,12 @@ _SHARED_BY_MOST: Final = 10
 _COMPARED_MOST: Final = 5000
 
 
+class _Keyed(msgspec.Struct):
+    """What is needed of what a mover keeps beside keys."""
+
+    keys: list[Any]
+
+
 async def suggest(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Suggestion]:
     """Return pairs of the actor's contacts that seem to be one person, the likeliest first."""
     after = page.decode_cursor(cursor, SUGGESTIONS_LISTING, tuple[float, UUID, UUID])
@@ -168,8 +174,8 @@ def _shown(row: MergeRow) -> Merge:
 
 def _amount(moved: msgspec.Raw) -> int:
     """Return how many rows moved: a mover keeps their keys, alone or as `keys`."""
-    kept = msgspec.json.decode(moved)
-    return len(kept["keys"] if isinstance(kept, dict) else kept)
+    kept = msgspec.json.decode(moved, type=list[Any] | _Keyed)
+    return len(kept.keys if isinstance(kept, _Keyed) else kept)
 
 
 def _suggestion(pair: Candidate, score: float, reasons: list[Reason]) -> Suggestion:

@@ -211,7 +211,7 @@ list_by_hashes = query(
         c.location, c.source, c.strength, c.last_interaction_at, c.frequency, c.tags,
         c.linked_user_id, c.archived_at, c.created_at, c.updated_at
     FROM contacts AS c
-    WHERE c.user_id = app.user_id() AND c.merged_into_id IS NULL
+    WHERE c.user_id = app.user_id() AND NOT c.is_self AND c.merged_into_id IS NULL
         AND (c.archived_at IS NOT NULL) = $3
         AND c.id IN (
             SELECT m.contact_id
@@ -328,7 +328,15 @@ choose_primary = command(
     """
 )
 
+# What people have merged since is theirs.
 delete_contacts = command(
-    "DELETE FROM contacts WHERE user_id = $1 AND id = ANY($2::uuid[]) AND NOT is_self",
+    """
+    DELETE FROM contacts AS c
+    WHERE c.user_id = $1 AND c.id = ANY($2::uuid[]) AND NOT c.is_self
+        AND NOT EXISTS (
+            SELECT FROM contact_merges AS m
+            WHERE m.user_id = $1 AND m.undone_at IS NULL AND c.id IN (m.kept_id, m.merged_id)
+        )
+    """,
     login="system",
 )

@@ -2,12 +2,14 @@
 
 import re
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from core import normal_forms
 from core.errors import DomainError
-from hub.domains.contacts.schemas import MethodKind
+from hub.domains.contacts.schemas import Context, MethodKind
 
 YEAR_UNKNOWN: Final = 1604
 """Stands for no year, as in many address books: a leap year before all living people."""
@@ -58,6 +60,12 @@ def shown_birthday(stored: date | None) -> str | None:
         return None
     text = stored.isoformat()
     return f"-{text[4:]}" if stored.year == YEAR_UNKNOWN else text
+
+
+def stored_context(context: Context) -> dict[str, Any]:
+    """Return what of a context is stored: nothing of what says nothing."""
+    parts: dict[str, Any] = msgspec.to_builtins(context)
+    return {name: part for name, part in parts.items() if part}
 
 
 def _linkedin(value: str) -> str | None:

@@ -47,7 +47,9 @@ MethodValue = Annotated[
 Topics = Annotated[list[Line], Meta(max_length=20)]
 
 
-class ProfessionalContext(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProfessionalContext(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What one knows of a contact's work."""
 
     industry: Line | None = None
@@ -57,7 +59,9 @@ class ProfessionalContext(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     about: Text | None = None
 
 
-class PersonalContext(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PersonalContext(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What one knows of a contact's life."""
 
     family: Line | None = None

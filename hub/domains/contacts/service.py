@@ -161,7 +161,7 @@ async def change_contact(
         *(new(name) for name in _PLAIN_FIELDS),
         sealing.seal_notes(keys, contact_id, new("notes")),
         rules.stored_birthday(new("birthday")),
-        msgspec.json.encode(new("context")),
+        msgspec.json.encode(rules.stored_context(new("context"))),
         new("frequency"),
         list(dict.fromkeys(new("tags"))),
     )
@@ -171,7 +171,7 @@ async def change_contact(
 async def delete_contacts(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID) -> int:
     """Delete contacts for good, with all that hangs on them; a system transaction.
 
-    For an import that is undone. People archive.
+    For an import that is undone. People archive. What is part of a merge stays.
     """
     return await queries.delete_contacts.run(tx, owner_id, list(contact_ids))
 
@@ -211,6 +211,7 @@ def _contact_values(keys: Keys, contact_id: UUID, new: NewContact) -> dict[str, 
         "id": contact_id,
         "notes": notes and notes.hex(),
         "birthday": rules.stored_birthday(new.birthday),
+        "context": rules.stored_context(new.context),
         "tags": list(dict.fromkeys(new.tags)),
     }
 

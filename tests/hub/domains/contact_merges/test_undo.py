@@ -1,0 +1,162 @@
+"""Whatever is merged in whatever order: undone, everything is as it was."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.crypto import FieldCipher, KeyRing
+from core.db import Pool, begin
+from hub.domains.contact_links import service as links
+from hub.domains.contact_links.schemas import PutLink
+from hub.domains.contact_merges import service as merges
+from hub.domains.contacts import sealing
+from hub.domains.contacts import service as contacts
+from hub.domains.contacts.schemas import Context, NewContact, NewMethod, PersonalContext
+from hub.domains.contacts.sealing import Keys
+from hub.domains.interests import service as interests
+from hub.domains.interests.schemas import PutInterest
+from hub.wiring.merging import MOVERS, STAYS
+from tests.fixtures.app import user_actor
+from tests.fixtures.postgres import Database
+from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, create_user
+
+KEYS = Keys(FieldCipher(KeyRing.parse(FIELD_KEYS)), INDEX_KEY)
+PEOPLE = 4
+# Machines write these, or they say what has happened, which undoing does not change.
+LOGS = {"contact_merges", "events", "outbox", "audit_log", "graph_changes"}
+OR_NONE = st.none() | st.sampled_from(["one", "two"])
+METHODS = st.builds(
+    NewMethod,
+    kind=st.just("email"),
+    value=st.sampled_from(["a@example.com", "b@example.com", "c@example.com"]),
+    is_primary=st.booleans(),
+) | st.builds(NewMethod, kind=st.just("phone"), value=st.sampled_from(["4711", "4712"]))
+CONTACTS = st.builds(
+    NewContact,
+    full_name=st.sampled_from(["Ada", "Grace"]),
+    company=OR_NONE,
+    job_title=OR_NONE,
+    notes=OR_NONE,
+    birthday=st.none() | st.just("--12-10"),
+    context=st.sampled_from([Context(), Context(personal=PersonalContext(hobbies=["chess"]))]),
+    tags=st.lists(st.sampled_from(["x", "y", "z"]), max_size=3),
+    methods=st.lists(METHODS, max_size=4),
+)
+PAIRS = st.tuples(st.integers(0, PEOPLE - 1), st.integers(0, PEOPLE - 1)).filter(
+    lambda pair: pair[0] != pair[1]
+)
+BOOKS = st.fixed_dictionaries(
+    {
+        "contacts": st.lists(CONTACTS, min_size=PEOPLE, max_size=PEOPLE),
+        "links": st.lists(st.tuples(PAIRS, st.floats(0, 1)), max_size=6),
+        "interests": st.lists(
+            st.tuples(
+                st.integers(0, PEOPLE - 1), st.sampled_from(["chess", "opera"]), st.floats(0, 1)
+            ),
+            max_size=6,
+        ),
+        "archived": st.sets(st.integers(0, PEOPLE - 1)),
+        "merges": st.lists(PAIRS, min_size=1, max_size=3),
+    }
+)
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    opened = await Pool.open(database.api_url, max_size=2)
+    yield opened
+    await opened.close()
+
+
+async def fill(pool: Pool, owner: UUID, book: dict[str, Any]) -> list[UUID]:
+    """Put an address book into the database."""
+    async with begin(pool, user_actor(owner)) as tx:
+        ids = await contacts.add_contacts(tx, KEYS, book["contacts"])
+        for (one, other), strength in book["links"]:
+            await links.put(tx, ids[one], ids[other], PutLink(kind="friend", strength=strength))
+        for who, topic, confidence in book["interests"]:
+            said = PutInterest(category="x", topic=topic, confidence=confidence)
+            await interests.put(tx, ids[who], said)
+        for who in book["archived"]:
+            await contacts.archive(tx, ids[who])
+    return ids
+
+
+async def dump(admin: asyncpg.Connection, owner: UUID) -> dict[str, list[Any]]:
+    """Return all that a user has, with notes opened and without when it was last written."""
+    tables = await admin.fetch(
+        """SELECT c.relname FROM pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'user_id'
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND NOT c.relispartition"""
+    )
+    found: dict[str, list[Any]] = {}
+    for (table,) in tables:
+        if table in LOGS:
+            continue
+        rows = await admin.fetch(
+            f"SELECT to_jsonb(t) AS row FROM {table} AS t WHERE user_id = $1", owner
+        )
+        plain = [json.loads(row["row"]) for row in rows]
+        for row in plain:
+            row.pop("updated_at", None)
+            if table == "contacts" and row["notes"]:
+                sealed = bytes.fromhex(row["notes"].removeprefix("\\x"))
+                row["notes"] = sealing.open_notes(KEYS, UUID(row["id"]), sealed)
+        found[table] = sorted(plain, key=lambda row: json.dumps(row, sort_keys=True))
+    return found
+
+
+async def test_merges_undone_leave_the_database_as_it_was(
+    pool: Pool, admin: asyncpg.Connection
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def check(book: dict[str, Any]) -> None:
+        owner = await create_user(admin, "Ada")
+        ids = await fill(pool, owner, book)
+        before = await dump(admin, owner)
+        async with begin(pool, user_actor(owner)) as tx:
+            done: list[UUID] = []
+            gone: set[int] = set()
+            for kept, merged in book["merges"]:
+                if {kept, merged} & gone:
+                    continue
+                made = await merges.merge(tx, KEYS, ids[kept], ids[merged], MOVERS)
+                done.append(made.id)
+                gone.add(merged)
+            for merge_id in reversed(done):
+                await merges.undo(tx, KEYS, merge_id, MOVERS)
+        assert await dump(admin, owner) == before
+
+    # Hypothesis calls back from a thread of its own: the database stays with this loop.
+    @settings(
+        max_examples=25,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(BOOKS)
+    def examples(book: dict[str, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(check(book), loop).result(30)
+
+    await asyncio.to_thread(examples)
+
+
+async def test_every_table_that_names_a_contact_says_what_a_merge_does_to_it(
+    admin: asyncpg.Connection,
+) -> None:
+    rows = await admin.fetch(
+        """SELECT DISTINCT c.conrelid::regclass::text AS name
+        FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid AND NOT t.relispartition
+        WHERE c.contype = 'f' AND c.confrelid = 'contacts'::regclass"""
+    )
+    said = [item.name.partition(".")[0] for item in (*MOVERS, *STAYS)]
+    assert sorted(row["name"] for row in rows) == sorted(set(said))
