@@ -14,6 +14,8 @@ UNRECORDED = {
     ("users", "last_login_at"): "the session that begins is an entry",
     ("profiles", "last_active_at"): "a machine's note, each minute",
     ("conversation_members", "last_read_id"): "reading on is no decision",
+    ("import_jobs", "items_created"): "how far the hub is",
+    ("import_jobs", "items_processed"): "how far the hub is",
     ("reminders", "fired_at"): "whether the hub has told of it",
     ("gateways", "config_rev"): "counts the changes of config",
 }

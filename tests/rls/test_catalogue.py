@@ -17,6 +17,8 @@ NOT_AUDITED = {
     "events",
     "evidence",
     "graph_changes",
+    "import_chunks",
+    "import_rows",
     "health_shards",
     "health_snapshots",
     "idempotency_keys",
@@ -315,6 +317,7 @@ CHANGEABLE = {
         "fired_at",
     },
     "insights": {"dismissed_at", "acted_on_at"},
+    "import_jobs": {"dry_run", "status", "items_processed", "items_created"},
 }
 """What an interface acting for a user may change; counters, owners and roles are not among it."""
 
@@ -344,6 +347,8 @@ UNREADABLE = {
         "partner_user_id",
     },
     "touches": {"meeting_id", "side", "searched_at"},
+    "import_chunks": {"content"},
+    "import_rows": {"payload", "content_hash", "fingerprint"},
 }
 
 

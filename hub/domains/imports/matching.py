@@ -132,7 +132,9 @@ def _of_contact(
 async def _talks(
     tx: Tx, book: Book, talks: Sequence[tuple[int, FoundInteraction]], now: datetime
 ) -> list[Outcome]:
-    addresses = [(who.kind, who.address) for _, item in talks for who in item.participants]
+    addresses: list[tuple[MethodKind, str]] = [
+        (who.kind, who.address) for _, item in talks for who in item.participants
+    ]
     if not addresses:
         return []
     found = iter(

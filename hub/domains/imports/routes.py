@@ -62,7 +62,7 @@ class _FileOperation(Operation):
     """An operation whose body is a file as it is."""
 
     def __post_init__(self) -> None:
-        file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format="binary"))
+        file = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
         self.request_body = RequestBody(
             content={"application/octet-stream": file}, required=True, description="The file."
         )

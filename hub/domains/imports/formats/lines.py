@@ -140,6 +140,9 @@ def _params(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not equals:
             name, values = "", item
         name = name.strip().upper()
+        if name == "TYPE":
+            # vCard 4 also writes a list of types within quotes.
+            values = values.replace('"', "")
         parts = tuple(part.strip().strip('"') for part in _split(values, ","))
         found[name] = found.get(name, ()) + parts
     return found

@@ -107,4 +107,5 @@ def test_names_are_no_formulas_and_numbers_stay_numbers() -> None:
 
 def named(name: str) -> writers.Card:
     nothing: dict[str, Any] = dict.fromkeys(writers.Card.__struct_fields__)
-    return writers.Card(**nothing | {"full_name": name, "tags": [], "addresses": []})
+    given: dict[str, Any] = {"full_name": name, "tags": [], "addresses": []}
+    return writers.Card(**nothing | given)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 
 from core.actor import SYSTEM
 from core.db import begin
@@ -40,7 +41,9 @@ async def move(hub: Running, admin: Any, import_id: str) -> dict[str, Any]:
         if not rows:
             break
         for row in rows:
-            await react(hub, Event(*row[:4], row["payload"].encode(), row["occurred_at"]))
+            event_id, kind, user_id, subject_id, payload, at = row
+            raw = msgspec.Raw(payload.encode())
+            await react(hub, Event(event_id, kind, user_id, subject_id, raw, at))
         done += len(rows)
     return dict(await admin.fetchrow("SELECT * FROM import_jobs WHERE id = $1", UUID(import_id)))
 
