@@ -1,0 +1,188 @@
+"""Touches and messages become interactions of those who were part of them, once each."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import pytest_asyncio
+
+from core.actor import SYSTEM
+from core.db import begin
+from hub.domains.encounters import service
+from hub.domains.events.service import consume
+from hub.wiring.events import ROUTES
+from hub.wiring.slices import CONSUMERS, sealing_consumers
+from tests.fixtures.app import Running, User, idempotency_key
+from tests.fixtures.touching import Meetings, Wearer
+
+Worn = tuple[Wearer, Wearer]
+React = Callable[[str, str], Awaitable[None]]
+
+
+@pytest_asyncio.fixture
+async def react(hub: Running, meetings: Meetings) -> React:
+    """Let a consumer react to all events of a type that it has not reacted to."""
+    house = hub.resources
+    known = (*CONSUMERS, *sealing_consumers(lambda: house.cipher, lambda: house.index_key))
+
+    async def run(event_type: str, name: str) -> None:
+        assert name in ROUTES[event_type].consumers
+        consumer = next(item for item in known if item.name == name)
+        rows = await meetings.admin.fetch(
+            """INSERT INTO consumer_tasks (event_id, occurred_at, consumer)
+            SELECT id, occurred_at, $2 FROM events WHERE type = $1
+            ON CONFLICT DO NOTHING RETURNING event_id""",
+            event_type,
+            name,
+        )
+        outside: Any = None  # nothing is needed beyond the database
+        for row in rows:
+            await consume(house.system, consumer, row["event_id"], outside)
+            await consume(house.system, consumer, row["event_id"], outside)  # a doubled call
+        await meetings.fail_if_a_reaction_failed()
+
+    return run
+
+
+async def exchange(meetings: Meetings, worn: Worn) -> None:
+    for wearer in worn:
+        await meetings.share(wearer.user, "always")
+    await meetings.meet(*meetings.touch(*worn))
+
+
+async def timeline(user: User) -> list[dict[str, Any]]:
+    answer = await user.client.get("/v1/interactions")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+async def contacts_of(meetings: Meetings, user: User) -> list[Any]:
+    return await meetings.admin.fetch(
+        "SELECT * FROM contacts WHERE user_id = $1 AND NOT is_self ORDER BY id", user.id
+    )
+
+
+async def add_contact(user: User, name: str, email: str) -> str:
+    methods = [{"kind": "email", "value": email}]
+    answer = await user.client.post("/v1/contacts", json={"full_name": name, "methods": methods})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+async def test_who_exchanges_cards_is_in_both_address_books_and_timelines(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    card = {
+        "full_name": "Grace Hopper",
+        "emails": ["grace@example.com", "grace@no_domain"],
+        "phones": ["+49 30 901820"],
+        "company": "Navy",
+        "job_title": "Admiral",
+    }
+    assert (await grace.client.put("/v1/me/card", json=card)).is_success
+    await exchange(meetings, worn)
+    await react("touch.exchanged", "encounters.record_touch")
+    for user, partner in ((ada, grace), (grace, ada)):
+        [met] = await timeline(user)
+        [known] = await contacts_of(meetings, user)
+        assert (met["kind"], met["source"], met["direction"]) == ("ring_tap", "ring", "mutual")
+        assert met["contact_id"] == str(known["id"])
+        assert (known["full_name"], known["source"]) == (partner.full_name, "ring")
+        assert (known["linked_user_id"], known["linked_by"]) == (partner.id, "ring")
+        assert known["last_interaction_at"] is not None
+    [known] = await contacts_of(meetings, ada)
+    assert (known["company"], known["job_title"]) == ("Navy", "Admiral")
+    methods = await ada.client.get(f"/v1/contacts/{known['id']}/methods")
+    values = {item["value"] for item in methods.json()["items"]}
+    assert {"grace@example.com", "+49 30 901820"} <= values
+
+
+async def test_whoever_meets_again_has_one_contact_and_two_interactions(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    for _ in range(2):
+        await exchange(meetings, worn)
+        await react("touch.exchanged", "encounters.record_touch")
+    for wearer in worn:
+        assert len(await contacts_of(meetings, wearer.user)) == 1
+        assert len(await timeline(wearer.user)) == 2
+
+
+async def test_who_stands_in_the_address_book_already_is_found_by_their_card(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    known = await add_contact(ada, "Amazing Grace", "GRACE@example.com")
+    card = {"full_name": "Grace Hopper", "emails": ["grace@example.com"]}
+    assert (await grace.client.put("/v1/me/card", json=card)).is_success
+    await exchange(meetings, worn)
+    await react("touch.exchanged", "encounters.record_touch")
+    [row] = await contacts_of(meetings, ada)
+    assert (str(row["id"]), row["full_name"]) == (known, "Amazing Grace")
+    assert row["linked_user_id"] == grace.id
+    assert (await timeline(ada))[0]["contact_id"] == known
+
+
+async def test_a_touch_without_cards_is_no_interaction(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    await meetings.meet(*meetings.touch(*worn))
+    await react("touch.exchanged", "encounters.record_touch")
+    for wearer in worn:
+        assert await timeline(wearer.user) == []
+        assert await contacts_of(meetings, wearer.user) == []
+
+
+async def test_a_message_is_an_interaction_of_both_without_its_words(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    await exchange(meetings, worn)
+    await react("touch.exchanged", "encounters.record_touch")
+    [touch] = await meetings.touches(ada)
+    for body in ("secret", "words"):
+        sent = await ada.client.post(
+            f"/v1/conversations/{touch['conversation_id']}/messages",
+            json={"body": body},
+            headers=idempotency_key(),
+        )
+        assert sent.status_code == 201, sent.text
+    await react("message.sent", "encounters.record_message")
+    for user, direction in ((ada, "outbound"), (grace, "inbound")):
+        [known] = await contacts_of(meetings, user)
+        answer = await user.client.get(
+            "/v1/interactions", params={"kind": "message", "contact_id": str(known["id"])}
+        )
+        items = answer.json()["items"]
+        assert [item["direction"] for item in items] == [direction] * 2
+    assert "secret" not in str(await meetings.admin.fetch("SELECT * FROM interactions"))
+
+
+async def test_who_writes_does_not_come_into_an_address_book_by_it(
+    ada: User, grace: User, meetings: Meetings, react: React
+) -> None:
+    opened = await ada.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
+    await ada.client.post(
+        f"/v1/conversations/{opened.json()['id']}/messages",
+        json={"body": "hello"},
+        headers=idempotency_key(),
+    )
+    await react("message.sent", "encounters.record_message")
+    [told] = await timeline(grace)
+    assert (told["contact_id"], told["direction"]) == (None, "inbound")
+    assert await contacts_of(meetings, grace) == []
+
+
+async def test_a_touch_of_an_erased_partner_is_left_alone(
+    hub: Running, meetings: Meetings, worn: Worn
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    await exchange(meetings, worn)
+    [touch] = await meetings.touches(ada)
+    await meetings.admin.execute("DELETE FROM users WHERE id = $1", grace.id)
+    house = hub.resources
+    keys = service.Keys(house.cipher, house.index_key)
+    async with begin(house.system, SYSTEM) as tx:
+        await service.record_touch(tx, ada.id, UUID(touch["id"]), keys)
+    assert await timeline(ada) == []
