@@ -1,0 +1,98 @@
+"""Kinds of relationships over REST: everybody's, one's own, and those of a contact."""
+
+from typing import Any
+
+import pytest
+
+from hub.domains.relationship_types import service
+from tests.fixtures.app import User
+
+WEIGHTS = {"recency": 0.5, "frequency": 0.2, "reciprocity": 0.2, "duration": 0.1}
+MENTOR = {"name": "mentor", "display_name": "Mentor", "scoring_weights": WEIGHTS, "decay_rate": 0.5}
+PATH = "/v1/relationship-types"
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def add_type(user: User, **fields: Any) -> dict[str, Any]:
+    answer = await user.client.post(PATH, json={**MENTOR, **fields})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.mark.req("REL-03")
+async def test_five_kinds_are_everybodys_and_nobodys_to_change(ada: User) -> None:
+    found = (await ada.client.get(PATH)).json()["items"]
+    assert {item["name"] for item in found} == {
+        "professional",
+        "personal",
+        "romantic",
+        "family",
+        "strategic",
+    }
+    assert all(sum(item["scoring_weights"].values()) == pytest.approx(1) for item in found)
+    path = f"{PATH}/{found[0]['id']}"
+    changed = await ada.client.patch(path, json={"decay_rate": 2})
+    assert refusal(changed) == (409, "relationship_type.builtin")
+    assert refusal(await ada.client.delete(path)) == (409, "relationship_type.builtin")
+
+
+@pytest.mark.req("REL-03")
+async def test_a_kind_of_ones_own(ada: User, grace: User) -> None:
+    made = await add_type(ada)
+    assert {**made, **MENTOR, "is_builtin": False} == made
+    path = f"{PATH}/{made['id']}"
+    taken = await ada.client.post(PATH, json={**MENTOR, "display_name": "Another"})
+    assert refusal(taken) == (409, "relationship_type.name_taken")
+    taken = await ada.client.post(PATH, json={**MENTOR, "name": "family"})
+    assert refusal(taken) == (409, "relationship_type.name_taken")
+    assert refusal(await grace.client.get(path)) == (404, "relationship_type.not_found")
+    refused = await grace.client.patch(path, json={"decay_rate": 9})
+    assert refusal(refused) == (404, "relationship_type.not_found")
+    changed = await ada.client.patch(path, json={"decay_rate": 2})
+    assert changed.json() == {**made, "decay_rate": 2.0}
+    assert (await ada.client.delete(path)).status_code == 204
+    assert refusal(await ada.client.get(path)) == (404, "relationship_type.not_found")
+
+
+@pytest.mark.req("REL-03")
+async def test_weights_share_out_one(ada: User) -> None:
+    made = await add_type(ada)
+    for recency in (0.4, 0.6, 0.50001):
+        wrong = {"scoring_weights": {**WEIGHTS, "recency": recency}}
+        refused = await ada.client.post(PATH, json={**MENTOR, **wrong, "name": "other"})
+        assert refusal(refused) == (422, "relationship_type.weights")
+        refused = await ada.client.patch(f"{PATH}/{made['id']}", json=wrong)
+        assert refusal(refused) == (422, "relationship_type.weights")
+    assert (await ada.client.get(f"{PATH}/{made['id']}")).json() == made
+
+
+async def test_a_number_of_kinds_is_enough(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "TYPES_MAX", 1)
+    await add_type(ada)
+    more = await ada.client.post(PATH, json={**MENTOR, "name": "rival"})
+    assert refusal(more) == (409, "relationship_type.limit")
+
+
+@pytest.mark.req("REL-04")
+async def test_a_contact_is_of_several_kinds_and_of_each_once(ada: User, grace: User) -> None:
+    contact = (await ada.client.post("/v1/contacts", json={"full_name": "Grace"})).json()["id"]
+    mentor, hers = await add_type(ada), await add_type(grace)
+    family = next(
+        item for item in (await ada.client.get(PATH)).json()["items"] if item["name"] == "family"
+    )
+    path = f"/v1/contacts/{contact}/types"
+    for kind in (mentor, family, mentor):
+        assert (await ada.client.put(f"{path}/{kind['id']}")).status_code == 204
+    listed = (await ada.client.get(path)).json()["items"]
+    assert {item["name"] for item in listed} == {"mentor", "family"}
+    assert len(listed) == 2
+    foreign = await ada.client.put(f"{path}/{hers['id']}")
+    assert refusal(foreign) == (404, "relationship_type.not_found")
+    foreign = await grace.client.put(f"{path}/{hers['id']}")
+    assert refusal(foreign) == (404, "contact.not_found")
+    assert (await ada.client.delete(f"{path}/{family['id']}")).status_code == 204
+    await ada.client.delete(f"{PATH}/{mentor['id']}")
+    assert (await ada.client.get(path)).json()["items"] == []

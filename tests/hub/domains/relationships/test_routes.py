@@ -1,0 +1,88 @@
+"""Health over REST: the list, one relationship with its parts in words, and its history."""
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core import clock
+from core.actor import SYSTEM
+from core.db import begin, command
+from hub.domains.relationships import service
+from tests.fixtures.app import Running, User
+
+PATH = "/v1/contacts/{0}/health"
+
+add_snapshot = command(
+    "INSERT INTO health_snapshots (user_id, contact_id, taken_on, score) VALUES ($1, $2, $3, $4)",
+    login="system",
+)
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def meet(hub: Running, user: User, name: str, *days_ago: float) -> str:
+    """Add a contact who was met so many days ago; return its id."""
+    contact = (await user.client.post("/v1/contacts", json={"full_name": name})).json()["id"]
+    for days in days_ago:
+        at = clock.now() - timedelta(days=days)
+        noted = await user.client.post(
+            "/v1/interactions",
+            json={"contact_id": contact, "kind": "call", "occurred_at": at.isoformat()},
+        )
+        assert noted.status_code == 201, noted.text
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        await service.refresh(tx, user.id, UUID(contact))
+    return contact
+
+
+@pytest.mark.req("REL-05")
+async def test_relationships_are_listed_with_the_weakest_first(ada: User, hub: Running) -> None:
+    warm = await meet(hub, ada, "Warm", 1, 20, 40)
+    cold = await meet(hub, ada, "Cold", 900)
+    await meet(hub, ada, "Unknown")
+    first = (await ada.client.get("/v1/health", params={"limit": 1})).json()
+    assert [(item["contact_id"], item["full_name"]) for item in first["items"]] == [(cold, "Cold")]
+    rest = (await ada.client.get("/v1/health", params={"cursor": first["next_cursor"]})).json()
+    assert [item["contact_id"] for item in rest["items"]] == [warm]
+    assert rest["items"][0]["band"] == "thriving"
+    found = (await ada.client.get("/v1/health", params={"band": "cold"})).json()["items"]
+    assert [item["contact_id"] for item in found] == [cold]
+    assert refusal(await ada.client.get("/v1/health", params={"band": "warm"}))[0] == 422
+
+
+@pytest.mark.req("REL-05")
+async def test_a_score_is_explained(ada: User, grace: User, hub: Running) -> None:
+    contact = await meet(hub, ada, "Grace", 3)
+    answer = await ada.client.get(PATH.format(contact))
+    found = answer.json()
+    assert sum(part["points"] for part in found["components"]) == pytest.approx(
+        found["score"], abs=0.3
+    )
+    assert "3 days ago" in found["components"][0]["explanation"]
+    assert found["cadence_days"] == 91
+    same = await ada.client.get(
+        PATH.format(contact), headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert same.status_code == 304
+    unknown = await meet(hub, ada, "Unknown")
+    assert refusal(await ada.client.get(PATH.format(unknown))) == (404, "health.unknown")
+    assert refusal(await grace.client.get(PATH.format(contact))) == (404, "contact.not_found")
+    assert (await grace.client.get("/v1/health")).json()["items"] == []
+
+
+@pytest.mark.req("REL-06")
+async def test_a_history_goes_back_page_by_page(ada: User, grace: User, hub: Running) -> None:
+    contact = (await ada.client.post("/v1/contacts", json={"full_name": "Grace"})).json()["id"]
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        for day, score in ((1, 80), (5, 75), (9, 70)):
+            await add_snapshot.run(tx, ada.id, UUID(contact), date(2026, 11, day), score)
+    path = PATH.format(contact) + "/history"
+    first = (await ada.client.get(path, params={"limit": 2})).json()
+    assert [item["taken_on"] for item in first["items"]] == ["2026-11-09", "2026-11-05"]
+    rest = await ada.client.get(path, params={"cursor": first["next_cursor"]})
+    assert rest.json()["items"] == [{"taken_on": "2026-11-01", "score": 80}]
+    assert refusal(await grace.client.get(path)) == (404, "contact.not_found")
