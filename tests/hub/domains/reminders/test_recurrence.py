@@ -1,0 +1,130 @@
+"""Rules of recurrence mean what RFC 5545 says, and cost no more than ten years of days."""
+
+from datetime import datetime, timedelta
+from itertools import islice
+
+import pytest
+from dateutil.rrule import rrulestr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import DomainError
+from hub.domains.reminders import recurrence
+
+FIRST = datetime(2026, 11, 21, 9, 0)  # noqa: DTZ001  # a clock on the wall
+DAYS = st.lists(st.sampled_from(recurrence.WEEKDAYS), min_size=1, max_size=3, unique=True)
+MONTH_DAYS = st.lists(
+    st.integers(-31, 31).filter(bool).map(str), min_size=1, max_size=3, unique=True
+)
+MONTHS = st.lists(st.integers(1, 12).map(str), min_size=1, max_size=3, unique=True)
+PLACED_DAYS = st.tuples(st.integers(-5, 5).filter(bool), st.sampled_from(recurrence.WEEKDAYS)).map(
+    lambda placed: [f"{placed[0]}{placed[1]}"]
+)
+
+
+def times(rule: str, count: int, first: datetime = FIRST) -> list[datetime]:
+    """Return the first times of a rule."""
+    parsed = recurrence.parse(rule, first)
+    found: list[datetime] = []
+    at: datetime | None = first - timedelta(seconds=1)
+    while at is not None and len(found) < count:
+        at = recurrence.next_time(parsed, first, at)
+        if at is not None:
+            found.append(at)
+    return found
+
+
+def test_a_rule_without_parts_repeats_its_first_day() -> None:
+    assert [f"{at:%d.%m.%y}" for at in times("FREQ=DAILY;INTERVAL=10", 3)] == [
+        "21.11.26",
+        "01.12.26",
+        "11.12.26",
+    ]
+    assert [at.day for at in times("FREQ=MONTHLY", 3)] == [21, 21, 21]
+    assert [at.year for at in times("FREQ=YEARLY", 3)] == [2026, 2027, 2028]
+
+
+def test_the_31st_is_left_out_where_a_month_has_none() -> None:
+    first = datetime(2027, 1, 31, 8)  # noqa: DTZ001  # a clock on the wall
+    assert [at.month for at in times("FREQ=MONTHLY", 4, first)] == [1, 3, 5, 7]
+    assert [at.day for at in times("FREQ=MONTHLY;BYMONTHDAY=-1", 3, first)] == [31, 28, 31]
+
+
+def test_count_and_until_end_a_rule() -> None:
+    assert len(times("FREQ=DAILY;COUNT=3", 9)) == 3
+    assert len(times("FREQ=DAILY;UNTIL=20261123", 9)) == 3
+    assert len(times("FREQ=DAILY;UNTIL=20261123T085959", 9)) == 2
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_rule_names_the_days_that_another_implementation_names(data: st.DataObject) -> None:
+    frequency = data.draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]))
+    parts = [f"FREQ={frequency}", f"INTERVAL={data.draw(st.integers(1, 4))}"]
+    asked: dict[str, list[str]] = {}
+    if data.draw(st.booleans()):
+        asked["BYMONTH"] = data.draw(MONTHS)
+    if frequency != "WEEKLY" and data.draw(st.booleans()):
+        asked["BYMONTHDAY"] = data.draw(MONTH_DAYS)
+    if data.draw(st.booleans()):
+        may_be_placed = frequency in {"MONTHLY", "YEARLY"} and "BYMONTHDAY" not in asked
+        asked["BYDAY"] = data.draw(DAYS | PLACED_DAYS if may_be_placed else DAYS)
+    if frequency == "WEEKLY":
+        parts.append(f"WKST={data.draw(st.sampled_from(recurrence.WEEKDAYS))}")
+    if asked and data.draw(st.booleans()):
+        asked["BYSETPOS"] = data.draw(st.sampled_from([["1"], ["-1"], ["2", "-1"]]))
+    parts += [f"{name}={','.join(values)}" for name, values in asked.items()]
+    first = FIRST + timedelta(days=data.draw(st.integers(0, 800)))
+    rule = ";".join(parts)
+    # The other one would look on until the year 9999.
+    until = first + timedelta(days=1200)
+    theirs = list(islice(rrulestr(f"{rule};UNTIL={until:%Y%m%dT%H%M%S}", dtstart=first), 12))
+    ours = [at for at in times(rule, 12, first) if at <= until]
+    assert ours == theirs, rule
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "",
+        "FREQ=SECONDLY",
+        "FREQ=HOURLY;INTERVAL=1",
+        "FREQ=DAILY;BYHOUR=9",
+        "FREQ=DAILY;INTERVAL=0",
+        "FREQ=DAILY;INTERVAL=9999999999",
+        "FREQ=DAILY;COUNT=-1",
+        "FREQ=DAILY;COUNT=2;UNTIL=20271231",
+        "FREQ=DAILY;UNTIL=20270231",
+        "FREQ=DAILY;FREQ=WEEKLY",
+        "FREQ=DAILY;BYDAY=2MO",
+        "FREQ=WEEKLY;BYMONTHDAY=3",
+        "FREQ=MONTHLY;BYDAY=1MO;BYMONTHDAY=3",
+        "FREQ=MONTHLY;BYMONTHDAY=32",
+        "FREQ=MONTHLY;BYSETPOS=1",
+        "FREQ=YEARLY;BYEASTER=1",
+        "INTERVAL=2",
+        "DTSTART:20260101T000000\nRRULE:FREQ=DAILY",
+    ],
+)
+def test_what_is_no_rule_by_days_is_refused(rule: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        recurrence.parse(rule, FIRST)
+    assert refusal.value.code == "reminder.recurrence_invalid"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31",
+        "FREQ=DAILY;INTERVAL=7;BYDAY=MO",
+        "FREQ=MONTHLY;INTERVAL=12;BYMONTH=3",
+        "FREQ=WEEKLY;BYDAY=MO;BYSETPOS=366",
+    ],
+)
+def test_a_rule_that_names_no_day_ends_the_search_after_ten_years(rule: str) -> None:
+    assert times(rule, 1) == []
+
+
+def test_a_rule_is_written_in_one_way() -> None:
+    assert recurrence.normal_form("rrule:freq=weekly;byday=mo,we") == "FREQ=WEEKLY;BYDAY=MO,WE"
