@@ -138,7 +138,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
     "subscription.changed": Route(),
-    "consent.withdrawn": Route((), ("taps.forget_places",)),
+    "consent.withdrawn": Route((), ("taps.forget_places", "contacts.forget_matches")),
 }
 
 Payload = (
@@ -210,6 +210,9 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     ),
     "taps.forget_places": lambda payload: (
         isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"
+    ),
+    "contacts.forget_matches": lambda payload: (
+        isinstance(payload, ConsentWithdrawn) and payload.purpose == "contact_matching"
     ),
 }
 _DECODERS: Final = {event_type: msgspec.json.Decoder(kind) for event_type, kind in PAYLOADS.items()}

@@ -15,6 +15,7 @@ from hub.domains.circles.routes import CIRCLE_ROUTES
 from hub.domains.claims.routes import CLAIM_ROUTES
 from hub.domains.consents.routes import CONSENT_ROUTES
 from hub.domains.contact_links.routes import LINK_ROUTES
+from hub.domains.contact_matching.routes import MATCHING_ROUTES
 from hub.domains.contact_merges.routes import merge_routes
 from hub.domains.contacts.method_routes import METHOD_ROUTES
 from hub.domains.contacts.routes import CONTACT_ROUTES
@@ -88,6 +89,7 @@ REST_ROUTES: Final = [
     *METHOD_ROUTES,
     *INTEREST_ROUTES,
     *LINK_ROUTES,
+    *MATCHING_ROUTES,
     *merge_routes(MOVERS),
     *INTERACTION_ROUTES,
     *INTELLIGENCE_ROUTES,

@@ -32,6 +32,8 @@ ROUTE_SCOPES: Final[dict[str, Scope | None]] = {
     "DELETE /v1/me/identities/{identity_id}": None,
     # Whose address it is: asked by a person, not by what holds their key.
     "POST /v1/contacts/match": None,
+    "POST /v1/contacts/link-users": None,
+    "DELETE /v1/contacts/{contact_id}/linked-user": "contacts:write",
     "POST /v1/contacts/import": "contacts:write",
     "GET /v1/contacts/export": "contacts:read",
     "GET /v1/imports": "contacts:read",

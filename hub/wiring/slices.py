@@ -13,6 +13,7 @@ from hub.domains.admissions import tasks as admissions
 from hub.domains.certificates import tasks as certificates
 from hub.domains.claims import service as claims_service
 from hub.domains.claims import tasks as claims
+from hub.domains.contact_matching import tasks as contact_matching
 from hub.domains.contacts.service import Keys
 from hub.domains.encounters import tasks as encounters
 from hub.domains.events.schemas import Consumer, Errand
@@ -54,6 +55,7 @@ CONSUMERS: Final = (
     Consumer("achievements.count", achievements.count),
     Consumer("insights.look_at_goal", insights.look_at_goal),
     Consumer("taps.forget_places", taps.forget_places),
+    Consumer("contacts.forget_matches", contact_matching.forget),
     Consumer("relationships.refresh", relationships.refresh),
     Consumer("relationships.refresh_merged", relationships.refresh_merged),
     Consumer("encounters.record_message", encounters.record_message),

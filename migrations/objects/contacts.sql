@@ -101,7 +101,7 @@ BEGIN
       AND c.conrelid = to_regclass(format('public.%I', relation)) AND a.attname = contact_column
       AND a.attname <> 'user_id'
   ) THEN
-    RAISE EXCEPTION 'no table of contacts: %', relation;
+    RAISE EXCEPTION 'no table of contacts';
   END IF;
   BEGIN
     EXECUTE change INTO moved USING from_id, to_id, those;
@@ -166,6 +166,29 @@ BEGIN
     AND c.created_at <> now()
     AND c.merged_into_id IS NULL;
   RETURN NULL;
+END
+$$;
+
+-- Says of contacts of the actor who they are here, the n-th is the n-th of `people`, where both sides
+-- let themselves be found until the commit: who withdraws waits, and is unlinked after it. Returns
+-- the contacts that are linked now.
+CREATE OR REPLACE FUNCTION app.link_matched(contacts uuid[], people uuid[]) RETURNS SETOF uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  me uuid := app.user_id();
+  held uuid[] := app.hold_consents(me || people, 'contact_matching');
+BEGIN
+  IF me IS NULL OR NOT me = ANY (held) THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
+  UPDATE public.contacts AS c
+  SET linked_user_id = m.person, linked_by = 'match'
+  FROM unnest(contacts, people) AS m (contact, person)
+  WHERE c.user_id = me AND c.id = m.contact AND c.linked_user_id IS NULL AND NOT c.is_self
+    AND c.merged_into_id IS NULL
+    AND m.person = ANY (held) AND m.person <> me AND NOT app.is_blocked(me, m.person)
+  RETURNING c.id;
 END
 $$;
 

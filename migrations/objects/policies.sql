@@ -557,7 +557,7 @@ TO ping_api, ping_worker, ping_system, ping_admin;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
-app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int),
+app.match_identities(int[], text[], bytea[], int), app.set_primary_circle(uuid, uuid), app.search_contacts(text, boolean, uuid, int), app.link_matched(uuid[], uuid[]),
 app.move_contact_rows(text, text, text[], uuid, uuid, jsonb)
 TO ping_api;
 GRANT EXECUTE ON FUNCTION app.search_interactions(

@@ -43,6 +43,15 @@ CALLS = {
     "app.shortest_path(uuid[],integer)": Call((["contacts"], 6)),
     "app.read_path(bytea)": Call((b"guessed",)),
     "app.is_admin()": Call(returns=False),
+    "app.search_contacts(text,boolean,uuid,integer)": Call(("Kept of Ada", False, None, 9)),
+    "app.link_matched(uuid[],uuid[])": Call((["contacts"], ["users"])),
+    # With tables of contacts: tests/hub/domains/contact_merges/test_undo.py.
+    "app.move_contact_rows(text,text,text[],uuid,uuid,jsonb)": Call(
+        ("nobodys", "contact_id", ["id"], "contacts", "contacts", None),
+        raises="no table of contacts",
+    ),
+    "app.plain_text(text)": Call(("Ádá",), returns="ada"),
+    "app.plain_words(text)": Call(("Lovelace, Ádá",), returns=["ada", "lovelace"]),
     "app.set_primary_circle(uuid,uuid)": Call(("circles", "contacts")),
     "app.match_identities(integer[],text[],bytea[],integer)": Call(([0], ["email"], [b"Ada"], 1)),
     (

@@ -5,6 +5,7 @@ from typing import Final
 
 from hub.domains.contact_merges.schemas import Candidate, Reason
 from hub.domains.contacts.rules import YEAR_UNKNOWN
+from hub.domains.contacts.schemas import MethodKind
 
 SUGGESTED_FROM: Final = 0.5
 WEIGHTS: Final[dict[Reason, float]] = {
@@ -37,13 +38,13 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
     reasons: list[Reason] = []
     if pair.is_same_user:
         reasons.append("same_user")
-    reasons += [_BY_KIND[kind] for kind in sorted(set(pair.shared_kinds))]
+    reasons += [reason for kind, reason in _BY_KIND.items() if kind in pair.shared_kinds]
     one, other = set(pair.one_words.split()), set(pair.other_words.split())
     names: list[Reason] = []
     if one and one == other:
-        names = ["same_name"]
+        names.append("same_name")
     elif one & other and (one <= other or other <= one):
-        names = ["similar_name"]
+        names.append("similar_name")
     # That two people work for one company says nothing, unless they are called alike.
     if names and pair.one_company_plain and pair.one_company_plain == pair.other_company_plain:
         names.append("same_company")
@@ -62,7 +63,7 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
     return round(found, 4), reasons
 
 
-_BY_KIND: Final[dict[str, Reason]] = {
+_BY_KIND: Final[dict[MethodKind, Reason]] = {
     "email": "same_email",
     "phone": "same_phone",
     "linkedin": "same_linkedin",

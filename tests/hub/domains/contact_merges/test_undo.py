@@ -7,15 +7,18 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.crypto import FieldCipher, KeyRing
-from core.db import Pool, begin
+from core.db import Conflict, Pool, begin
 from hub.domains.contact_links import service as links
 from hub.domains.contact_links.schemas import PutLink
 from hub.domains.contact_merges import service as merges
+from hub.domains.contact_merges.moving import rows
 from hub.domains.contacts import sealing
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import Context, NewContact, NewMethod, PersonalContext
@@ -101,10 +104,10 @@ async def dump(admin: asyncpg.Connection, owner: UUID) -> dict[str, list[Any]]:
     for (table,) in tables:
         if table in LOGS:
             continue
-        rows = await admin.fetch(
+        stored = await admin.fetch(
             f"SELECT to_jsonb(t) AS row FROM {table} AS t WHERE user_id = $1", owner
         )
-        plain = [json.loads(row["row"]) for row in rows]
+        plain = [json.loads(row["row"]) for row in stored]
         for row in plain:
             row.pop("updated_at", None)
             if table == "contacts" and row["notes"]:
@@ -153,10 +156,29 @@ async def test_merges_undone_leave_the_database_as_it_was(
 async def test_every_table_that_names_a_contact_says_what_a_merge_does_to_it(
     admin: asyncpg.Connection,
 ) -> None:
-    rows = await admin.fetch(
+    naming = await admin.fetch(
         """SELECT DISTINCT c.conrelid::regclass::text AS name
         FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid AND NOT t.relispartition
         WHERE c.contype = 'f' AND c.confrelid = 'contacts'::regclass"""
     )
     said = [item.name.partition(".")[0] for item in (*MOVERS, *STAYS)]
-    assert sorted(row["name"] for row in rows) == sorted(set(said))
+    assert sorted(row["name"] for row in naming) == sorted(set(said))
+
+
+async def test_a_strangers_rows_neither_move_nor_are_moved_to(
+    pool: Pool, admin: asyncpg.Connection
+) -> None:
+    book = {"links": [], "interests": [(0, "chess", 1.0)], "archived": set[int]()}
+    people = [NewContact(full_name=name) for name in ("One", "Two")]
+    ada, eve = await create_user(admin, "Ada"), await create_user(admin, "Eve")
+    hers = await fill(pool, ada, {**book, "contacts": people})
+    mine = await fill(pool, eve, {**book, "contacts": people})
+    before = await dump(admin, ada), await dump(admin, eve)
+    mover = rows("interests")
+    async with begin(pool, user_actor(eve)) as tx:
+        assert await mover.move(tx, hers[0], hers[1]) == msgspec.Raw(b"[]")
+        assert await mover.move(tx, hers[0], mine[1]) == msgspec.Raw(b"[]")
+    with pytest.raises(Conflict):
+        async with begin(pool, user_actor(eve)) as tx:
+            await mover.move(tx, mine[0], hers[1])
+    assert (await dump(admin, ada), await dump(admin, eve)) == before
