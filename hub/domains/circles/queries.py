@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from core.db import command, query
-from hub.domains.circles.schemas import Circle, Member, Membership
+from hub.domains.circles.schemas import Circle, CircleMembership, Member
 
 list_circles = query(
     Circle,
@@ -66,7 +66,7 @@ list_members = query(
 )
 
 list_memberships = query(
-    Membership,
+    CircleMembership,
     """
     SELECT c.id AS circle_id, c.name, c.tier, c.cadence_days, m.is_primary
     FROM circle_members AS m

@@ -11,8 +11,8 @@ from hub.domains.circles import service
 from hub.domains.circles.schemas import (
     ChangeCircle,
     Circle,
+    CircleMembership,
     Member,
-    Membership,
     NewCircle,
     PutMember,
 )
@@ -144,7 +144,7 @@ async def list_contact_circles(
     contact_id: FromPath[UUID],
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[Membership]:
+) -> Page[CircleMembership]:
     """List which circles a contact is in."""
     async with reading(request) as tx:
         return await service.list_memberships(tx, contact_id, limit=limit, cursor=cursor)

@@ -72,7 +72,7 @@ class Member(Struct, frozen=True):
     created_at: datetime
 
 
-class Membership(Struct, frozen=True):
+class CircleMembership(Struct, frozen=True):
     """A circle that a contact is in."""
 
     circle_id: UUID

@@ -16,8 +16,8 @@ from hub.domains.circles.schemas import (
     CIRCLES_MAX,
     ChangeCircle,
     Circle,
+    CircleMembership,
     Member,
-    Membership,
     NewCircle,
     PutMember,
 )
@@ -97,7 +97,7 @@ async def list_members(
 
 async def list_memberships(
     tx: Tx, contact_id: UUID, *, limit: int, cursor: str | None
-) -> page.Page[Membership]:
+) -> page.Page[CircleMembership]:
     """Return which circles a contact is in."""
     await contacts.find(tx, contact_id)
     after = page.decode_cursor(cursor, MEMBERSHIPS_LISTING, tuple[UUID])

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 Source = Literal[
     "calendar", "email", "gmail", "import", "linkedin", "manual", "outlook", "phone", "ring"
@@ -73,8 +73,8 @@ class PersonalContext(
 class Context(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one knows of a contact beyond fields; the JSON of contacts.context."""
 
-    professional: ProfessionalContext = ProfessionalContext()
-    personal: PersonalContext = PersonalContext()
+    professional: ProfessionalContext = field(default_factory=ProfessionalContext)
+    personal: PersonalContext = field(default_factory=PersonalContext)
 
 
 class NewMethod(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +100,7 @@ class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bio: Text | None = None
     notes: Notes | None = None
     birthday: Birthday | None = None
-    context: Context = Context()
+    context: Context = field(default_factory=Context)
     source: Source = "manual"
     frequency: Frequency | None = None
     tags: Tags = []

@@ -25,7 +25,9 @@ list_health = query(
     JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
     WHERE h.user_id = app.user_id()
         AND ($1::text IS NULL OR h.band = $1::text)
-        AND ($2::float8 IS NULL OR (h.score, h.contact_id) > ($2::float8, $3::uuid))
+        AND (h.score, h.contact_id) > (
+            coalesce($2::float8, -1), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+        )
     ORDER BY h.score, h.contact_id
     LIMIT $4
     """,
@@ -235,13 +237,17 @@ take_shard = query(
     login="system",
 )
 
+# Without an OR: a plan for any position would filter by that, and read a shard from its beginning.
 next_of_shard = query(
     Key,
     """
     SELECT user_id, contact_id
     FROM relationship_health
     WHERE shard = $1
-        AND ($2::uuid IS NULL OR (user_id, contact_id) > ($2::uuid, $3::uuid))
+        AND (user_id, contact_id) > (
+            coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'),
+            coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+        )
     ORDER BY user_id, contact_id
     LIMIT $4
     FOR NO KEY UPDATE

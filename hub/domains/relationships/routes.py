@@ -7,7 +7,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from hub.domains.relationships import service
-from hub.domains.relationships.schemas import Band, Health, HealthItem, Snapshot
+from hub.domains.relationships.schemas import Band, HealthItem, RelationshipHealth, Snapshot
 from hub.http.deps import reading
 from hub.http.etags import tagged
 from hub.http.page import Cursor, Limit, Page
@@ -35,7 +35,7 @@ async def list_health(
 )
 async def get_health(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID]
-) -> Response[Health]:
+) -> Response[RelationshipHealth]:
     """Return how the relationship with a contact fares, with what its score is made of."""
     async with reading(request) as tx:
         return tagged(await service.get_health(tx, contact_id))

@@ -21,7 +21,7 @@ class Component(Struct, frozen=True, kw_only=True):
     explanation: str
 
 
-class Health(Struct, frozen=True, kw_only=True):
+class RelationshipHealth(Struct, frozen=True, kw_only=True):
     """How a relationship fares.
 
     `score` is fresh, 0 to 100; `strength` is slow, 0 to 1. `next_touch_at` in the past: overdue.

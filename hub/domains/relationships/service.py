@@ -18,11 +18,11 @@ from hub.domains.relationships import queries, rules
 from hub.domains.relationships.schemas import (
     Band,
     Components,
-    Health,
     HealthItem,
     HealthRow,
     Key,
     Past,
+    RelationshipHealth,
     Snapshot,
 )
 from hub.http import page
@@ -44,7 +44,7 @@ async def list_health(
     return page.paginate(rows, limit, HEALTH_LISTING, lambda item: (item.score, item.contact_id))
 
 
-async def get_health(tx: Tx, contact_id: UUID) -> Health:
+async def get_health(tx: Tx, contact_id: UUID) -> RelationshipHealth:
     """Return the health of a relationship, with what it is made of."""
     row = await queries.find_health.first(tx, contact_id)
     if row is None:
@@ -154,9 +154,9 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         )
 
 
-def _shown(row: HealthRow) -> Health:
+def _shown(row: HealthRow) -> RelationshipHealth:
     components = msgspec.json.decode(row.components, type=Components)
-    return Health(
+    return RelationshipHealth(
         contact_id=row.contact_id,
         score=row.score,
         strength=row.strength,
