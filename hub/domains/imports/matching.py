@@ -12,7 +12,7 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import MethodKind, NewContact
 from hub.domains.contacts.sealing import Keys, method_hashes
 from hub.domains.imports import queries, rules
-from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant, Problem
+from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant, RowProblem
 
 # Mailboxes and profiles are one person's; a telephone is a household's, a page a company's.
 _PERSONAL: Final[frozenset[MethodKind]] = frozenset({"email", "linkedin"})
@@ -23,7 +23,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     status: Literal["new", "known", "skipped"]
     found: NewContact | FoundInteraction
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RowProblem, ...] = ()
     contact_id: UUID | None = None
     interaction_id: UUID | None = None
 
@@ -84,7 +84,7 @@ async def _known_contents(
 Forms = list[tuple[MethodKind, list[bytes]]]
 
 
-def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[Problem, ...]]:
+def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[RowProblem, ...]]:
     """Return a contact with what of its addresses are addresses, and their blind indexes."""
     methods = [
         (method, method_hashes(book.keys, book.owner_id, method.kind, method.value, book.region))
@@ -92,7 +92,7 @@ def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[P
     ]
     kept = [method for method, forms in methods if forms]
     problems = tuple(
-        Problem("address_invalid", method.kind) for method, forms in methods if not forms
+        RowProblem("address_invalid", method.kind) for method, forms in methods if not forms
     )
     forms: Forms = [(method.kind, forms) for method, forms in methods if forms]
     return structs.replace(item, methods=kept), forms, tuple(dict.fromkeys(problems))
@@ -118,7 +118,7 @@ def _of_contact(
     book: Book,
     item: NewContact,
     forms: Forms,
-    problems: tuple[Problem, ...],
+    problems: tuple[RowProblem, ...],
     namesake: UUID | None,
 ) -> Outcome:
     name = rules.name_words(item.full_name)
@@ -159,7 +159,7 @@ async def _talks(
 
 
 def _skipped(item: FoundInteraction, code: Literal["in_future", "no_contact"]) -> Outcome:
-    return Outcome(status="skipped", found=item, problems=(Problem(code),))
+    return Outcome(status="skipped", found=item, problems=(RowProblem(code),))
 
 
 def _direction(

@@ -261,8 +261,12 @@ advance = command(
     SET
         items_processed = items_processed + $2, items_created = items_created + $3,
         items_known = items_known + $4, items_skipped = items_skipped + $5,
-        status = CASE WHEN $6 THEN 'completed' ELSE status END,
-        completed_at = CASE WHEN $6 THEN now() ELSE completed_at END
+        status = CASE
+            WHEN $6 OR items_processed + $2 >= items_total THEN 'completed' ELSE status
+        END,
+        completed_at = CASE
+            WHEN $6 OR items_processed + $2 >= items_total THEN now() ELSE completed_at
+        END
     WHERE id = $1
     """,
     login="system",

@@ -17,7 +17,7 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.contacts.sealing import Keys
 from hub.domains.imports import matching, queries, rules
-from hub.domains.imports.formats.found import Entry, FoundInteraction, Options, Problem, Reading
+from hub.domains.imports.formats.found import Entry, FoundInteraction, Options, Reading, RowProblem
 from hub.domains.imports.formats.readers import READERS
 from hub.domains.imports.matching import Book
 from hub.domains.imports.schemas import Job, RowKind, RowStatus
@@ -38,7 +38,7 @@ class Row(Struct, kw_only=True):
     position: int
     kind: RowKind | None
     status: RowStatus
-    problems: Sequence[Problem]
+    problems: Sequence[RowProblem]
     found: NewContact | FoundInteraction | None = None
 
 
@@ -86,7 +86,7 @@ def open_payload(
     return msgspec.json.decode(text, type=made)
 
 
-def problems_text(problems: Sequence[Problem]) -> str:
+def problems_text(problems: Sequence[RowProblem]) -> str:
     """Return problems as their column holds them."""
     return msgspec.json.encode(problems).decode()
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Raw, Struct
 
-from hub.domains.imports.formats.found import Format, Problem, RemarkCode
+from hub.domains.imports.formats.found import Format, RemarkCode, RowProblem
 
 ImportStatus = Literal[
     "uploaded", "ready", "running", "completed", "failed", "cancelled", "undoing", "undone"
@@ -54,7 +54,7 @@ class ImportRow(Struct, frozen=True):
     position: int
     kind: RowKind | None
     status: RowStatus
-    problems: list[Problem]
+    problems: list[RowProblem]
     contact_id: UUID | None
     interaction_id: UUID | None
 

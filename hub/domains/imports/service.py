@@ -19,7 +19,7 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.contacts.sealing import Keys
 from hub.domains.imports import matching, queries, reading, rules
-from hub.domains.imports.formats.found import Format, FoundInteraction, Problem
+from hub.domains.imports.formats.found import Format, FoundInteraction, RowProblem
 from hub.domains.imports.formats.spreadsheets import FIELDS
 from hub.domains.imports.matching import Book, Outcome
 from hub.domains.imports.schemas import Import, ImportRow, Job, RowStatus, StoredRow
@@ -161,7 +161,7 @@ async def bring_in(tx: Tx, keys: Keys, job: Job) -> None:
     made = await _make(tx, book, job, outcomes)
     problems = [
         reading.problems_text(
-            [*msgspec.json.decode(row.problems, type=list[Problem]), *outcome.problems]
+            [*msgspec.json.decode(row.problems, type=list[RowProblem]), *outcome.problems]
         )
         for row, outcome in zip(waiting, outcomes, strict=True)
     ]
@@ -275,7 +275,7 @@ def _shown(row: StoredRow) -> ImportRow:
         position=row.position,
         kind=row.kind,
         status=row.status,
-        problems=msgspec.json.decode(row.problems, type=list[Problem]),
+        problems=msgspec.json.decode(row.problems, type=list[RowProblem]),
         contact_id=row.contact_id,
         interaction_id=row.interaction_id,
     )

@@ -17,9 +17,9 @@ from hub.domains.imports.formats.found import (
     FoundInteraction,
     FoundParticipant,
     Options,
-    Problem,
     Reading,
     RemarkCode,
+    RowProblem,
     failed,
 )
 from hub.domains.imports.formats.lines import Line
@@ -90,9 +90,9 @@ def _event(event: list[Line], remarks: set[RemarkCode]) -> Entry:
         return failed("no_participant")
     if "RRULE" in first:
         remarks.add("series_once")
-    problems: list[Problem] = []
+    problems: list[RowProblem] = []
     if len(people_there) > _PARTICIPANTS_MAX:
-        problems.append(Problem("too_many", "participants"))
+        problems.append(RowProblem("too_many", "participants"))
     subject = people.line(lines.unescaped(first["SUMMARY"].value)) if "SUMMARY" in first else ""
     native = [first[name].value for name in ("UID", "RECURRENCE-ID") if name in first]
     found = FoundInteraction(

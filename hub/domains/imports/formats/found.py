@@ -39,7 +39,7 @@ RemarkCode = Literal["columns_ignored", "encoding_guessed", "series_once", "time
 """What holds for the whole file."""
 
 
-class Problem(Struct, frozen=True):
+class RowProblem(Struct, frozen=True):
     """What is wrong with an entry; `field`: with which part of it, empty for the whole."""
 
     code: ProblemCode
@@ -70,7 +70,7 @@ class Entry(Struct, frozen=True):
     """One entry of a file: what it is, or None where it cannot be taken; and what is wrong."""
 
     found: NewContact | FoundInteraction | None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RowProblem, ...] = ()
 
 
 class Reading(Struct, frozen=True):
@@ -93,4 +93,4 @@ class Options(Struct, frozen=True):
 
 def failed(code: ProblemCode, field: str = "") -> Entry:
     """Return an entry that cannot be taken."""
-    return Entry(None, (Problem(code, field),))
+    return Entry(None, (RowProblem(code, field),))

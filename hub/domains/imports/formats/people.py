@@ -16,7 +16,7 @@ from hub.domains.contacts.schemas import (
     NewMethod,
     Source,
 )
-from hub.domains.imports.formats.found import Entry, Problem, failed
+from hub.domains.imports.formats.found import Entry, RowProblem, failed
 
 _LINES: Final = {
     "first_name": 100,
@@ -57,7 +57,7 @@ class Person(Struct):
         default_factory=list[tuple[MethodKind, str, str]]
     )
     """Kind, value and label; the first of a kind is the primary one."""
-    problems: list[Problem] = field(default_factory=list[Problem])
+    problems: list[RowProblem] = field(default_factory=list[RowProblem])
 
     def add(self, kind: MethodKind, value: str, label: str = "") -> None:
         """Add an address if it is one; a web address of LinkedIn is a profile there."""
@@ -104,7 +104,7 @@ def paragraph(value: str) -> str:
     return "\n".join(_BLANKS.sub(" ", _CONTROLS.sub(" ", item)).strip() for item in lines).strip()
 
 
-def birthday(value: str, problems: list[Problem]) -> str | None:
+def birthday(value: str, problems: list[RowProblem]) -> str | None:
     """Return a birthday as contacts take it; what is none is noted and left out."""
     value = value.strip()
     # What Outlook writes for none.
@@ -117,13 +117,13 @@ def birthday(value: str, problems: list[Problem]) -> str | None:
     elif match := _AMERICAN.match(value):
         year, month, day = int(match[3]), int(match[1]), int(match[2])
     else:
-        problems.append(Problem("date_invalid", "birthday"))
+        problems.append(RowProblem("date_invalid", "birthday"))
         return None
     is_unknown = year <= _YEAR_UNKNOWN
     try:
         found = date(_YEAR_UNKNOWN if is_unknown else year, month, day)
     except ValueError:
-        problems.append(Problem("date_invalid", "birthday"))
+        problems.append(RowProblem("date_invalid", "birthday"))
         return None
     return f"--{found:%m-%d}" if is_unknown else found.isoformat()
 
@@ -137,13 +137,13 @@ def _name(person: Person, methods: list[NewMethod]) -> str:
     return methods[0].value if methods else ""
 
 
-def _methods(person: Person, problems: list[Problem]) -> list[NewMethod]:
+def _methods(person: Person, problems: list[RowProblem]) -> list[NewMethod]:
     methods: list[NewMethod] = []
     for kind, value, label in person.methods:
         if len(value) > _VALUE_MAX:
-            problems.append(Problem("too_long", kind))
+            problems.append(RowProblem("too_long", kind))
         elif len(methods) == METHODS_MAX:
-            problems.append(Problem("too_many", "methods"))
+            problems.append(RowProblem("too_many", "methods"))
             break
         else:
             shown = line(label)[:_LABEL_MAX].strip()
@@ -151,20 +151,20 @@ def _methods(person: Person, problems: list[Problem]) -> list[NewMethod]:
     return methods
 
 
-def _tags(tags: Iterable[str], problems: list[Problem]) -> list[str]:
+def _tags(tags: Iterable[str], problems: list[RowProblem]) -> list[str]:
     found: list[str] = []
     for tag in dict.fromkeys(line(item) for item in tags):
         if len(tag) > _LABEL_MAX:
-            problems.append(Problem("too_long", "tags"))
+            problems.append(RowProblem("too_long", "tags"))
         elif tag:
             found.append(tag)
     if len(found) > TAGS_MAX:
-        problems.append(Problem("too_many", "tags"))
+        problems.append(RowProblem("too_many", "tags"))
     return found[:TAGS_MAX]
 
 
-def _fitting(name: str, value: str, most: int, problems: list[Problem]) -> str | None:
+def _fitting(name: str, value: str, most: int, problems: list[RowProblem]) -> str | None:
     if len(value) > most:
-        problems.append(Problem("too_long", name))
+        problems.append(RowProblem("too_long", name))
         return None
     return value or None

@@ -7,7 +7,14 @@ from typing import Any, Final, cast
 from core.errors import DomainError
 from hub.domains.contacts.schemas import MethodKind, Source
 from hub.domains.imports.formats import people, table
-from hub.domains.imports.formats.found import Entry, Options, Problem, Reading, RemarkCode, failed
+from hub.domains.imports.formats.found import (
+    Entry,
+    Options,
+    Reading,
+    RemarkCode,
+    RowProblem,
+    failed,
+)
 from hub.domains.imports.formats.people import Person
 from hub.domains.imports.formats.table import Table
 
@@ -167,7 +174,7 @@ def _entries(
             continue
         person = Person(source)
         if len(row) > len(found.headers):
-            person.problems.append(Problem("too_many", "columns"))
+            person.problems.append(RowProblem("too_many", "columns"))
         for column, (to, label) in mapped.items():
             if column < len(row) and row[column].strip():
                 own = labels.get(column, len(row))

@@ -6,7 +6,14 @@ from typing import Final
 from core.errors import DomainError
 from hub.domains.contacts.schemas import MethodKind
 from hub.domains.imports.formats import lines, people, text
-from hub.domains.imports.formats.found import Entry, Options, Problem, Reading, RemarkCode, failed
+from hub.domains.imports.formats.found import (
+    Entry,
+    Options,
+    Reading,
+    RemarkCode,
+    RowProblem,
+    failed,
+)
 from hub.domains.imports.formats.lines import Line
 from hub.domains.imports.formats.people import Person
 
@@ -67,14 +74,14 @@ def _card(raw_lines: list[bytes], remarks: set[RemarkCode]) -> Entry:
     for raw in raw_lines:
         found = lines.parse(raw)
         if found is None:
-            person.problems.append(Problem("unreadable", "line"))
+            person.problems.append(RowProblem("unreadable", "line"))
             continue
         if found.is_guessed:
             remarks.add("encoding_guessed")
         if len(raw) > lines.LINE_MAX_BYTES:
             # Of pictures nothing is kept anyway.
             if found.name in {"NOTE", "FN", "N"}:
-                person.problems.append(Problem("too_long", found.name.lower()))
+                person.problems.append(RowProblem("too_long", found.name.lower()))
             continue
         known = len(person.methods)
         _take(person, found)

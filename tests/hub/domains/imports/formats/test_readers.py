@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import DomainError
 from hub.domains.contacts.schemas import NewContact
-from hub.domains.imports.formats.found import Format, FoundInteraction, Options, Problem, Reading
+from hub.domains.imports.formats.found import Format, FoundInteraction, Options, Reading, RowProblem
 from hub.domains.imports.formats.readers import READERS
 
 
@@ -24,7 +24,7 @@ def talks(file_format: Format, data: bytes) -> list[FoundInteraction]:
     return [item for item in found if isinstance(item, FoundInteraction)]
 
 
-def problems(file_format: Format, data: bytes) -> list[list[Problem]]:
+def problems(file_format: Format, data: bytes) -> list[list[RowProblem]]:
     return [list(entry.problems) for entry in read(file_format, data).entries]
 
 
@@ -105,12 +105,12 @@ def test_one_broken_card_leaves_the_others() -> None:
     found = list(read("vcard", good + half + garbage + nameless + half).entries)
 
     assert [entry.found is not None for entry in found] == [True, False, True, False, False]
-    assert found[1].problems == (Problem("unfinished"),)
+    assert found[1].problems == (RowProblem("unfinished"),)
     assert set(found[2].problems) == {
-        Problem("unreadable", "line"),
-        Problem("date_invalid", "birthday"),
+        RowProblem("unreadable", "line"),
+        RowProblem("date_invalid", "birthday"),
     }
-    assert found[3].problems == (Problem("no_name"),)
+    assert found[3].problems == (RowProblem("no_name"),)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_contacts_of_an_app_are_read_one_by_one() -> None:
     [found] = people("phone_json", data)
     assert (found.source, found.birthday) == ("phone", "--12-10")
     assert problems("phone_json", data)[1:] == [
-        [Problem("unreadable")],
-        [Problem("unreadable")],
-        [Problem("no_name")],
+        [RowProblem("unreadable")],
+        [RowProblem("unreadable")],
+        [RowProblem("no_name")],
     ]
 
 
@@ -257,8 +257,8 @@ END:VCALENDAR"""
         ("attendee", "ada@example.com"),
     ]
     assert elsewhere.found is not None
-    assert alone.problems == (Problem("no_participant"),)
-    assert never.problems == (Problem("date_invalid", "DTSTART"),)
+    assert alone.problems == (RowProblem("no_participant"),)
+    assert never.problems == (RowProblem("date_invalid", "DTSTART"),)
     assert reading.remarks == {"series_once", "time_zone_unknown"}
 
 
@@ -281,8 +281,8 @@ def test_heads_of_mail_are_read_and_their_words_are_not() -> None:
         ("to", "c@example.com"),
     ]
     assert "secret" not in repr(first)
-    assert bulk.problems == (Problem("no_participant", "List-Id"),)
-    assert dateless.problems == (Problem("date_invalid", "Date"),)
+    assert bulk.problems == (RowProblem("no_participant", "List-Id"),)
+    assert dateless.problems == (RowProblem("date_invalid", "Date"),)
     [alone] = talks("mail", data.partition(b"\n")[2].partition(b"\r\n\r\n")[0])
     assert alone.native_id == first.found.native_id
 
@@ -302,7 +302,7 @@ def test_messages_and_calls_of_a_telephone_are_read_without_their_words() -> Non
         ("sms", "outbound"),
     ]
     assert "psst" not in repr(found)
-    assert problems("calls_xml", data[:-10])[-1] == [Problem("unfinished")]
+    assert problems("calls_xml", data[:-10])[-1] == [RowProblem("unfinished")]
     [call] = talks(
         "calls_xml", b"<calls><call number='1' duration='61' date='1' type='2'/></calls>"
     )
@@ -314,7 +314,10 @@ def test_too_much_of_a_field_is_left_out_by_name() -> None:
     [entry] = read("vcard", data).entries
     assert isinstance(entry.found, NewContact)
     assert (entry.found.company, len(entry.found.methods)) == (None, 50)
-    assert set(entry.problems) == {Problem("too_long", "company"), Problem("too_many", "methods")}
+    assert set(entry.problems) == {
+        RowProblem("too_long", "company"),
+        RowProblem("too_many", "methods"),
+    }
 
 
 @pytest.mark.parametrize(
