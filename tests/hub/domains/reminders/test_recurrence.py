@@ -12,7 +12,7 @@ from core.errors import DomainError
 from hub.domains.reminders import recurrence
 
 FIRST = datetime(2026, 11, 21, 9, 0)  # noqa: DTZ001  # a clock on the wall
-DAYS = st.lists(st.sampled_from(recurrence.WEEKDAYS), min_size=1, max_size=3, unique=True)
+DAYS = st.lists(st.sampled_from(recurrence.WEEKDAYS).map(str), min_size=1, max_size=3, unique=True)
 MONTH_DAYS = st.lists(
     st.integers(-31, 31).filter(bool).map(str), min_size=1, max_size=3, unique=True
 )

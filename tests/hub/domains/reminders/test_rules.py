@@ -31,6 +31,7 @@ def test_the_hour_on_the_wall_stays_when_summer_time_begins() -> None:
 def test_a_time_that_clocks_skip_is_as_much_later_and_no_day_is_lost() -> None:
     first = local("2027-03-27T02:30")
     skipped = rules.following(first, "FREQ=DAILY", BERLIN, utc("2027-03-27T01:30"))
+    assert skipped is not None
     assert skipped == utc("2027-03-28T01:30")  # 03:30 on the wall
     assert rules.following(first, "FREQ=DAILY", BERLIN, skipped) == utc("2027-03-29T00:30")
 
@@ -38,6 +39,7 @@ def test_a_time_that_clocks_skip_is_as_much_later_and_no_day_is_lost() -> None:
 def test_a_time_that_comes_twice_counts_the_first_time_and_once() -> None:
     first = local("2026-10-31T01:30")
     twice = rules.following(first, "FREQ=DAILY", NEW_YORK, utc("2026-10-31T05:30"))
+    assert twice is not None
     assert twice == utc("2026-11-01T05:30")  # of 05:30 and 06:30
     assert rules.following(first, "FREQ=DAILY", NEW_YORK, twice) == utc("2026-11-02T06:30")
     # Asked between both, in the second hour.
@@ -49,6 +51,7 @@ def test_a_rule_that_is_over_has_nothing_more() -> None:
     first = local("2026-11-21T09:00")
     rule = "FREQ=WEEKLY;COUNT=2"
     second = rules.following(first, rule, BERLIN, utc("2026-11-21T08:00"))
+    assert second is not None
     assert second == utc("2026-11-28T08:00")
     assert rules.following(first, rule, BERLIN, second) is None
     assert rules.following(first, None, BERLIN, second) is None
