@@ -1,6 +1,6 @@
 -- Address books: what triggers keep of contacts, and the search; see functions.sql.
 
-SET LOCAL ROLE ping_owner;
+SET LOCAL ROLE ping_definer;
 
 -- A text without cases, accents and forms of the same letter, whatever the database's collation.
 CREATE OR REPLACE FUNCTION app.plain_text(raw text) RETURNS text
@@ -38,8 +38,6 @@ BEGIN
   RETURN NEW;
 END
 $$;
-
-SET LOCAL ROLE ping_definer;
 
 -- The actor's contacts with words that begin like those of a text, after a contact in the list, the
 -- newest first. `@@` is not leakproof: under policies its index would not be used.

@@ -310,7 +310,10 @@ USING ((SELECT app.is_admin()));
 
 -- contacts: archived or merged by people, taken away by the hub alone, for an import that is undone.
 -- Whose they are, and which of them is their owner, nobody changes.
-GRANT SELECT, INSERT ON contacts TO ping_api, ping_worker;
+GRANT SELECT, INSERT (
+  id, user_id, full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url,
+  location, bio, notes, birthday, context, source, frequency, tags
+) ON contacts TO ping_api, ping_worker;
 GRANT UPDATE (
   full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
   notes, birthday, context, source, strength, last_interaction_at, frequency, tags, linked_user_id,
@@ -373,7 +376,9 @@ USING (
 );
 
 -- interaction_participants: as their interaction
-GRANT SELECT, DELETE ON interaction_participants TO ping_api, ping_worker;
+GRANT SELECT (
+  id, user_id, interaction_id, contact_id, role, address_kind, address, created_at, updated_at
+), DELETE ON interaction_participants TO ping_api, ping_worker;
 GRANT INSERT (
   id, user_id, interaction_id, contact_id, role, address_kind, address, address_hash
 ), UPDATE (contact_id) ON interaction_participants TO ping_api, ping_worker;
@@ -540,11 +545,11 @@ GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
 TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 GRANT EXECUTE ON FUNCTION app.create_partitions(int), app.drop_health_snapshots(int) TO ping_system;
 GRANT EXECUTE ON FUNCTION app.contact_fingerprint(uuid, uuid) TO ping_system;
--- Called by a trigger, as whoever writes the contact.
-GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text)
-TO ping_api, ping_worker, ping_system, ping_definer;
 
 SET LOCAL ROLE ping_definer;
+-- Called by a trigger, as whoever writes the contact.
+GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text)
+TO ping_api, ping_worker, ping_system, ping_owner;
 -- Called by policies and defaults, so every login that reads the tables.
 GRANT EXECUTE ON FUNCTION
 app.in_conversation(uuid), app.my_conversations(), app.can_see_profile(uuid)
@@ -583,7 +588,7 @@ TO ping_owner;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
-app.end_sessions(), app.create_self_contact(), app.emit_job_changed(), app.emit_methods_changed(),
+app.end_sessions(), app.create_self_contact(), app.fill_contact(), app.emit_job_changed(), app.emit_methods_changed(),
 app.unlink_blocked(), app.note_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
 app.emit_closeness_of_circle(), app.emit_closeness_of_type()

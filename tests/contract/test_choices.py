@@ -149,6 +149,8 @@ NOT_STORED = {
     ("FrequencyAnalysis", "trend"),
     ("Highlight", "field"),
     ("ChangeMethod", "is_primary"),
+    ("Suggestion", "reasons"),
+    ("MergeRecord", "notes"),
     ("Component", "name"),
     ("Problem", "code"),
 }

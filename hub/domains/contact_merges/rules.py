@@ -38,7 +38,7 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
     reasons: list[Reason] = []
     if pair.is_same_user:
         reasons.append("same_user")
-    reasons += [reason for kind, reason in _BY_KIND.items() if kind in pair.shared_kinds]
+    reasons.extend(reason for kind, reason in _BY_KIND.items() if kind in pair.shared_kinds)
     one, other = set(pair.one_words.split()), set(pair.other_words.split())
     names: list[Reason] = []
     if one and one == other:
@@ -48,7 +48,7 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
     # That two people work for one company says nothing, unless they are called alike.
     if names and pair.one_company_plain and pair.one_company_plain == pair.other_company_plain:
         names.append("same_company")
-    reasons += names
+    reasons.extend(names)
     if _same_birthday(pair):
         reasons.append("same_birthday")
     weights = [

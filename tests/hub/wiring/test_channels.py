@@ -64,5 +64,6 @@ async def test_without_the_database_nobody_is_let_in() -> None:
     await pool.close()
 
 
-def test_a_user_is_subscribed_to_their_taps_and_messages() -> None:
-    assert personal_channels("7", NAMESPACES, DEFAULT) == ["taps:7", "messages:7"]
+def test_a_user_is_subscribed_to_their_own_channels() -> None:
+    names = ("taps", "health", "messages", "sync", "notifications", "insights", "achievements")
+    assert personal_channels("7", NAMESPACES, DEFAULT) == [f"{name}:7" for name in names]
