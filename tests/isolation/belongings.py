@@ -52,6 +52,7 @@ async def give_everything(
     names = await _meet(meetings, ada, grace)
     names |= await _write(hub, ada, grace)
     names |= await _keep_keys(hub, admin, ada)
+    names |= await _know(ada)
     names["claim"] = await _claim(ada, make_ring, label=CANARY)
     await _report(admin, names)
     await ada.client.put(f"/v1/blocks/{bob.id}")
@@ -120,6 +121,21 @@ async def _write(hub: Running, ada: User, grace: User) -> dict[str, str]:
         connection = await tx.connection()
         await connection.execute("SELECT app.befriend($1, $2, 'request')", ada.id, grace.id)
     return {"conversation": conversation, "message": sent.json()["id"]}
+
+
+async def _know(ada: User) -> dict[str, str]:
+    """Put somebody into the address book, and note down that one met them."""
+    added = await ada.client.post("/v1/contacts", json={"full_name": CANARY})
+    noted = await ada.client.post(
+        "/v1/interactions",
+        json={
+            "contact_id": added.json()["id"],
+            "subject": CANARY,
+            "participants": [{"role": "from", "address": f"{CANARY}@example.com"}],
+        },
+    )
+    assert noted.is_success, noted.text
+    return {"contact": added.json()["id"], "interaction": noted.json()["id"]}
 
 
 async def _keep_keys(hub: Running, admin: Any, ada: User) -> dict[str, str]:
@@ -196,7 +212,9 @@ async def _stranger(
         "UPDATE gateways SET status = 'online' WHERE id = $1", worn.gateway_id
     )
     opened = await eve.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
+    noted = await eve.client.post("/v1/interactions", json={"subject": "mine"})
     return {
+        "my_interaction": noted.json()["id"],
         "my_gateway": str(worn.gateway_id),
         "my_ring": str(worn.ring_id),
         "my_conversation": opened.json()["id"],

@@ -70,6 +70,7 @@ _GATEWAY = "/v1/gateways/{gateway}"
 _RING = "/v1/rings/{ring}"
 _CLAIM = "/v1/ring-claims/{claim}"
 _TOUCH = "/v1/touches/{touch}"
+_INTERACTION = "/v1/interactions/{interaction}"
 _ACCOUNT = "/v1/service-accounts/{account}"
 _PROOF: dict[str, Any] = {
     "kind": "ble",
@@ -343,6 +344,32 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
             owner_may=False,
         ),
     ),
+    "GET /v1/interactions": (
+        Own("/v1/interactions"),
+        Foreign("/v1/interactions?contact_id={contact}", "contact.not_found"),
+    ),
+    "POST /v1/interactions": (
+        Own("/v1/interactions", {"subject": "hello"}, _CREATED),
+        Foreign("/v1/interactions", "contact.not_found", {"contact_id": "{contact}"}),
+    ),
+    "GET /v1/interactions/{interaction_id}": (Foreign(_INTERACTION, "interaction.not_found"),),
+    "PATCH /v1/interactions/{interaction_id}": (
+        Foreign(_INTERACTION, "interaction.not_found", {"summary": "mine"}),
+        Foreign(
+            "/v1/interactions/{my_interaction}",
+            "contact.not_found",
+            {"contact_id": "{contact}"},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/search/interactions": (
+        Own("/v1/search/interactions?q=canary"),
+        Foreign("/v1/search/interactions?q=canary&contact_id={contact}", "contact.not_found"),
+    ),
+    "GET /v1/contacts/{contact_id}/intelligence": (
+        Foreign("/v1/contacts/{contact}/intelligence", "contact.not_found"),
+    ),
     "GET /v1/touches": (Own("/v1/touches"),),
     "POST /v1/touches": (
         Secret("/v1/touches", {"sun_url": "https://x/t?picc_data=00&cmac=00"}, frozenset({403})),
@@ -369,6 +396,7 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
         Foreign(f"{_RING}/revoke", "ring.not_found", {"confirm": "revoke"}),
     ),
     "DELETE /v1/gateways/{gateway_id}": (Foreign(_GATEWAY, "gateway.not_found"),),
+    "DELETE /v1/interactions/{interaction_id}": (Foreign(_INTERACTION, "interaction.not_found"),),
     "POST /v1/auth/logout": (Own("/v1/auth/logout", expected=_DONE),),
     "GET /.well-known/jwks.json": (_DOCUMENT,),
     "GET /.well-known/apple-app-site-association": (_DOCUMENT,),

@@ -145,7 +145,7 @@ async def test_the_timeline_is_narrowed_by_time_contact_kind_direction_and_words
     ada: User, admin: Any
 ) -> None:
     grace, alan = await contact(admin, ada, "Grace"), await contact(admin, ada, "Alan")
-    facts = [
+    facts: list[tuple[str, UUID | None, str, str, list[dict[str, str]]]] = [
         ("first", grace, "call", "inbound", []),
         ("second", alan, "call", "outbound", []),
         ("third", alan, "meeting", "mutual", [{"role": "attendee", "contact_id": str(grace)}]),
@@ -178,7 +178,8 @@ async def test_the_timeline_is_narrowed_by_time_contact_kind_direction_and_words
         assert await subjects(ada.client, **wanted) == expected, wanted
         counted = await page(ada.client, **wanted, count=True)
         assert counted["total"] == {"count": len(expected), "is_capped": False}, wanted
-        walked, cursor = [], None
+        walked: list[str] = []
+        cursor: str | None = None
         for _ in expected or [None]:
             step = await page(
                 ada.client, **wanted, limit=1, **({"cursor": cursor} if cursor else {})
@@ -191,7 +192,8 @@ async def test_the_timeline_is_narrowed_by_time_contact_kind_direction_and_words
 async def test_equal_times_are_all_listed_once(ada: User) -> None:
     for number in range(5):
         await note(ada, subject=str(number), occurred_at=NOON.isoformat())
-    seen, cursor = [], None
+    seen: list[str] = []
+    cursor: str | None = None
     for _ in range(3):
         step = await page(ada.client, limit=2, **({"cursor": cursor} if cursor else {}))
         seen += [item["subject"] for item in step["items"]]
@@ -291,7 +293,12 @@ async def test_participants_are_replaced_as_a_whole(ada: User) -> None:
 
 async def test_what_a_source_told_stays_as_it_was_told(ada: User, admin: Any, told: UUID) -> None:
     path = f"/v1/interactions/{told}"
-    for refused in ({"subject": "Mine"}, {"participants": []}, {"is_private": True, "kind": "sms"}):
+    refusals: list[dict[str, Any]] = [
+        {"subject": "Mine"},
+        {"participants": []},
+        {"is_private": True, "kind": "sms"},
+    ]
+    for refused in refusals:
         answer = await ada.client.patch(path, json=refused)
         assert (answer.status_code, answer.json()["code"]) == (409, "interaction.not_manual")
     assert (await ada.client.delete(path)).json()["code"] == "interaction.not_manual"
