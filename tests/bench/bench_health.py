@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -80,7 +81,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 async def _load(database: Database) -> None:
-    connection = await asyncpg.connect(database.superuser_url)
+    connection: Any = await asyncpg.connect(database.superuser_url)
     begun = time.perf_counter()
     await connection.execute(_LOAD)
     await connection.execute("VACUUM ANALYZE")
@@ -92,7 +93,7 @@ async def _load(database: Database) -> None:
 async def test_a_night_is_long_enough(loaded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     today = datetime.now(UTC)
     pool = await Pool.open(loaded.system_url, max_size=2)
-    superuser = await asyncpg.connect(loaded.superuser_url)
+    superuser: Any = await asyncpg.connect(loaded.superuser_url)
     took = 0.0
     try:
         for night in range(2):

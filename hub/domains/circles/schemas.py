@@ -48,7 +48,7 @@ class Circle(Struct, frozen=True):
     """A circle of closeness; the health of its primary members is measured by its cadence."""
 
     id: UUID
-    name: str
+    name: Annotated[str, Meta(examples=["Inner circle"])]
     tier: int
     cadence_days: int
     color: str | None
@@ -76,7 +76,7 @@ class CircleMembership(Struct, frozen=True):
     """A circle that a contact is in."""
 
     circle_id: UUID
-    name: str
+    name: Annotated[str, Meta(examples=["Inner circle"])]
     tier: int
     cadence_days: int
     is_primary: bool

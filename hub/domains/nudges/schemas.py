@@ -1,10 +1,10 @@
 """Nudges as the REST interface shows them, under /v1/alerts."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 NudgeKind = Literal["going_cold", "birthday", "follow_up", "job_change"]
 NudgeStatus = Literal["open", "dismissed", "done"]
@@ -18,7 +18,7 @@ class Nudge(Struct, frozen=True):
     contact_id: UUID
     full_name: str
     kind: NudgeKind
-    text: str
+    text: Annotated[str, Meta(examples=["It is time to be in touch with Ada Lovelace again."])]
     status: NudgeStatus
     created_at: datetime
     closed_at: datetime | None

@@ -52,8 +52,8 @@ class RelationshipType(Struct, frozen=True, kw_only=True):
     """A kind of relationship; `is_builtin`: everybody's, and nobody's to change."""
 
     id: UUID
-    name: str
-    display_name: str
+    name: Annotated[str, Meta(examples=["mentor"])]
+    display_name: Annotated[str, Meta(examples=["Mentor"])]
     scoring_weights: ScoringWeights
     decay_rate: float
     is_builtin: bool

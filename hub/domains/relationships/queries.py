@@ -237,18 +237,20 @@ take_shard = query(
     login="system",
 )
 
-# Without an OR: a plan for any position would filter by that, and read a shard from its beginning.
+# Without an OR, and by all columns of the index of shards: a plan for any position would otherwise
+# filter, and read a shard from its beginning or through all others.
 next_of_shard = query(
     Key,
     """
     SELECT user_id, contact_id
     FROM relationship_health
     WHERE shard = $1
-        AND (user_id, contact_id) > (
+        AND (shard, user_id, contact_id) > (
+            $1,
             coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'),
             coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
         )
-    ORDER BY user_id, contact_id
+    ORDER BY shard, user_id, contact_id
     LIMIT $4
     FOR NO KEY UPDATE
     """,

@@ -1,23 +1,25 @@
 """The health of relationships as the REST interface shows it, and what it is computed of."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 Band = Literal["thriving", "stable", "cooling", "cold"]
 Trend = Literal["rising", "steady", "falling"]
 ComponentName = Literal["recency", "frequency", "reciprocity", "duration"]
+Score = Annotated[float, Meta(examples=[83.2])]
+Strength = Annotated[float, Meta(examples=[0.27])]
 
 
 class Component(Struct, frozen=True, kw_only=True):
     """One part of a score: `points` of 100 are `value` times `weight` times 100."""
 
     name: ComponentName
-    value: float
-    weight: float
-    points: float
+    value: Annotated[float, Meta(examples=[0.9154])]
+    weight: Annotated[float, Meta(examples=[0.4])]
+    points: Annotated[float, Meta(examples=[36.6])]
     explanation: str
 
 
@@ -28,8 +30,8 @@ class RelationshipHealth(Struct, frozen=True, kw_only=True):
     """
 
     contact_id: UUID
-    score: float
-    strength: float
+    score: Score
+    strength: Strength
     band: Band
     trend: Trend
     band_since: datetime
@@ -45,8 +47,8 @@ class HealthItem(Struct, frozen=True):
 
     contact_id: UUID
     full_name: str
-    score: float
-    strength: float
+    score: Score
+    strength: Strength
     band: Band
     trend: Trend
     last_touch_at: datetime | None
@@ -57,8 +59,8 @@ class HealthItem(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """What a score was on a day; days without one have that of the day before."""
 
-    taken_on: date
-    score: int
+    taken_on: Annotated[date, Meta(examples=["2026-11-21"])]
+    score: Annotated[int, Meta(examples=[83])]
 
 
 class Key(Struct, frozen=True):

@@ -111,7 +111,7 @@ async def test_nobody_else_is_put_into_a_circle(ada: User, grace: User) -> None:
 
 
 async def test_a_circle_that_makes_no_sense_is_refused(ada: User) -> None:
-    for wrong in (
+    refused: list[dict[str, Any]] = [
         {"tier": 0},
         {"tier": 7},
         {"cadence_days": 0},
@@ -120,7 +120,8 @@ async def test_a_circle_that_makes_no_sense_is_refused(ada: User) -> None:
         {"color": "red"},
         {"position": -1},
         {"members": []},
-    ):
+    ]
+    for wrong in refused:
         answer = await ada.client.post("/v1/circles", json={**CLOSE, **wrong})
         assert refusal(answer) == (422, "request.invalid"), wrong
     assert (await ada.client.get("/v1/circles")).json()["items"] == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
 from hub.domains.relationships import rules
-from hub.domains.relationships.schemas import Values
+from hub.domains.relationships.schemas import Band, Past, Values
 from tests.hub.domains.relationships.faded import NOW, WEIGHTS, Met, past_of
 
 DAYS = st.floats(0, 4000)
@@ -27,8 +27,8 @@ METS = st.lists(
 )
 
 
-def score_of(past: object, now: datetime = NOW) -> float:
-    return rules.assess(past, now).score  # type: ignore[arg-type]
+def score_of(past: Past, now: datetime) -> float:
+    return rules.assess(past, now).score
 
 
 @pytest.mark.req("REL-05")
@@ -118,8 +118,8 @@ def test_a_moment_changes_a_score_by_next_to_nothing(
     met: list[Met], cadence: float, decay: float, days: float
 ) -> None:
     moments = (NOW + timedelta(days=days), NOW + timedelta(days=days, milliseconds=1))
-    asked = {"cadence_days": cadence, "decay_rate": decay}
-    scores = [score_of(past_of(met, now=now, **asked), now) for now in moments]
+    pasts = [past_of(met, cadence_days=cadence, decay_rate=decay, now=now) for now in moments]
+    scores = [rules.assess(past, now).score for past, now in zip(pasts, moments, strict=True)]
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
 
 
@@ -163,8 +163,8 @@ def test_bands_do_not_flutter() -> None:
 
 
 @given(st.floats(0, 100), st.sampled_from([band for band, _ in rules.BANDS]))
-def test_a_band_stays_where_it_was_put(points: float, before: str) -> None:
-    band = rules.band_of(points, before)  # type: ignore[arg-type]
+def test_a_band_stays_where_it_was_put(points: float, before: Band) -> None:
+    band = rules.band_of(points, before)
     assert rules.band_of(points, band) == band
 
 
