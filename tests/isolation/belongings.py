@@ -135,7 +135,26 @@ async def _know(ada: User) -> dict[str, str]:
         },
     )
     assert noted.is_success, noted.text
-    return {"contact": added.json()["id"], "interaction": noted.json()["id"]}
+    contact = f"/v1/contacts/{added.json()['id']}"
+    method = await ada.client.post(
+        f"{contact}/methods", json={"kind": "email", "value": f"{CANARY}@example.com"}
+    )
+    interest = await ada.client.put(
+        f"{contact}/interests", json={"category": "sport", "topic": CANARY}
+    )
+    twin = await ada.client.post("/v1/contacts", json={"full_name": CANARY})
+    merged = await ada.client.post(f"{contact}/merge", json={"merged_id": twin.json()["id"]})
+    other = await ada.client.post("/v1/contacts", json={"full_name": CANARY, "company": CANARY})
+    linked = await ada.client.put(f"{contact}/links/{other.json()['id']}", json={"kind": "friend"})
+    assert linked.is_success, linked.text
+    return {
+        "contact": added.json()["id"],
+        "other_contact": other.json()["id"],
+        "interaction": noted.json()["id"],
+        "method": method.json()["id"],
+        "interest": interest.json()["id"],
+        "merge": merged.json()["id"],
+    }
 
 
 async def _keep_keys(hub: Running, admin: Any, ada: User) -> dict[str, str]:
@@ -213,7 +232,9 @@ async def _stranger(
     )
     opened = await eve.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
     noted = await eve.client.post("/v1/interactions", json={"subject": "mine"})
+    met = await eve.client.post("/v1/contacts", json={"full_name": "mine"})
     return {
+        "my_contact": met.json()["id"],
         "my_interaction": noted.json()["id"],
         "my_gateway": str(worn.gateway_id),
         "my_ring": str(worn.ring_id),
@@ -266,6 +287,8 @@ def filled(names: dict[str, str], template: Any) -> Any:
     """Return a path or a body with `{name}` replaced by ids."""
     if isinstance(template, str):
         return template.format_map(names)
+    if isinstance(template, list):
+        return [filled(names, value) for value in template]
     return {key: filled(names, value) for key, value in template.items()}
 
 

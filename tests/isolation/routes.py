@@ -71,6 +71,9 @@ _RING = "/v1/rings/{ring}"
 _CLAIM = "/v1/ring-claims/{claim}"
 _TOUCH = "/v1/touches/{touch}"
 _INTERACTION = "/v1/interactions/{interaction}"
+_CONTACT = "/v1/contacts/{contact}"
+_MINE = "/v1/contacts/{my_contact}"
+_NO_CONTACT = "contact.not_found"
 _ACCOUNT = "/v1/service-accounts/{account}"
 _PROOF: dict[str, Any] = {
     "kind": "ble",
@@ -343,6 +346,115 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
             status=422,
             owner_may=False,
         ),
+    ),
+    "GET /v1/contacts": (
+        Own("/v1/contacts"),
+        Own("/v1/contacts?company=canary-of-ada"),
+    ),
+    "POST /v1/contacts": (Own("/v1/contacts", {"full_name": "hello"}, _CREATED),),
+    "POST /v1/contacts/search": (
+        Own("/v1/contacts/search", {"text": "canary"}),
+        Own(
+            "/v1/contacts/search",
+            {"address": {"kind": "email", "value": "canary-of-ada@example.com"}},
+        ),
+    ),
+    "GET /v1/contacts/tags": (Own("/v1/contacts/tags"),),
+    "GET /v1/contacts/self": (Own("/v1/contacts/self"),),
+    "POST /v1/contacts/link-users": (
+        Own(
+            "/v1/contacts/link-users",
+            {"contact_ids": ["{contact}"]},
+            frozenset({200, 403}),
+        ),
+    ),
+    "DELETE /v1/contacts/{contact_id}/linked-user": (
+        Foreign(f"{_CONTACT}/linked-user", _NO_CONTACT),
+    ),
+    "GET /v1/contacts/{contact_id}": (Foreign(_CONTACT, _NO_CONTACT),),
+    "PATCH /v1/contacts/{contact_id}": (Foreign(_CONTACT, _NO_CONTACT, {"bio": "mine"}),),
+    "DELETE /v1/contacts/{contact_id}": (Foreign(_CONTACT, _NO_CONTACT),),
+    "POST /v1/contacts/{contact_id}/restore": (Foreign(f"{_CONTACT}/restore", _NO_CONTACT),),
+    "GET /v1/contacts/{contact_id}/methods": (Foreign(f"{_CONTACT}/methods", _NO_CONTACT),),
+    "POST /v1/contacts/{contact_id}/methods": (
+        Foreign(f"{_CONTACT}/methods", _NO_CONTACT, {"kind": "email", "value": "a@example.com"}),
+    ),
+    "GET /v1/contacts/{contact_id}/methods/{method_id}": (
+        Foreign(f"{_CONTACT}/methods/{{method}}", _NO_CONTACT),
+        Foreign(
+            f"{_MINE}/methods/{{method}}",
+            "contact.method_not_found",
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "PATCH /v1/contacts/{contact_id}/methods/{method_id}": (
+        Foreign(f"{_CONTACT}/methods/{{method}}", _NO_CONTACT, {"label": "mine"}),
+        Foreign(
+            f"{_MINE}/methods/{{method}}",
+            "contact.method_not_found",
+            {"label": "mine"},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "DELETE /v1/contacts/{contact_id}/methods/{method_id}": (
+        Foreign(f"{_CONTACT}/methods/{{method}}", _NO_CONTACT),
+        Foreign(
+            f"{_MINE}/methods/{{method}}",
+            "contact.method_not_found",
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/interests": (Own("/v1/interests?category=sport"),),
+    "GET /v1/contacts/{contact_id}/interests": (Foreign(f"{_CONTACT}/interests", _NO_CONTACT),),
+    "PUT /v1/contacts/{contact_id}/interests": (
+        Foreign(f"{_CONTACT}/interests", _NO_CONTACT, {"category": "sport", "topic": "chess"}),
+    ),
+    "DELETE /v1/contacts/{contact_id}/interests/{interest_id}": (
+        Foreign(f"{_CONTACT}/interests/{{interest}}", _NO_CONTACT),
+        Foreign(
+            f"{_MINE}/interests/{{interest}}",
+            "contact.interest_not_found",
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/contacts/{contact_id}/links": (Foreign(f"{_CONTACT}/links", _NO_CONTACT),),
+    "PUT /v1/contacts/{contact_id}/links/{other_id}": (
+        Foreign(f"{_CONTACT}/links/{{other_contact}}", _NO_CONTACT, {"kind": "friend"}),
+        Foreign(f"{_MINE}/links/{{contact}}", _NO_CONTACT, {"kind": "friend"}, owner_may=False),
+    ),
+    "DELETE /v1/contacts/{contact_id}/links/{other_id}": (
+        Foreign(f"{_CONTACT}/links/{{other_contact}}", _NO_CONTACT),
+        Foreign(
+            f"{_MINE}/links/{{contact}}", "contact.link_not_found", by="stranger", owner_may=False
+        ),
+    ),
+    "GET /v1/contacts/{contact_id}/mutuals": (
+        Foreign(f"{_CONTACT}/mutuals?other={{other_contact}}", _NO_CONTACT),
+        Foreign(f"{_MINE}/mutuals?other={{contact}}", _NO_CONTACT, owner_may=False),
+    ),
+    "GET /v1/contacts/merge-suggestions": (Own("/v1/contacts/merge-suggestions"),),
+    "PUT /v1/contacts/{contact_id}/distinctions/{other_id}": (
+        Foreign(f"{_CONTACT}/distinctions/{{other_contact}}", _NO_CONTACT),
+        Foreign(f"{_MINE}/distinctions/{{contact}}", _NO_CONTACT, owner_may=False),
+    ),
+    "DELETE /v1/contacts/{contact_id}/distinctions/{other_id}": (
+        Foreign(f"{_CONTACT}/distinctions/{{other_contact}}", _NO_CONTACT),
+        Foreign(f"{_MINE}/distinctions/{{contact}}", _NO_CONTACT, owner_may=False),
+    ),
+    "GET /v1/contacts/merges": (Own("/v1/contacts/merges"),),
+    "GET /v1/contacts/merges/{merge_id}": (
+        Foreign("/v1/contacts/merges/{merge}", "contact.merge_not_found"),
+    ),
+    "POST /v1/contacts/{contact_id}/merge": (
+        Foreign(f"{_CONTACT}/merge", _NO_CONTACT, {"merged_id": "{other_contact}"}),
+        Foreign(f"{_MINE}/merge", _NO_CONTACT, {"merged_id": "{contact}"}, owner_may=False),
+    ),
+    "POST /v1/contacts/merges/{merge_id}/undo": (
+        Foreign("/v1/contacts/merges/{merge}/undo", "contact.merge_not_found"),
     ),
     "GET /v1/interactions": (
         Own("/v1/interactions"),

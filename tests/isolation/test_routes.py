@@ -122,8 +122,12 @@ async def send(
     return answer, f"{path} {body}"
 
 
-def _only_text(body: dict[str, Any]) -> dict[str, str]:
-    return {name: value for name, value in body.items() if isinstance(value, str)}
+def _only_text(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in body.items()
+        if all(isinstance(each, str) for each in (value if isinstance(value, list) else [value]))
+    }
 
 
 def may_be_asked(ask: Foreign, who: str) -> bool:
