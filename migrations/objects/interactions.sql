@@ -29,6 +29,35 @@ BEGIN
 END
 $$;
 
+-- Trigger: when one last had to do with a contact, now that the last time has gone or moved.
+CREATE OR REPLACE FUNCTION app.forget_interactions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  WITH gone AS (
+    SELECT o.user_id, o.contact_id, max(o.occurred_at) AS at
+    FROM old_rows AS o
+    WHERE o.contact_id IS NOT NULL
+    GROUP BY o.user_id, o.contact_id
+  ),
+  locked AS (
+    SELECT c.user_id, c.id
+    FROM gone AS g
+    JOIN public.contacts AS c ON c.user_id = g.user_id AND c.id = g.contact_id
+    WHERE c.last_interaction_at = g.at
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+  )
+  UPDATE public.contacts AS c
+  SET last_interaction_at = (
+    SELECT max(i.occurred_at) FROM public.interactions AS i
+    WHERE i.user_id = k.user_id AND i.contact_id = k.id AND i.occurred_at <= now()
+  )
+  FROM locked AS k
+  WHERE c.id = k.id;
+  RETURN NULL;
+END
+$$;
+
 -- The actor's interactions with these words, the latest first, at most `most` before a position.
 -- Policies would have every row of the user read: `@@` may not look at rows that are not yet known to
 -- be theirs. So it runs without them and asks itself what they ask.

@@ -173,6 +173,21 @@ AFTER INSERT ON interactions
 REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION app.note_interactions();
 
+CREATE TRIGGER note_changed_interactions
+AFTER UPDATE ON interactions
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.note_interactions();
+
+CREATE TRIGGER forget_changed_interactions
+AFTER UPDATE ON interactions
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.forget_interactions();
+
+CREATE TRIGGER forget_removed_interactions
+AFTER DELETE ON interactions
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.forget_interactions();
+
 CREATE TRIGGER fill_contact
 BEFORE INSERT OR UPDATE OF full_name, company, job_title, tags ON contacts
 FOR EACH ROW EXECUTE FUNCTION app.fill_contact();

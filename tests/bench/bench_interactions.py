@@ -60,12 +60,12 @@ FROM people AS p
 CROSS JOIN LATERAL generate_series(
   1, CASE p.n WHEN 0 THEN {ROWS} ELSE {ROWS // 10 // OTHERS} END
 ) AS g
-JOIN known AS k
-  ON k.user_id = p.id AND k.n = floor({CONTACTS} * (g::bigint * 7919 % 1000003 / 1000003.0) ^ 2);
+JOIN known AS k ON k.user_id = p.id
+  AND k.n = floor({CONTACTS} * (g::bigint * 7919 % 1000003 / 1000003.0) ^ 2)::bigint;
 INSERT INTO interaction_participants (user_id, interaction_id, contact_id, role)
 SELECT i.user_id, i.id, k.id, 'attendee'
 FROM interactions AS i
-JOIN known AS k ON k.user_id = i.user_id AND k.n = abs(hashtext(i.id::text)) % {CONTACTS}
+JOIN known AS k ON k.user_id = i.user_id AND k.n = (abs(hashtext(i.id::text)) % {CONTACTS})::bigint
 WHERE i.kind = 'meeting';
 CREATE INDEX interactions_tsv_idx ON interactions USING gin (tsv);
 """

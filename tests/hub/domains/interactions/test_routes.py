@@ -318,6 +318,33 @@ async def test_what_is_taken_away_is_gone_with_its_participants(ada: User, admin
     assert await admin.fetchval("SELECT count(*) FROM interaction_participants") == 0
 
 
+async def test_a_contacts_last_time_follows_what_is_changed_and_taken_away(
+    ada: User, admin: Any
+) -> None:
+    grace, alan = await contact(admin, ada, "Grace"), await contact(admin, ada, "Alan")
+
+    async def last() -> list[datetime | None]:
+        rows = await admin.fetch(
+            "SELECT last_interaction_at FROM contacts WHERE id = ANY ($1) ORDER BY id",
+            [grace, alan],
+        )
+        return [row["last_interaction_at"] for row in rows]
+
+    one, two = [
+        await note(ada, contact_id=str(grace), occurred_at=(NOON + timedelta(hours=n)).isoformat())
+        for n in (1, 2)
+    ]
+    latest = f"/v1/interactions/{two['id']}"
+    assert await last() == [NOON + timedelta(hours=2), None]
+    await ada.client.patch(latest, json={"contact_id": str(alan)})
+    assert await last() == [NOON + timedelta(hours=1), NOON + timedelta(hours=2)]
+    await ada.client.patch(latest, json={"occurred_at": NOON.isoformat()})
+    assert await last() == [NOON + timedelta(hours=1), NOON]
+    await ada.client.delete(latest)
+    await ada.client.delete(f"/v1/interactions/{one['id']}")
+    assert await last() == [None, None]
+
+
 @pytest.mark.req("INT-03")
 async def test_of_a_private_interaction_no_key_learns_anything(
     ada: User, admin: Any, new_key: NewKey
