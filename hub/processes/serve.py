@@ -7,7 +7,7 @@ import uvicorn
 
 from core import config, log
 from hub.app import create_app, drain
-from hub.domains.imports.routes import FILE_MAX_BYTES
+from hub.domains.imports.schemas import FILE_MAX_BYTES
 from hub.http import wire
 from hub.http.deps import require_settings
 from hub.processes.drained import DrainedServer

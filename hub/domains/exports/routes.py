@@ -6,7 +6,7 @@ from litestar import Request, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from hub.domains.contacts.sealing import Keys
+from hub.domains.contacts.service import Keys
 from hub.domains.exports import service
 from hub.domains.exports.schemas import ExportFormat
 from hub.http.deps import WRITES, reading, resources, writing

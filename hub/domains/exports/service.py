@@ -7,9 +7,9 @@ from uuid import UUID
 
 from core.db import Tx
 from hub.domains.audit import service as audit
-from hub.domains.contacts import rules, sealing
-from hub.domains.contacts.sealing import Keys
-from hub.domains.exports import queries, writers
+from hub.domains.contacts import service as contacts
+from hub.domains.contacts.service import Keys
+from hub.domains.exports import queries, rules
 from hub.domains.exports.schemas import (
     Address,
     Card,
@@ -40,7 +40,7 @@ async def write(
         async with reads() as tx:
             widths = [
                 await queries.count_kinds.one(tx, list(kinds), with_archived)
-                for _, kinds in writers.COLUMNS
+                for _, kinds in rules.COLUMNS
             ]
     head, tail = _around(file_format, widths)
     yield head.encode()
@@ -72,7 +72,7 @@ def _around(file_format: ExportFormat, widths: list[int]) -> tuple[str, str]:
         case "vcf":
             return "", ""
         case "csv":
-            return writers.csv_head(widths), ""
+            return rules.csv_head(widths), ""
         case "json":
             return '{"contacts": [\n', "\n]}\n"
         case "ics":
@@ -82,13 +82,13 @@ def _around(file_format: ExportFormat, widths: list[int]) -> tuple[str, str]:
 def _written(file_format: ExportFormat, cards: list[Card], widths: list[int]) -> str:
     match file_format:
         case "vcf":
-            return writers.vcf(cards)
+            return rules.vcf(cards)
         case "csv":
-            return writers.csv_rows(cards, widths)
+            return rules.csv_rows(cards, widths)
         case "json":
-            return writers.json(cards)
+            return rules.json(cards)
         case "ics":
-            return writers.ics(cards)
+            return rules.ics(cards)
 
 
 def _card(keys: Keys, row: StoredContact, methods: list[StoredMethod]) -> Card:
@@ -102,13 +102,13 @@ def _card(keys: Keys, row: StoredContact, methods: list[StoredMethod]) -> Card:
         linkedin_url=row.linkedin_url,
         location=row.location,
         bio=row.bio,
-        notes=sealing.open_notes(keys, row.id, row.notes),
-        birthday=rules.shown_birthday(row.birthday),
+        notes=contacts.sealing.open_notes(keys, row.id, row.notes),
+        birthday=contacts.rules.shown_birthday(row.birthday),
         tags=row.tags,
         addresses=[
             Address(
                 method.kind,
-                sealing.open_method(keys, method.id, method.value),
+                contacts.sealing.open_method(keys, method.id, method.value),
                 method.label,
                 method.is_primary,
             )

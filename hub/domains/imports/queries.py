@@ -3,16 +3,7 @@
 from uuid import UUID
 
 from core.db import command, query
-from hub.domains.imports.schemas import (
-    Chunk,
-    Import,
-    Job,
-    KnownContent,
-    MadeRow,
-    Namesake,
-    PendingRow,
-    StoredRow,
-)
+from hub.domains.imports.schemas import Import, MadeRow, PendingRow, StoredRow
 
 lock_own = query(UUID, "SELECT id FROM users WHERE id = app.user_id() FOR NO KEY UPDATE")
 
@@ -111,45 +102,6 @@ undo = query(
 
 # What follows is done by the worker, in system transactions.
 
-lock_job = query(
-    Job,
-    """
-    SELECT
-        id, user_id, format, mapping, dry_run, status, items_total, items_processed, items_undone,
-        items_kept
-    FROM import_jobs
-    WHERE id = $1
-    FOR UPDATE
-    """,
-    login="system",
-)
-
-find_job = query(
-    Job,
-    """
-    SELECT
-        id, user_id, format, mapping, dry_run, status, items_total, items_processed, items_undone,
-        items_kept
-    FROM import_jobs
-    WHERE id = $1
-    """,
-    login="system",
-)
-
-read_chunks = query(
-    Chunk,
-    """
-    SELECT id, content FROM import_chunks
-    WHERE user_id = $1 AND import_id = $2
-    ORDER BY position
-    """,
-    login="system",
-)
-
-delete_chunks = command(
-    "DELETE FROM import_chunks WHERE user_id = $1 AND import_id = $2", login="system"
-)
-
 forget_payloads = command(
     """
     UPDATE import_rows SET payload = NULL, status = 'skipped'
@@ -160,38 +112,6 @@ forget_payloads = command(
 
 count_skipped = command(
     "UPDATE import_jobs SET items_skipped = items_skipped + $2 WHERE id = $1", login="system"
-)
-
-insert_rows = command(
-    """
-    INSERT INTO import_rows (
-        id, user_id, import_id, position, kind, status, problems, payload, content_hash
-    )
-    SELECT
-        r.id, $1, $2, r.position, r.kind, r.status, r.problems::jsonb, r.payload, r.content_hash
-    FROM unnest(
-        $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[]
-    ) AS r (id, position, kind, status, problems, payload, content_hash)
-    """,
-    login="system",
-)
-
-finish_reading = command(
-    """
-    UPDATE import_jobs
-    SET
-        status = $2, encoding = $3, remarks = $4, ignored_columns = $5, items_total = $6,
-        items_processed = $7, items_created = $8, items_known = $9, items_skipped = $10,
-        items_failed = $11, started_at = now(),
-        completed_at = CASE WHEN $2 = 'completed' THEN now() END
-    WHERE id = $1
-    """,
-    login="system",
-)
-
-fail = command(
-    "UPDATE import_jobs SET status = 'failed', error = $2, completed_at = now() WHERE id = $1",
-    login="system",
 )
 
 take_batch = query(
@@ -205,38 +125,6 @@ take_batch = query(
     """,
     login="system",
 )
-
-find_contents = query(
-    KnownContent,
-    """
-    SELECT DISTINCT ON (a.position) a.position, r.contact_id, r.interaction_id
-    FROM unnest($2::int[], $3::bytea[]) AS a (position, hash)
-    JOIN import_rows AS r ON r.user_id = $1 AND r.content_hash = a.hash
-    WHERE r.contact_id IS NOT NULL OR r.interaction_id IS NOT NULL
-    ORDER BY a.position, r.id
-    """,
-    login="system",
-)
-
-# A telephone may be a household's: only with the same name it is the same person's.
-find_namesakes = query(
-    Namesake,
-    """
-    SELECT DISTINCT ON (a.position) a.position, c.id
-    FROM unnest($2::int[], $3::text[], $4::bytea[], $5::text[]) AS a (position, kind, hash, name)
-    JOIN contact_methods AS m ON m.user_id = $1 AND m.value_hash = a.hash AND m.kind = a.kind
-    JOIN contacts AS c ON c.user_id = $1 AND c.id = m.contact_id
-    WHERE c.merged_into_id IS NULL
-    AND (
-        a.kind IN ('email', 'linkedin')
-        OR c.name_words = array_to_string(app.plain_words(a.name), ' ')
-    )
-    ORDER BY a.position, c.archived_at IS NOT NULL, c.id
-    """,
-    login="system",
-)
-
-find_self = query(UUID, "SELECT id FROM contacts WHERE user_id = $1 AND is_self", login="system")
 
 finish_rows = command(
     """

@@ -11,10 +11,9 @@ from litestar.params import FromPath, QueryParameter
 
 from core.db import Tx
 from core.errors import DomainError
-from hub.domains.contacts.sealing import Keys
+from hub.domains.contacts.service import Keys
 from hub.domains.imports import service
-from hub.domains.imports.formats.found import Format
-from hub.domains.imports.schemas import Import, ImportRow, RowStatus
+from hub.domains.imports.schemas import FILE_MAX_BYTES, Format, Import, ImportRow, RowStatus
 from hub.domains.imports.service import NewImport
 from hub.http.auth import limited
 from hub.http.deps import Connection, reading, resources, writing
@@ -22,8 +21,6 @@ from hub.http.idempotency import Answer, RequiredKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
-FILE_MAX_BYTES: Final = 16_777_216
-"""Of a file: some 50,000 cards without pictures."""
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 FileFormat = Annotated[Format, QueryParameter(name="format", description="What the file is.")]

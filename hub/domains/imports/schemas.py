@@ -1,12 +1,15 @@
 """Imports as the REST interface shows them, and as the worker keeps them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import Raw, Struct
 
 from hub.domains.imports.formats.found import Format, RemarkCode, RowProblem
+
+FILE_MAX_BYTES: Final = 16_777_216
+"""Of a file: some 50,000 cards without pictures."""
 
 ImportStatus = Literal[
     "uploaded", "ready", "running", "completed", "failed", "cancelled", "undoing", "undone"
@@ -99,21 +102,6 @@ class PendingRow(Struct, frozen=True):
     kind: RowKind
     payload: bytes
     problems: Raw
-
-
-class KnownContent(Struct, frozen=True):
-    """An entry that an import brought in before; `position`: which of the asked."""
-
-    position: int
-    contact_id: UUID | None
-    interaction_id: UUID | None
-
-
-class Namesake(Struct, frozen=True):
-    """Whose an address is, of those asked for."""
-
-    position: int
-    contact_id: UUID
 
 
 class MadeRow(Struct, frozen=True):

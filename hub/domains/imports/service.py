@@ -17,11 +17,13 @@ from core.db import Tx
 from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
-from hub.domains.contacts.sealing import Keys
-from hub.domains.imports import matching, queries, reading, rules
+from hub.domains.contacts.service import Keys
+from hub.domains.import_matching import service as matching
+from hub.domains.import_matching.schemas import Book, Outcome
+from hub.domains.import_reading import service as reading
+from hub.domains.imports import queries
 from hub.domains.imports.formats.found import Format, FoundInteraction, RowProblem
 from hub.domains.imports.formats.spreadsheets import FIELDS
-from hub.domains.imports.matching import Book, Outcome
 from hub.domains.imports.schemas import Import, ImportRow, Job, RowStatus, StoredRow
 from hub.domains.interactions import service as interactions
 from hub.domains.interactions.schemas import InteractionSource, NewInteraction, NewParticipant
@@ -206,7 +208,7 @@ async def take_back(tx: Tx, job: Job) -> None:
 
 async def forget_file(tx: Tx, job: Job) -> None:
     """Forget what of a file has not been brought in. Needs a system transaction."""
-    await queries.delete_chunks.run(tx, job.user_id, job.id)
+    await reading.forget_chunks(tx, job)
     forgotten = await queries.forget_payloads.run(tx, job.user_id, job.id)
     if forgotten:
         await queries.count_skipped.run(tx, job.id, forgotten)
@@ -254,7 +256,7 @@ async def _make(
 
 
 def _interaction(book: Book, job: Job, found: FoundInteraction) -> NewInteraction:
-    index = rules.content_index(book.keys.index_key, book.owner_id, found)
+    index = matching.content_index(book.keys, book.owner_id, found)
     return NewInteraction(
         kind=found.kind,
         occurred_at=found.occurred_at,

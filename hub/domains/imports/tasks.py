@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from core.db import Tx
-from hub.domains.contacts.sealing import Keys
+from hub.domains.contacts.service import Keys
 from hub.domains.events.schemas import Errand, Event
-from hub.domains.imports import queries, reading, service
+from hub.domains.import_reading import service as reading
+from hub.domains.imports import service
 from hub.domains.imports.events import ImportProgressed
 from hub.providers.outside import Outside
 
@@ -15,7 +16,7 @@ from hub.providers.outside import Outside
 async def advance(keys: Callable[[], Keys], tx: Tx, event: Event) -> Errand | None:
     """Do the next step of an import, if it is still where the event says."""
     told = msgspec.json.decode(event.payload, type=ImportProgressed, strict=False)
-    job = await queries.lock_job.first(tx, event.subject_id)
+    job = await reading.lock_job(tx, event.subject_id)
     if job is None or (
         (job.status, job.items_processed, job.items_undone, job.items_kept)
         != (told.status, told.items_processed, told.items_undone, told.items_kept)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hub.domains.exports import writers
+from hub.domains.exports import rules
+from hub.domains.exports.schemas import Card
 from tests.fixtures.app import Running, User
 from tests.hub.domains.imports.moving import bring_in
 
@@ -101,11 +102,11 @@ def test_names_are_no_formulas_and_numbers_stay_numbers() -> None:
         ("-cmd", "'-cmd"),
         ("+49 170 (12) 34", "+49 170 (12) 34"),
     ):
-        [row] = csv.reader(io.StringIO(writers.csv_rows([named(cell)], [0, 0, 0])))
+        [row] = csv.reader(io.StringIO(rules.csv_rows([named(cell)], [0, 0, 0])))
         assert row[0] == written
 
 
-def named(name: str) -> writers.Card:
-    nothing: dict[str, Any] = dict.fromkeys(writers.Card.__struct_fields__)
+def named(name: str) -> Card:
+    nothing: dict[str, Any] = dict.fromkeys(Card.__struct_fields__)
     given: dict[str, Any] = {"full_name": name, "tags": [], "addresses": []}
-    return writers.Card(**nothing | given)
+    return Card(**nothing | given)

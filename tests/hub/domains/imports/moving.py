@@ -8,7 +8,7 @@ import msgspec
 
 from core.actor import SYSTEM
 from core.db import begin
-from hub.domains.contacts.sealing import Keys
+from hub.domains.contacts.service import Keys
 from hub.domains.events.schemas import Event
 from hub.domains.imports import tasks
 from hub.providers.mqtt_sender import MqttSender

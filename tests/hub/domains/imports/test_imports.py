@@ -7,8 +7,9 @@ import pytest
 
 from core.actor import SYSTEM
 from core.db import begin
-from hub.domains.contacts.sealing import Keys
-from hub.domains.imports import queries, reading, service
+from hub.domains.contacts.service import Keys
+from hub.domains.import_reading import service as reading
+from hub.domains.imports import service
 from tests.fixtures.app import Running, User
 from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move
 
@@ -149,7 +150,8 @@ async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
 
     async def half_a_batch() -> None:
         async with begin(hub.resources.system, SYSTEM) as tx:
-            job = await queries.lock_job.one(tx, UUID(import_id))
+            job = await reading.lock_job(tx, UUID(import_id))
+            assert job is not None
             await service.bring_in(tx, keys, job)
             raise KilledError
 

@@ -11,7 +11,7 @@ from core.actor import Actor
 from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin
 from core.ids import UserId
-from hub.domains.contacts.sealing import Keys
+from hub.domains.contacts.service import Keys
 from hub.domains.imports import service
 from hub.domains.imports.service import NewImport
 from tests.fixtures.hub_process import HubProcess

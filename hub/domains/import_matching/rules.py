@@ -10,19 +10,11 @@ import msgspec
 
 from core.crypto import blind_index
 from hub.domains.contacts.schemas import NewContact
-from hub.domains.imports.formats.found import Entry, FoundInteraction, ProblemCode
-from hub.domains.imports.schemas import RowStatus
+from hub.domains.imports.formats.found import FoundInteraction
 
-# Nothing is wrong with these entries; there is nothing to bring in.
-_SKIPPED: Final[frozenset[ProblemCode]] = frozenset({"in_future", "no_contact", "no_participant"})
 _MARKS: Final = re.compile(r"[\u0300-\u036f]")
 # Clocks of telephones are not the hub's.
 _AHEAD: Final = timedelta(minutes=5)
-
-
-def refused_as(entry: Entry) -> RowStatus:
-    """Return what becomes of an entry that has nothing to bring in."""
-    return "skipped" if all(item.code in _SKIPPED for item in entry.problems) else "failed"
 
 
 def is_ahead(found: FoundInteraction, now: datetime) -> bool:

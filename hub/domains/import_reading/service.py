@@ -15,11 +15,12 @@ from core.db import Pool, Tx, begin
 from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
-from hub.domains.contacts.sealing import Keys
-from hub.domains.imports import matching, queries, rules
+from hub.domains.contacts.service import Keys
+from hub.domains.import_matching import service as matching
+from hub.domains.import_matching.schemas import Book
+from hub.domains.import_reading import queries, rules
 from hub.domains.imports.formats.found import Entry, FoundInteraction, Options, Reading, RowProblem
 from hub.domains.imports.formats.readers import READERS
-from hub.domains.imports.matching import Book
 from hub.domains.imports.schemas import Job, RowKind, RowStatus
 
 ENTRIES_MAX: Final = 50_000
@@ -70,6 +71,16 @@ async def read(pool: Pool, keys: Keys, import_id: UUID) -> None:
     if job.dry_run:
         await _foresee(pool, Book(job.user_id, keys, region, set()), rows)
     await _write(pool, keys, import_id, reading, rows)
+
+
+async def lock_job(tx: Tx, import_id: UUID) -> Job | None:
+    """Return a job that nobody else moves on before this system transaction ends."""
+    return await queries.lock_job.first(tx, import_id)
+
+
+async def forget_chunks(tx: Tx, job: Job) -> None:
+    """Forget the file of a job. Needs a system transaction."""
+    await queries.delete_chunks.run(tx, job.user_id, job.id)
 
 
 def payload_of(keys: Keys, row_id: UUID, found: NewContact | FoundInteraction) -> bytes:
@@ -178,7 +189,7 @@ async def _insert(tx: Tx, keys: Keys, job: Job, rows: Sequence[Row]) -> None:
 
 
 def _content_hash(keys: Keys, job: Job, found: NewContact | FoundInteraction) -> bytes:
-    index = rules.content_index(keys.index_key, job.user_id, found)
+    index = matching.content_index(keys, job.user_id, found)
     return keys.cipher.indexes.written(index)
 
 

@@ -1,0 +1,38 @@
+"""SQL of what is known already of the entries of a file."""
+
+from uuid import UUID
+
+from core.db import query
+from hub.domains.import_matching.schemas import KnownContent, Namesake
+
+find_contents = query(
+    KnownContent,
+    """
+    SELECT DISTINCT ON (a.position) a.position, r.contact_id, r.interaction_id
+    FROM unnest($2::int[], $3::bytea[]) AS a (position, hash)
+    JOIN import_rows AS r ON r.user_id = $1 AND r.content_hash = a.hash
+    WHERE r.contact_id IS NOT NULL OR r.interaction_id IS NOT NULL
+    ORDER BY a.position, r.id
+    """,
+    login="system",
+)
+
+# A telephone may be a household's: only with the same name it is the same person's.
+find_namesakes = query(
+    Namesake,
+    """
+    SELECT DISTINCT ON (a.position) a.position, c.id
+    FROM unnest($2::int[], $3::text[], $4::bytea[], $5::text[]) AS a (position, kind, hash, name)
+    JOIN contact_methods AS m ON m.user_id = $1 AND m.value_hash = a.hash AND m.kind = a.kind
+    JOIN contacts AS c ON c.user_id = $1 AND c.id = m.contact_id
+    WHERE c.merged_into_id IS NULL
+    AND (
+        a.kind IN ('email', 'linkedin')
+        OR c.name_words = array_to_string(app.plain_words(a.name), ' ')
+    )
+    ORDER BY a.position, c.archived_at IS NOT NULL, c.id
+    """,
+    login="system",
+)
+
+find_self = query(UUID, "SELECT id FROM contacts WHERE user_id = $1 AND is_self", login="system")
