@@ -85,10 +85,10 @@ DECLARE
   owner uuid := (fields ->> 'user_id')::uuid;
 BEGIN
   PERFORM app.emit(
-    'closeness.changed', owner, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    TG_ARGV[0], owner, 'contact', c.id, jsonb_build_object('contact_id', c.id)
   )
   FROM public.contacts AS c
-  WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[0])::uuid;
+  WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[1])::uuid;
   RETURN NULL;
 END
 $$;
@@ -98,7 +98,7 @@ CREATE OR REPLACE FUNCTION app.emit_closeness_of_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   PERFORM app.emit(
-    'closeness.changed', m.user_id, 'contact', m.contact_id,
+    TG_ARGV[0], m.user_id, 'contact', m.contact_id,
     jsonb_build_object('contact_id', m.contact_id)
   )
   FROM public.circle_members AS m
@@ -112,7 +112,7 @@ CREATE OR REPLACE FUNCTION app.emit_closeness_of_type() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   PERFORM app.emit(
-    'closeness.changed', t.user_id, 'contact', t.contact_id,
+    TG_ARGV[0], t.user_id, 'contact', t.contact_id,
     jsonb_build_object('contact_id', t.contact_id)
   )
   FROM public.contact_relationship_types AS t

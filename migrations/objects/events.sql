@@ -363,16 +363,16 @@ EXECUTE FUNCTION app.emit_rows(
 
 CREATE TRIGGER emit_closeness
 AFTER INSERT OR DELETE OR UPDATE OF is_primary ON circle_members
-FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('contact_id');
+FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('closeness.changed', 'contact_id');
 
 CREATE TRIGGER emit_closeness
 AFTER INSERT OR DELETE ON contact_relationship_types
-FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('contact_id');
+FOR EACH ROW EXECUTE FUNCTION app.emit_closeness('closeness.changed', 'contact_id');
 
 CREATE TRIGGER emit_closeness
 AFTER UPDATE OF cadence_days ON circles
 FOR EACH ROW WHEN (OLD.cadence_days <> NEW.cadence_days)
-EXECUTE FUNCTION app.emit_closeness_of_circle();
+EXECUTE FUNCTION app.emit_closeness_of_circle('closeness.changed');
 
 CREATE TRIGGER emit_closeness
 AFTER UPDATE OF scoring_weights, decay_rate ON relationship_types
@@ -380,17 +380,17 @@ FOR EACH ROW
 WHEN (
   (OLD.scoring_weights, OLD.decay_rate) IS DISTINCT FROM (NEW.scoring_weights, NEW.decay_rate)
 )
-EXECUTE FUNCTION app.emit_closeness_of_type();
+EXECUTE FUNCTION app.emit_closeness_of_type('closeness.changed');
 
 CREATE TRIGGER emit_closeness_begun
 AFTER INSERT ON contacts
 FOR EACH ROW WHEN (NEW.frequency IS NOT NULL)
-EXECUTE FUNCTION app.emit_closeness('id');
+EXECUTE FUNCTION app.emit_closeness('closeness.changed', 'id');
 
 CREATE TRIGGER emit_closeness
 AFTER UPDATE OF frequency ON contacts
 FOR EACH ROW WHEN (OLD.frequency IS DISTINCT FROM NEW.frequency)
-EXECUTE FUNCTION app.emit_closeness('id');
+EXECUTE FUNCTION app.emit_closeness('closeness.changed', 'id');
 
 CREATE TRIGGER emit_goal_set
 AFTER INSERT ON connection_goals

@@ -152,6 +152,7 @@ NOT_STORED = {
     ("Suggestion", "reasons"),
     ("MergeRecord", "notes"),
     ("Component", "name"),
+    ("CloseNudge", "status"),
     ("Problem", "code"),
 }
 

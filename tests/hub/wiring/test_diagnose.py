@@ -8,7 +8,7 @@ import msgspec
 
 from core.ids import new_id
 from hub.realtime.broker import PublishRequest
-from hub.wiring.channels import history_of
+from hub.wiring.channels import NAMESPACES, history_of
 from hub.wiring.diagnose import diagnose_procedure
 from tests.fixtures.app import Running, User
 
@@ -25,6 +25,11 @@ def codes_of(diagnosis: Any) -> set[str]:
     return {item["code"] for item in diagnosis["findings"]}
 
 
+def personal_channels(user: User) -> list[str]:
+    """Return the channels that the server subscribes a user to."""
+    return [f"{name}:{user.id}" for name, kind in NAMESPACES.items() if kind.personal]
+
+
 async def publish(hub: Running, channel: str) -> None:
     """Publish as the relay does."""
     data = b'{"type":"x","occurred_at":"2026-01-02T00:00:00Z"}'
@@ -37,10 +42,7 @@ async def test_who_is_not_connected_is_told_so(ada: User) -> None:
     found = await diagnose(ada)
     assert codes_of(found) == {"no_connection", "never_published"}
     assert found["findings"][0]["code"] == "no_connection"
-    assert [item["channel"] for item in found["channels"]] == [
-        f"taps:{ada.id}",
-        f"messages:{ada.id}",
-    ]
+    assert [item["channel"] for item in found["channels"]] == personal_channels(ada)
     assert found["connections"] == found["silent_processes"] == []
     assert found["redis"]["is_healthy"]
 
@@ -49,7 +51,7 @@ async def test_a_connection_shows_its_subscriptions_beside_their_streams(
     hub: Running, ada: User, phone_of: Callable[..., Any]
 ) -> None:
     phone = await phone_of(ada)
-    for channel in (f"taps:{ada.id}", f"messages:{ada.id}"):
+    for channel in personal_channels(ada):
         await publish(hub, channel)
     async with asyncio.timeout(10):
         while (found := await diagnose(ada))["findings"]:
