@@ -7,6 +7,7 @@ SET LOCAL ROLE ping_definer;
 --
 -- It is looked for from the targets backwards, one hop of all that were reached at a time, until it
 -- comes to somebody whom the user knows. Each is reached once, so cycles end nothing but themselves.
+-- Whether the next hop comes to somebody known is asked first: the last hop would reach the most.
 -- Hops lead over the user's own links of contacts, and over people who are here: over their friends
 -- and over those in their address books who are here too, if both have consented to `introductions`
 -- and nobody has blocked anybody. Others' contacts who are not here are no part of anything.
@@ -33,6 +34,12 @@ DECLARE
   front_ties double precision[];
   front_scores double precision[];
   known_strengths double precision[]; -- NULL: not by the user
+  only_known boolean;
+  next_front uuid[];
+  next_people uuid[];
+  next_vias uuid[];
+  next_ties double precision[];
+  next_scores double precision[];
   known uuid;
   known_strength double precision;
   at int;
@@ -64,74 +71,95 @@ BEGIN
     EXIT WHEN known IS NOT NULL OR hops >= hops_max;
     hops := hops + 1;
 
-    WITH reached AS MATERIALIZED (
-      SELECT n.node, n.person, n.score
-      FROM unnest(front, front_people, front_scores) AS n (node, person, score)
-    ),
-    -- Most address books have nobody on the way who is here: then nothing of this is asked.
-    own_links AS (
-      SELECT l.contact_b_id AS node, r.node AS via, l.strength, r.score
-      FROM reached AS r
-      JOIN public.contact_links AS l ON l.user_id = me AND l.contact_a_id = r.node
-      WHERE l.strength >= strength_min
-      UNION ALL
-      SELECT l.contact_a_id, r.node, l.strength, r.score
-      FROM reached AS r
-      JOIN public.contact_links AS l ON l.user_id = me AND l.contact_b_id = r.node
-      WHERE l.strength >= strength_min
-    ),
-    acquaintances AS (
-      SELECT f.friend_id AS person, r.node AS via, r.person AS other, friend_strength AS strength, r.score
-      FROM reached AS r
-      JOIN public.friendships AS f ON f.user_id = r.person
-      UNION ALL
-      SELECT c.user_id, r.node, r.person, c.strength, r.score
-      FROM reached AS r
-      JOIN public.contacts AS c ON c.linked_user_id = r.person
-      WHERE c.archived_at IS NULL AND c.strength >= strength_min
-    ),
-    over_people AS (
-      SELECT coalesce(mine.id, a.person) AS node, a.via, a.strength, a.score, a.person
-      FROM acquaintances AS a
-      LEFT JOIN LATERAL (
+    FOREACH only_known IN ARRAY CASE WHEN hops = hops_max THEN '{t}' ELSE '{t,f}' END::boolean[] LOOP
+      WITH reached AS MATERIALIZED (
+        SELECT n.node, n.person, n.score
+        FROM unnest(front, front_people, front_scores) AS n (node, person, score)
+      ),
+      acquainted AS (
         SELECT c.id
         FROM public.contacts AS c
-        WHERE c.user_id = me AND c.linked_user_id = a.person AND c.archived_at IS NULL
-        ORDER BY c.id
-        LIMIT 1
-      ) AS mine ON true
-      WHERE a.person <> me
-        AND app.allows(a.person, 'introductions')
-        AND app.allows(a.other, 'introductions')
-        AND NOT app.is_blocked(a.person, a.other)
-        AND NOT app.is_blocked(me, a.person)
-        AND NOT app.is_blocked(me, a.other)
-    ),
-    best AS (
-      SELECT DISTINCT ON (e.node) e.node, e.person, e.via, e.strength, e.score * e.strength AS score
-      FROM (
-        SELECT o.node, o.via, o.strength, o.score, NULL::uuid AS person FROM own_links AS o
+        WHERE c.user_id = me AND c.strength >= strength_min AND c.archived_at IS NULL
         UNION ALL
-        SELECT p.node, p.via, p.strength, p.score, p.person FROM over_people AS p
-      ) AS e
-      WHERE e.node <> ALL (nodes)
-      ORDER BY e.node, e.score * e.strength DESC, e.via
-    )
-    SELECT
-      array_agg(b.node), array_agg(coalesce(c.linked_user_id, b.person)), array_agg(b.via),
-      array_agg(b.strength), array_agg(b.score),
-      array_agg(
-        greatest(
-          CASE WHEN c.strength >= strength_min THEN c.strength END,
-          CASE WHEN f.friend_id IS NOT NULL THEN friend_strength END
-        )
+        SELECT c.id
+        FROM public.friendships AS f
+        JOIN public.contacts AS c ON c.user_id = me AND c.linked_user_id = f.friend_id
+        WHERE f.user_id = me AND c.archived_at IS NULL
+      ),
+      -- Most address books have nobody on the way who is here: then nothing of this is asked.
+      own_links AS (
+        SELECT l.contact_b_id AS node, r.node AS via, l.strength, r.score
+        FROM reached AS r
+        JOIN public.contact_links AS l ON l.user_id = me AND l.contact_a_id = r.node
+        WHERE l.strength >= strength_min
+          AND (NOT only_known OR l.contact_b_id IN (SELECT k.id FROM acquainted AS k))
+        UNION ALL
+        SELECT l.contact_a_id, r.node, l.strength, r.score
+        FROM reached AS r
+        JOIN public.contact_links AS l ON l.user_id = me AND l.contact_b_id = r.node
+        WHERE l.strength >= strength_min
+          AND (NOT only_known OR l.contact_a_id IN (SELECT k.id FROM acquainted AS k))
+      ),
+      acquaintances AS (
+        SELECT f.friend_id AS person, r.node AS via, r.person AS other, friend_strength AS strength, r.score
+        FROM reached AS r
+        JOIN public.friendships AS f ON f.user_id = r.person
+        UNION ALL
+        SELECT c.user_id, r.node, r.person, c.strength, r.score
+        FROM reached AS r
+        JOIN public.contacts AS c ON c.linked_user_id = r.person
+        WHERE c.archived_at IS NULL AND c.strength >= strength_min
+      ),
+      over_people AS (
+        SELECT coalesce(mine.id, a.person) AS node, a.via, a.strength, a.score, a.person
+        FROM acquaintances AS a
+        LEFT JOIN LATERAL (
+          SELECT c.id
+          FROM public.contacts AS c
+          WHERE c.user_id = me AND c.linked_user_id = a.person AND c.archived_at IS NULL
+          ORDER BY c.id
+          LIMIT 1
+        ) AS mine ON true
+        WHERE a.person <> me
+          AND app.allows(a.person, 'introductions')
+          AND app.allows(a.other, 'introductions')
+          AND NOT app.is_blocked(a.person, a.other)
+          AND NOT app.is_blocked(me, a.person)
+          AND NOT app.is_blocked(me, a.other)
+      ),
+      best AS (
+        SELECT DISTINCT ON (e.node) e.node, e.person, e.via, e.strength, e.score * e.strength AS score
+        FROM (
+          SELECT o.node, o.via, o.strength, o.score, NULL::uuid AS person FROM own_links AS o
+          UNION ALL
+          SELECT p.node, p.via, p.strength, p.score, p.person FROM over_people AS p
+        ) AS e
+        WHERE e.node <> ALL (nodes)
+        ORDER BY e.node, e.score * e.strength DESC, e.via
       )
-    INTO front, front_people, front_vias, front_ties, front_scores, known_strengths
-    FROM best AS b
-    LEFT JOIN public.contacts AS c ON c.id = b.node AND c.user_id = me
-    LEFT JOIN public.friendships AS f
-      ON f.user_id = me AND f.friend_id = coalesce(c.linked_user_id, b.person)
-    WHERE c.id IS NULL AND b.person IS NOT NULL OR (c.archived_at IS NULL AND NOT c.is_self);
+      SELECT
+        array_agg(b.node), array_agg(coalesce(c.linked_user_id, b.person)), array_agg(b.via),
+        array_agg(b.strength), array_agg(b.score),
+        array_agg(
+          greatest(
+            CASE WHEN c.strength >= strength_min THEN c.strength END,
+            CASE WHEN f.friend_id IS NOT NULL THEN friend_strength END
+          )
+        )
+      INTO next_front, next_people, next_vias, next_ties, next_scores, known_strengths
+      FROM best AS b
+      LEFT JOIN public.contacts AS c ON c.id = b.node AND c.user_id = me
+      LEFT JOIN public.friendships AS f
+        ON f.user_id = me AND f.friend_id = coalesce(c.linked_user_id, b.person)
+      WHERE (c.id IS NULL AND b.person IS NOT NULL OR (c.archived_at IS NULL AND NOT c.is_self))
+        AND (NOT only_known OR c.strength >= strength_min OR f.friend_id IS NOT NULL);
+      EXIT WHEN next_front IS NOT NULL;
+    END LOOP;
+    front := next_front;
+    front_people := next_people;
+    front_vias := next_vias;
+    front_ties := next_ties;
+    front_scores := next_scores;
   END LOOP;
 
   IF known IS NULL THEN
