@@ -138,7 +138,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
     "subscription.changed": Route(),
-    "consent.withdrawn": Route((), ("taps.forget_places", "contacts.forget_matches")),
+    "consent.withdrawn": Route(
+        (), ("taps.forget_places", "contacts.forget_matches", "paths.forget_person")
+    ),
 }
 
 Payload = (
@@ -207,6 +209,9 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     ),
     "imports.advance": lambda payload: (
         isinstance(payload, ImportProgressed) and payload.status in MOVED_ON
+    ),
+    "paths.forget_person": lambda payload: (
+        isinstance(payload, ConsentWithdrawn) and payload.purpose == "introductions"
     ),
     "taps.forget_places": lambda payload: (
         isinstance(payload, ConsentWithdrawn) and payload.purpose == "location"

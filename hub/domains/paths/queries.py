@@ -144,6 +144,22 @@ change_path = command(
 
 remove_path = command("DELETE FROM connection_paths WHERE id = $1")
 
+# Whoever takes their word back is on no kept path any more, and nobody can go on with it.
+forget_person = command(
+    """
+    WITH forgotten AS (
+        UPDATE connection_path_steps
+        SET person_id = NULL
+        WHERE person_id = $1
+        RETURNING path_id
+    )
+    UPDATE connection_paths
+    SET status = 'blocked'
+    WHERE id IN (SELECT path_id FROM forgotten) AND status <> 'completed'
+    """,
+    login="system",
+)
+
 purge_searches = command(
     """
     DELETE FROM path_searches

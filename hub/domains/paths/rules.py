@@ -24,7 +24,7 @@ def search_key(targets: Sequence[UUID], hops_max: int) -> bytes:
 def named(hop: Hop, contacts: dict[UUID, str], people: dict[UUID, str]) -> Step:
     """Return a hop with the name that the actor knows of them, from their own address book first.
 
-    Whom one knows oneself is not told as somebody who is here, unless they are on the way as that.
+    Who may not be seen has no id either: with it one could write to them, and so see them.
     """
     name = contacts.get(hop.contact_id) if hop.contact_id else None
     if name is None and hop.person_id is not None:
@@ -32,7 +32,7 @@ def named(hop: Hop, contacts: dict[UUID, str], people: dict[UUID, str]) -> Step:
     return Step(
         position=hop.position,
         contact_id=hop.contact_id,
-        person_id=hop.person_id,
+        person_id=None if name is None else hop.person_id,
         name=name,
         strength=hop.strength,
     )

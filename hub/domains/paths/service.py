@@ -113,6 +113,11 @@ async def remove_path(tx: Tx, path_id: UUID) -> None:
         raise DomainError("path.not_found")
 
 
+async def forget_person(tx: Tx, user_id: UUID) -> None:
+    """Take who withdrew their consent out of all kept paths. A system transaction."""
+    await queries.forget_person.run(tx, user_id)
+
+
 async def purge(tx: Tx) -> bool:
     """Forget old searches and changes; says whether some are left. A system transaction."""
     searches = await queries.purge_searches.run(tx, PURGED_AT_ONCE)

@@ -7,9 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import Raw
 
+from core import clock
 from core.actor import SYSTEM
 from core.db import begin
+from core.ids import new_id
+from hub.domains.events.schemas import Event
 from hub.domains.paths import service, tasks
 from tests.fixtures.app import Running, User
 from tests.fixtures.consents import allow, withdraw
@@ -190,6 +194,23 @@ async def test_a_friend_is_on_the_way_only_while_both_sides_agree(
     assert (await find(ada, target))["found"] is False
 
 
+async def test_whoever_takes_their_word_back_leaves_what_was_kept(
+    hub: Running, friends: tuple[User, User, User, UUID], admin: Any
+) -> None:
+    ada, grace, hedy, target = friends
+    for user in (grace, hedy):
+        await allow(admin, user.id, "introductions")
+    kept = await ada.client.post("/v1/paths", json={"target_contact_id": str(target)})
+    path = f"/v1/paths/{kept.json()['id']}"
+    assert names((await ada.client.get(path)).json()) == ["Grace Hopper", "Hedy"]
+    await withdraw(admin, grace.id, "introductions")
+    gone = Event(new_id(), "consent.withdrawn", grace.id, grace.id, Raw(b"{}"), clock.now())
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        await tasks.forget_person(tx, gone)
+    left = (await ada.client.get(path)).json()
+    assert (names(left), left["status"]) == ([None, "Hedy"], "blocked")
+
+
 async def test_whoever_blocks_is_on_no_way(
     friends: tuple[User, User, User, UUID], admin: Any
 ) -> None:
@@ -218,7 +239,7 @@ async def test_of_friends_contacts_no_word_goes_over(
     answer = await ada.client.post("/v1/paths/find", json={"target_contact_id": str(target)})
     assert names(answer.json()) == ["Grace Hopper", None, "Hedy"]
     assert "who knows somebody (70 %)" in answer.json()["explanation"]
-    for secret in ("Ida", "private", "H. L."):
+    for secret in ("Ida", "private", "H. L.", str(ida.id)):
         assert secret not in answer.text
     # One who is in nobody's book but Grace's is no part of anything.
     unlinked = await add_people(admin, grace, "Zoe", Zoe=1.0)
