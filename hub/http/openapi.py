@@ -29,6 +29,7 @@ _TAGS: Final = {
     "touches": "What happens when two rings touch, and the cards that go over.",
     "friends": "Friends, and whom one has blocked.",
     "contacts": "Who of one's contacts uses the app.",
+    "imports": "Files of contacts, calendars, mail and telephones, and what became of them.",
     "messaging": "Direct conversations and messages.",
     "gateways": "Gateways, calls of them, and what was refused of them.",
     "realtime": "What the live connections of an account do.",

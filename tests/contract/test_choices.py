@@ -153,7 +153,7 @@ NOT_STORED = {
     ("MergeRecord", "notes"),
     ("Component", "name"),
     ("CloseNudge", "status"),
-    ("Problem", "code"),
+    ("RowProblem", "code"),
 }
 
 

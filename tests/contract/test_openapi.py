@@ -156,6 +156,8 @@ def test_every_body_has_an_example_that_the_hub_takes(document):
     for name, operation in operations(document):
         if not (body := operation.get("requestBody")):
             continue
+        if "application/octet-stream" in body["content"]:
+            continue
         media = body["content"]["application/json"]
         shown = [item["value"] for item in media.get("examples", {}).values()]
         shown += [media["example"]] if "example" in media else []
@@ -258,7 +260,8 @@ def test_closed_routes_ask_for_a_token(document):
 
 def test_bodies_refuse_unknown_fields(document):
     for name, operation in operations(document):
-        if body := operation.get("requestBody"):
+        body = operation.get("requestBody")
+        if body and "application/octet-stream" not in body["content"]:
             given = body["content"]["application/json"]["schema"]
             for choice in given.get("oneOf", given.get("anyOf", [given])):
                 schema = document["components"]["schemas"][choice["$ref"].rpartition("/")[2]]

@@ -53,6 +53,7 @@ async def give_everything(
     names |= await _write(hub, ada, grace)
     names |= await _keep_keys(hub, admin, ada)
     names |= await _know(ada)
+    names |= await _keep_close(admin, ada, names["contact"])
     names["claim"] = await _claim(ada, make_ring, label=CANARY)
     await _report(admin, names)
     await ada.client.put(f"/v1/blocks/{bob.id}")
@@ -147,14 +148,44 @@ async def _know(ada: User) -> dict[str, str]:
     other = await ada.client.post("/v1/contacts", json={"full_name": CANARY, "company": CANARY})
     linked = await ada.client.put(f"{contact}/links/{other.json()['id']}", json={"kind": "friend"})
     assert linked.is_success, linked.text
+    handed_in = await ada.client.post(
+        f"/v1/contacts/import?format=vcard&name={CANARY}",
+        content=b"BEGIN:VCARD",
+        headers=idempotency_key(),
+    )
+    assert handed_in.is_success, handed_in.text
     return {
         "contact": added.json()["id"],
         "other_contact": other.json()["id"],
         "interaction": noted.json()["id"],
+        "import": handed_in.json()["id"],
         "method": method.json()["id"],
         "interest": interest.json()["id"],
         "merge": merged.json()["id"],
     }
+
+
+async def _keep_close(admin: Any, ada: User, contact: str) -> dict[str, str]:
+    """Put a contact into a circle, say of which kind the relationship is, and be reminded."""
+    circle = await ada.client.post(
+        "/v1/circles", json={"name": CANARY, "tier": 1, "cadence_days": 7}
+    )
+    weights = {"recency": 0.25, "frequency": 0.25, "reciprocity": 0.25, "duration": 0.25}
+    kind = await ada.client.post(
+        "/v1/relationship-types",
+        json={"name": "canary", "display_name": CANARY, "scoring_weights": weights},
+    )
+    circle_id, kind_id = circle.json()["id"], kind.json()["id"]
+    for path in (f"circles/{circle_id}/members/{contact}", f"contacts/{contact}/types/{kind_id}"):
+        body = {} if path.startswith("circles") else None
+        assert (await ada.client.put(f"/v1/{path}", json=body)).is_success
+    alert = await admin.fetchval(
+        """INSERT INTO nudges (user_id, contact_id, kind, occasion) VALUES ($1, $2, 'birthday', '1')
+        RETURNING id""",
+        ada.id,
+        UUID(contact),
+    )
+    return {"circle": circle_id, "kind": kind_id, "alert": str(alert)}
 
 
 async def _keep_keys(hub: Running, admin: Any, ada: User) -> dict[str, str]:
@@ -233,7 +264,11 @@ async def _stranger(
     opened = await eve.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
     noted = await eve.client.post("/v1/interactions", json={"subject": "mine"})
     met = await eve.client.post("/v1/contacts", json={"full_name": "mine"})
+    circle = await eve.client.post(
+        "/v1/circles", json={"name": "mine", "tier": 1, "cadence_days": 7}
+    )
     return {
+        "my_circle": circle.json()["id"],
         "my_contact": met.json()["id"],
         "my_interaction": noted.json()["id"],
         "my_gateway": str(worn.gateway_id),

@@ -74,6 +74,17 @@ _INTERACTION = "/v1/interactions/{interaction}"
 _CONTACT = "/v1/contacts/{contact}"
 _MINE = "/v1/contacts/{my_contact}"
 _NO_CONTACT = "contact.not_found"
+_CIRCLE = "/v1/circles/{circle}"
+_NO_CIRCLE = "circle.not_found"
+_NEW_CIRCLE: dict[str, Any] = {"name": "hello", "tier": 1, "cadence_days": 7}
+_TYPE = "/v1/relationship-types/{kind}"
+_NO_TYPE = "relationship_type.not_found"
+_NEW_TYPE: dict[str, Any] = {
+    "name": "hello",
+    "display_name": "hello",
+    "scoring_weights": {"recency": 1, "frequency": 0, "reciprocity": 0, "duration": 0},
+}
+_ALERT = "/v1/alerts/{alert}"
 _ACCOUNT = "/v1/service-accounts/{account}"
 _PROOF: dict[str, Any] = {
     "kind": "ble",
@@ -347,6 +358,21 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
             owner_may=False,
         ),
     ),
+    # A file's body is no JSON: {} is none that any reader takes, and a job of the asker's own.
+    "POST /v1/contacts/import": (Own("/v1/contacts/import?format=vcard", {}, frozenset({202})),),
+    "GET /v1/contacts/export": (Own("/v1/contacts/export?format=json"),),
+    "GET /v1/imports": (Own("/v1/imports"),),
+    "GET /v1/imports/{import_id}": (Foreign("/v1/imports/{import}", "import.not_found"),),
+    "GET /v1/imports/{import_id}/rows": (Foreign("/v1/imports/{import}/rows", "import.not_found"),),
+    "POST /v1/imports/{import_id}/start": (
+        Foreign("/v1/imports/{import}/start", "import.not_found"),
+    ),
+    "POST /v1/imports/{import_id}/cancel": (
+        Foreign("/v1/imports/{import}/cancel", "import.not_found"),
+    ),
+    "POST /v1/imports/{import_id}/undo": (
+        Foreign("/v1/imports/{import}/undo", "import.not_found"),
+    ),
     "GET /v1/contacts": (
         Own("/v1/contacts"),
         Own("/v1/contacts?company=canary-of-ada"),
@@ -412,6 +438,15 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "PUT /v1/contacts/{contact_id}/interests": (
         Foreign(f"{_CONTACT}/interests", _NO_CONTACT, {"category": "sport", "topic": "chess"}),
     ),
+    "GET /v1/contacts/{contact_id}/interests/{interest_id}/evidence": (
+        Foreign(f"{_CONTACT}/interests/{{interest}}/evidence", _NO_CONTACT),
+        Foreign(
+            f"{_MINE}/interests/{{interest}}/evidence",
+            "contact.interest_not_found",
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
     "DELETE /v1/contacts/{contact_id}/interests/{interest_id}": (
         Foreign(f"{_CONTACT}/interests/{{interest}}", _NO_CONTACT),
         Foreign(
@@ -456,6 +491,54 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "POST /v1/contacts/merges/{merge_id}/undo": (
         Foreign("/v1/contacts/merges/{merge}/undo", "contact.merge_not_found"),
     ),
+    "GET /v1/circles": (Own("/v1/circles"),),
+    "POST /v1/circles": (Own("/v1/circles", _NEW_CIRCLE, _CREATED),),
+    "GET /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
+    "PATCH /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE, {"tier": 2}),),
+    "DELETE /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
+    "GET /v1/circles/{circle_id}/members": (Foreign(f"{_CIRCLE}/members", _NO_CIRCLE),),
+    "PUT /v1/circles/{circle_id}/members/{contact_id}": (
+        Foreign(f"{_CIRCLE}/members/{{contact}}", _NO_CIRCLE, {"is_primary": True}),
+        Foreign(
+            "/v1/circles/{my_circle}/members/{contact}",
+            _NO_CONTACT,
+            {"is_primary": True},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "DELETE /v1/circles/{circle_id}/members/{contact_id}": (
+        Foreign(f"{_CIRCLE}/members/{{contact}}", _NO_CIRCLE),
+        Foreign(
+            "/v1/circles/{my_circle}/members/{contact}",
+            _NO_CONTACT,
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/contacts/{contact_id}/circles": (Foreign(f"{_CONTACT}/circles", _NO_CONTACT),),
+    "GET /v1/relationship-types": (Own("/v1/relationship-types"),),
+    "POST /v1/relationship-types": (Own("/v1/relationship-types", _NEW_TYPE, _CREATED),),
+    "GET /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
+    "PATCH /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE, {"decay_rate": 2}),),
+    "DELETE /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
+    "GET /v1/contacts/{contact_id}/types": (Foreign(f"{_CONTACT}/types", _NO_CONTACT),),
+    "PUT /v1/contacts/{contact_id}/types/{type_id}": (
+        Foreign(f"{_CONTACT}/types/{{kind}}", _NO_CONTACT),
+        Foreign(f"{_MINE}/types/{{kind}}", _NO_TYPE, by="stranger", owner_may=False),
+    ),
+    "DELETE /v1/contacts/{contact_id}/types/{type_id}": (
+        Foreign(f"{_CONTACT}/types/{{kind}}", _NO_CONTACT),
+        Foreign(f"{_MINE}/types/{{kind}}", _NO_TYPE, by="stranger", owner_may=False),
+    ),
+    "GET /v1/health": (Own("/v1/health?band=cold"),),
+    "GET /v1/contacts/{contact_id}/health": (Foreign(f"{_CONTACT}/health", _NO_CONTACT),),
+    "GET /v1/contacts/{contact_id}/health/history": (
+        Foreign(f"{_CONTACT}/health/history", _NO_CONTACT),
+    ),
+    "GET /v1/alerts": (Own("/v1/alerts?status=open&kind=birthday"),),
+    "GET /v1/alerts/{alert_id}": (Foreign(_ALERT, "nudge.not_found"),),
+    "PATCH /v1/alerts/{alert_id}": (Foreign(_ALERT, "nudge.not_found", {"status": "done"}),),
     "GET /v1/interactions": (
         Own("/v1/interactions"),
         Foreign("/v1/interactions?contact_id={contact}", "contact.not_found"),

@@ -5,18 +5,36 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from core.db import Tx
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import MethodKind, NewContact
 from hub.domains.contacts.service import Keys
 from hub.domains.import_matching import queries, rules
-from hub.domains.import_matching.schemas import Book, Outcome
 from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant, RowProblem
 
 # Mailboxes and profiles are one person's; a telephone is a household's, a page a company's.
 _PERSONAL: Final[frozenset[MethodKind]] = frozenset({"email", "linkedin"})
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What becomes of an entry; "new" is what may be brought in."""
+
+    status: Literal["new", "known", "skipped"]
+    found: NewContact | FoundInteraction
+    problems: tuple[RowProblem, ...] = ()
+    contact_id: UUID | None = None
+    interaction_id: UUID | None = None
+
+
+class Book(Struct, frozen=True):
+    """Whose address book it is, and what an import has met in its file so far."""
+
+    owner_id: UUID
+    keys: Keys
+    region: str | None
+    seen: set[bytes | tuple[str, bytes, str]]
 
 
 def content_index(keys: Keys, owner_id: UUID, found: NewContact | FoundInteraction) -> bytes:

@@ -17,7 +17,7 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.contacts.service import Keys
 from hub.domains.import_matching import service as matching
-from hub.domains.import_matching.schemas import Book
+from hub.domains.import_matching.service import Book
 from hub.domains.import_reading import queries, rules
 from hub.domains.imports.formats.found import Entry, FoundInteraction, Options, Reading, RowProblem
 from hub.domains.imports.formats.readers import READERS

@@ -19,7 +19,7 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.contacts.service import Keys
 from hub.domains.import_matching import service as matching
-from hub.domains.import_matching.schemas import Book, Outcome
+from hub.domains.import_matching.service import Book, Outcome
 from hub.domains.import_reading import service as reading
 from hub.domains.imports import queries
 from hub.domains.imports.formats.found import Format, FoundInteraction, RowProblem
