@@ -49,7 +49,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     "circles:read": "Circles, types of relationships, and who is in them.",
     "circles:write": "Make and change circles and types, put contacts into them.",
     "contacts:read": "The address book: contacts, how they are reached, interests and links.",
-    "contacts:write": "Add, change, archive and merge contacts.",
+    "contacts:write": "Add, search, change, archive and merge contacts.",
     "friends:read": "Friends and blocked people.",
     "friends:write": "End friendships, block and unblock.",
     "gateways:read": "Gateways, their certificates, and taps that were refused from them.",

@@ -60,6 +60,7 @@ ROUTE_SCOPES: Final[dict[str, Scope | None]] = {
     "GET /v1/contacts/{contact_id}/interests": "contacts:read",
     "PUT /v1/contacts/{contact_id}/interests": "contacts:write",
     "DELETE /v1/contacts/{contact_id}/interests/{interest_id}": "contacts:write",
+    "GET /v1/contacts/{contact_id}/interests/{interest_id}/evidence": "contacts:read",
     "GET /v1/contacts/{contact_id}/links": "contacts:read",
     "PUT /v1/contacts/{contact_id}/links/{other_id}": "contacts:write",
     "DELETE /v1/contacts/{contact_id}/links/{other_id}": "contacts:write",

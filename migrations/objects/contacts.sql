@@ -190,13 +190,15 @@ BEGIN
 END
 $$;
 
--- Trigger: whoever is blocked is not shown to be here, nor does the one who blocks see them be.
+-- Trigger: whoever blocks is in no link with the other any more, but for that of a touch in the other's
+-- address book: it would tell that they are blocked, where one by matching may be gone for many reasons.
 CREATE OR REPLACE FUNCTION app.unlink_blocked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   UPDATE public.contacts
   SET linked_user_id = NULL, linked_by = NULL
-  WHERE (user_id, linked_user_id) IN ((NEW.user_id, NEW.blocked_id), (NEW.blocked_id, NEW.user_id));
+  WHERE (user_id = NEW.user_id AND linked_user_id = NEW.blocked_id)
+    OR (user_id = NEW.blocked_id AND linked_user_id = NEW.user_id AND linked_by = 'match');
   RETURN NULL;
 END
 $$;

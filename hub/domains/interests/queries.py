@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from core.db import query
-from hub.domains.interests.schemas import Interest, Known, ListedInterest
+from hub.domains.interests.schemas import Interest, Known, ListedInterest, Support
 
 list_of_contact = query(
     Interest,
@@ -89,6 +89,37 @@ reinforce = query(
     WHERE user_id = $1 AND contact_id = $2 AND category = $3 AND topic = $4
     RETURNING id
     """,
+)
+
+# Nothing where it is known.
+add_support = query(
+    UUID,
+    """
+    INSERT INTO evidence (user_id, subject_type, subject_id, interaction_id)
+    VALUES ($1, 'interest', $2, $3)
+    ON CONFLICT DO NOTHING
+    RETURNING interaction_id
+    """,
+    login="system",
+)
+
+list_support = query(
+    Support,
+    """
+    SELECT e.interaction_id
+    FROM evidence AS e
+    JOIN interests AS i
+        ON i.user_id = e.user_id AND i.id = e.subject_id AND i.contact_id = $1
+    WHERE e.user_id = app.user_id() AND e.subject_type = 'interest' AND e.subject_id = $2
+        AND ($3::uuid IS NULL OR e.interaction_id < $3::uuid)
+    ORDER BY e.interaction_id DESC
+    LIMIT $4
+    """,
+)
+
+find_own = query(
+    UUID,
+    "SELECT id FROM interests WHERE user_id = app.user_id() AND contact_id = $1 AND id = $2",
 )
 
 remove_interest = query(

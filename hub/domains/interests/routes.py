@@ -7,7 +7,7 @@ from litestar import Request, delete, get, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hub.domains.interests import service
-from hub.domains.interests.schemas import Interest, ListedInterest, PutInterest
+from hub.domains.interests.schemas import Interest, ListedInterest, PutInterest, Support
 from hub.http.deps import reading, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -72,9 +72,27 @@ async def remove_interest(
         await service.remove(tx, contact_id, interest_id)
 
 
+@get(
+    f"{_PATH}/{{interest_id:uuid}}/evidence",
+    tags=["contacts"],
+    responses=documented(*_ONE, "contact.interest_not_found", "request.cursor_invalid"),
+)
+async def list_interest_evidence(
+    request: Request[Any, Any, Any],
+    contact_id: FromPath[UUID],
+    interest_id: FromPath[UUID],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Support]:
+    """List the interactions that an interest was seen in, the latest first."""
+    async with reading(request) as tx:
+        return await service.list_support(tx, contact_id, interest_id, limit=limit, cursor=cursor)
+
+
 INTEREST_ROUTES: Final = [
     list_interests,
     list_interests_of_contact,
     put_interest,
     remove_interest,
+    list_interest_evidence,
 ]

@@ -65,6 +65,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     topic: Topic
     weight: Confidence = 0.3
     """How much one such sign says: of what was still open, this much is now believed."""
+    interaction_id: UUID | None = None
+    """Where it can be read; the same interaction is a sign of an interest once."""
 
 
 class Known(Struct, frozen=True):
@@ -74,3 +76,9 @@ class Known(Struct, frozen=True):
     decay_factor: float
     faded_seconds: float
     """Since when `confidence` has not been faded."""
+
+
+class Support(Struct, frozen=True):
+    """An interaction that an interest was seen in."""
+
+    interaction_id: UUID

@@ -7,11 +7,18 @@ from core.db import Tx
 from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.interests import queries, rules
-from hub.domains.interests.schemas import Evidence, Interest, ListedInterest, PutInterest
+from hub.domains.interests.schemas import (
+    Evidence,
+    Interest,
+    ListedInterest,
+    PutInterest,
+    Support,
+)
 from hub.http import page
 
 CONTACT_LISTING: Final = "contact_interests"
 CATEGORY_LISTING: Final = "interests"
+SUPPORT_LISTING: Final = "interest_support"
 _FADED_AT_ONCE: Final = 5000
 
 
@@ -50,20 +57,40 @@ async def put(tx: Tx, contact_id: UUID, new: PutInterest) -> Interest:
 
 
 async def reinforce(tx: Tx, sign: Evidence, *, owner_id: UUID | None = None) -> UUID:
-    """Take a sign of an interest into account, and return the interest; the tables' owner is meant.
+    """Take a sign of an interest into account, and return the interest.
 
-    Once per sign: whoever has it remembers that. Raises contact.not_found.
+    With an interaction it is taken once, in a system transaction; without, whoever has the sign
+    remembers that. Raises contact.not_found.
     """
     owner = contacts.owner_of(tx, owner_id)
     category, topic = rules.plain(sign.category), rules.plain(sign.topic)
     place = (owner, sign.contact_id, category, topic)
     await contacts.find(tx, sign.contact_id, owner_id=owner)
     added = await queries.insert_interest.first(tx, *place, sign.weight)
+    found = added or (await queries.find_interest.one(tx, *place)).id
+    if sign.interaction_id is not None:
+        is_new = await queries.add_support.first(tx, owner, found, sign.interaction_id)
+        if is_new is None:
+            return found
     if added is not None:
-        return added
+        return found
     known = await queries.find_known.one(tx, *place)
     present = rules.faded(known.confidence, known.decay_factor, known.faded_seconds)
     return await queries.reinforce.one(tx, *place, rules.reinforced(present, sign.weight))
+
+
+async def list_support(
+    tx: Tx, contact_id: UUID, interest_id: UUID, *, limit: int, cursor: str | None
+) -> page.Page[Support]:
+    """Return the interactions that an interest was seen in, the latest first."""
+    after = page.decode_cursor(cursor, SUPPORT_LISTING, tuple[UUID])
+    await contacts.find(tx, contact_id)
+    if await queries.find_own.first(tx, contact_id, interest_id) is None:
+        raise DomainError("contact.interest_not_found")
+    rows = await queries.list_support.all(
+        tx, contact_id, interest_id, after[0] if after else None, limit + 1
+    )
+    return page.paginate(rows, limit, SUPPORT_LISTING, lambda item: (item.interaction_id,))
 
 
 async def remove(tx: Tx, contact_id: UUID, interest_id: UUID) -> None:

@@ -53,16 +53,21 @@ async def test_interests_are_said_seen_and_forgotten(
     sign = Evidence(contact_id=contact, category="SPORT", topic="chess problems", weight=0.5)
     async with begin(hub.resources.api, user_actor(ada.id)) as tx:
         await service.reinforce(tx, sign)
-    async with begin(hub.resources.system, SYSTEM) as tx:
-        await service.reinforce(
-            tx, Evidence(contact_id=contact, category="music", topic="opera"), owner_id=ada.id
-        )
+    seen = await ada.client.post("/v1/interactions", json={"contact_id": contact})
+    heard = Evidence(
+        contact_id=contact, category="music", topic="opera", interaction_id=seen.json()["id"]
+    )
+    for _ in range(2):
+        async with begin(hub.resources.system, SYSTEM) as tx:
+            await service.reinforce(tx, heard, owner_id=ada.id)
     items = (await ada.client.get(path)).json()["items"]
     assert [(item["topic"], item["evidence_count"]) for item in items] == [
         ("chess problems", 2),
         ("opera", 1),
     ]
     assert [item["confidence"] for item in items] == [pytest.approx(0.75), 0.3]
+    support = await ada.client.get(f"{path}/{items[1]['id']}/evidence")
+    assert support.json()["items"] == [{"interaction_id": seen.json()["id"]}]
     who = await ada.client.get("/v1/interests", params={"category": "Sport"})
     assert [item["full_name"] for item in who.json()["items"]] == ["Charles"]
     for expected in (204, 404):
