@@ -166,9 +166,10 @@ take_made = query(
     MadeRow,
     """
     SELECT
-        r.id, r.contact_id, r.interaction_id,
+        r.id, r.kind, r.contact_id, r.interaction_id,
         CASE
-            WHEN r.interaction_id IS NOT NULL THEN EXISTS (
+            WHEN r.contact_id IS NULL THEN false
+            WHEN r.kind = 'interaction' THEN EXISTS (
                 SELECT FROM interactions AS i
                 WHERE i.user_id = $1 AND i.id = r.interaction_id AND i.updated_at <> i.created_at
             )

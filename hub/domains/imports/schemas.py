@@ -108,6 +108,7 @@ class MadeRow(Struct, frozen=True):
     """A row that an import made something by; `is_changed`: somebody has changed it since."""
 
     id: UUID
+    kind: RowKind
     contact_id: UUID | None
     interaction_id: UUID | None
     is_changed: bool

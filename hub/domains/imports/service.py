@@ -199,11 +199,15 @@ async def take_back(tx: Tx, job: Job) -> None:
     if talks:
         await queries.delete_interactions.run(tx, job.user_id, talks)
     people = [
-        row.contact_id for row in gone if row.interaction_id is None and row.contact_id is not None
+        row.contact_id for row in gone if row.kind == "contact" and row.contact_id is not None
     ]
     if people:
         await contacts.delete_contacts(tx, people, owner_id=job.user_id)
-    await queries.take_back.run(tx, job.id, len(gone), len(kept), len(made) < BATCH)
+    is_done = len(made) < BATCH
+    if is_done:
+        # It may have been stopped just before, and nobody have done that yet.
+        await forget_file(tx, job)
+    await queries.take_back.run(tx, job.id, len(gone), len(kept), is_done)
 
 
 async def forget_file(tx: Tx, job: Job) -> None:

@@ -215,3 +215,28 @@ async def test_repeated_request_is_one_import(ada: User) -> None:
 
     assert first.json() == second.json()
     assert len((await ada.client.get("/v1/imports")).json()["items"]) == 1
+
+
+async def test_what_people_took_away_themselves_is_undone_without_anybody_else(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    await bring_in(hub, admin, ada, "vcard", CARDS)
+    talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
+    await admin.execute("DELETE FROM interactions")
+
+    await ada.client.post(f"/v1/imports/{talks['id']}/undo")
+    undone = await move(hub, admin, str(talks["id"]))
+
+    assert (undone["items_undone"], undone["items_kept"]) == (1, 0)
+    assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_undone_at_once_after_it_was_cancelled_keeps_nothing_of_the_file(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    job = await bring_in(hub, admin, ada, "vcard", CARDS, dry_run=True)
+    await ada.client.post(f"/v1/imports/{job['id']}/cancel")
+    await ada.client.post(f"/v1/imports/{job['id']}/undo")
+
+    assert (await move(hub, admin, str(job["id"])))["status"] == "undone"
+    assert await admin.fetchval("SELECT count(*) FROM import_rows WHERE payload IS NOT NULL") == 0
