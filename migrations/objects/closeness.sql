@@ -88,6 +88,7 @@ BEGIN
     TG_ARGV[0], owner, 'contact', c.id, jsonb_build_object('contact_id', c.id)
   )
   FROM public.contacts AS c
+  JOIN public.users AS u ON u.id = c.user_id
   WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[1])::uuid;
   RETURN NULL;
 END

@@ -125,7 +125,11 @@ async def put_circle_member(
         await service.put_member(tx, circle_id, contact_id, data)
 
 
-@delete(_MEMBER, tags=["circles"], responses=documented("circle.not_found"))
+@delete(
+    _MEMBER,
+    tags=["circles"],
+    responses=documented("circle.not_found", "contact.not_found", "contact.merged"),
+)
 async def remove_circle_member(
     request: Request[Any, Any, Any], circle_id: FromPath[UUID], contact_id: FromPath[UUID]
 ) -> None:

@@ -122,6 +122,7 @@ async def put_member(tx: Tx, circle_id: UUID, contact_id: UUID, how: PutMember) 
 async def remove_member(tx: Tx, circle_id: UUID, contact_id: UUID) -> None:
     """Take a contact out of a circle; again is harmless."""
     await get_circle(tx, circle_id)
+    await contacts.find(tx, contact_id)
     await queries.lock_contact.all(tx, contact_id)
     await queries.remove_member.run(tx, circle_id, contact_id)
 

@@ -131,7 +131,7 @@ async def put_contact_type(
 @delete(
     f"{_OF_CONTACT}/{{type_id:uuid}}",
     tags=["relationships"],
-    responses=documented("contact.not_found", "contact.merged"),
+    responses=documented("contact.not_found", "contact.merged", "relationship_type.not_found"),
 )
 async def remove_contact_type(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID], type_id: FromPath[UUID]

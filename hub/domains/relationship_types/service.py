@@ -95,6 +95,7 @@ async def put_on_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
 async def take_from_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
     """Say that a relationship is not of a kind; again is harmless."""
     await contacts.find(tx, contact_id)
+    await get_type(tx, type_id)
     await queries.remove_type_of_contact.run(tx, contact_id, type_id)
 
 

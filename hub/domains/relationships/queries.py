@@ -24,6 +24,7 @@ list_health = query(
     FROM relationship_health AS h
     JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
     WHERE h.user_id = app.user_id()
+        AND c.archived_at IS NULL
         AND ($1::text IS NULL OR h.band = $1::text)
         AND (h.score, h.contact_id) > (
             coalesce($2::float8, -1), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
@@ -194,13 +195,22 @@ write_health = command(
     login="system",
 )
 
-# Rounded, so that an address book is not written anew each night.
+# Rounded, so that an address book is not written anew each night; in the order in which
+# interactions lock the contacts that they are with.
 write_strengths = command(
     """
+    WITH locked AS (
+        SELECT c.user_id, c.id, n.strength
+        FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS n (user_id, contact_id, strength)
+        JOIN contacts AS c ON c.user_id = n.user_id AND c.id = n.contact_id
+        WHERE c.strength <> n.strength
+        ORDER BY c.id
+        FOR NO KEY UPDATE OF c
+    )
     UPDATE contacts AS c
-    SET strength = n.strength
-    FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS n (user_id, contact_id, strength)
-    WHERE c.user_id = n.user_id AND c.id = n.contact_id AND c.strength <> n.strength
+    SET strength = l.strength
+    FROM locked AS l
+    WHERE c.user_id = l.user_id AND c.id = l.id
     """,
     login="system",
 )
