@@ -1,6 +1,6 @@
 -- What imports need to know of contacts; see functions.sql.
 
-SET LOCAL ROLE ping_owner;
+SET LOCAL ROLE ping_definer;
 
 -- What somebody would have changed by hand. Notes are sealed: of them it knows only the length. What
 -- the hub counts (strength, the last interaction) is nobody's change.
@@ -25,3 +25,5 @@ LANGUAGE sql STABLE SET search_path = '' AS $$
   FROM public.contacts AS c
   WHERE c.user_id = owner AND c.id = contact
 $$;
+
+SET LOCAL ROLE ping_owner;

@@ -544,7 +544,6 @@ SET LOCAL ROLE ping_owner;
 GRANT EXECUTE ON FUNCTION app.user_id(), app.role(), app.request_id()
 TO ping_api, ping_worker, ping_system, ping_admin, ping_reader, ping_definer;
 GRANT EXECUTE ON FUNCTION app.create_partitions(int), app.drop_health_snapshots(int) TO ping_system;
-GRANT EXECUTE ON FUNCTION app.contact_fingerprint(uuid, uuid) TO ping_system;
 
 SET LOCAL ROLE ping_definer;
 -- Called by a trigger, as whoever writes the contact.
@@ -579,7 +578,7 @@ app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
 app.exchange_touch(uuid, uuid[], bytea[]),
 app.find_sealed(text, text, text, uuid, bytea, int), app.count_sealed(text, text),
 app.count_indexes(text, text),
-app.reseal(text, text, text, uuid[], bytea[], bytea[])
+app.reseal(text, text, text, uuid[], bytea[], bytea[]), app.contact_fingerprint(uuid, uuid)
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
 GRANT EXECUTE ON FUNCTION

@@ -21,7 +21,7 @@ find_contents = query(
 find_namesakes = query(
     Namesake,
     """
-    SELECT DISTINCT ON (a.position) a.position, c.id
+    SELECT DISTINCT ON (a.position) a.position, c.id AS contact_id
     FROM unnest($2::int[], $3::text[], $4::bytea[], $5::text[]) AS a (position, kind, hash, name)
     JOIN contact_methods AS m ON m.user_id = $1 AND m.value_hash = a.hash AND m.kind = a.kind
     JOIN contacts AS c ON c.user_id = $1 AND c.id = m.contact_id

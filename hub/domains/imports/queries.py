@@ -205,7 +205,7 @@ take_made = query(
                 OR EXISTS (
                     SELECT FROM reminders AS m WHERE m.user_id = $1 AND m.contact_id = r.contact_id
                 )
-        END
+        END AS is_changed
     FROM import_rows AS r
     WHERE r.user_id = $1 AND r.import_id = $2 AND r.status = 'created'
     ORDER BY (r.kind = 'interaction') DESC, r.position DESC

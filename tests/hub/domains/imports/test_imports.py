@@ -18,6 +18,7 @@ VERSION:3.0
 FN:Grace Hopper
 EMAIL;TYPE=work:grace@example.com
 TEL:+1 202 555 0101
+TEL;TYPE=cell:+1 202 555 0102
 END:VCARD
 BEGIN:VCARD
 VERSION:4.0
@@ -38,9 +39,9 @@ BDAY:--02-30
 END:VCARD
 """
 CALLS = b"""<?xml version="1.0"?><calls>
-<call number="+12025550101" duration="61" date="1700000000000" type="2"/>
+<call number="+12025550102" duration="61" date="1700000000000" type="2"/>
 <call number="+12025559999" duration="1" date="1700000000000" type="1"/>
-<call number="+12025550101" duration="1" date="4100000000000" type="1"/>
+<call number="+12025550102" duration="1" date="4100000000000" type="1"/>
 </calls>"""
 
 
