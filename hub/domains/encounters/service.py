@@ -78,8 +78,9 @@ async def _contact_of(tx: Tx, touch: Touched, keys: Keys) -> UUID | None:
         if contacts.sealing.method_hashes(keys, owner, method.kind, method.value, region)
     ]
     new = replace(told, methods=methods)
+    # By what is a person's: a web page is often that of everybody at a company.
     addresses: list[tuple[MethodKind, str]] = [
-        (method.kind, method.value) for method in new.methods
+        (method.kind, method.value) for method in new.methods if method.kind != "url"
     ]
     for found in await contacts.find_by_addresses(
         tx, keys, addresses, owner_id=owner, region=region

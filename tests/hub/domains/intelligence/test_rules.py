@@ -34,6 +34,7 @@ def at_days(*days_ago: int, kind: InteractionKind = "call") -> list[Contacted]:
     return [Contacted(NOW - timedelta(days=days), kind, "mutual") for days in days_ago]
 
 
+@pytest.mark.req("CON-14")
 def test_who_is_called_each_week_is_expected_a_week_after_the_last_call() -> None:
     found = rules.expected_next(at_days(3, 10, 17, 24, 31), NOW, UTC)
     assert found is not None
