@@ -176,14 +176,16 @@ async def test_an_administrator_s_look_at_somebody_is_shown_to_them_without_a_na
 
 
 @pytest.mark.req("SEC-03", "SEC-04")
-async def test_looking_at_keys_of_a_service_account_is_on_record(
+async def test_what_administrators_look_at_is_on_record(
     admin_user: User, new_key: NewKey
 ) -> None:
     made = await admin_user.client.post("/v1/service-accounts", json={"name": "Billing"})
     account = made.json()["id"]
     path = f"/v1/service-accounts/{account}/api-keys"
     key = await new_key(admin_user, "account:read", at=path)
-    for target in ("/v1/service-accounts", path, f"{path}/{key.id}"):
+    members = "/v1/admin/cohorts/staff/members"
+    await admin_user.client.put("/v1/admin/cohorts/staff", json={})
+    for target in ("/v1/service-accounts", path, f"{path}/{key.id}", members):
         answer = await admin_user.client.get(target)
         (entry,) = await found(admin_user, request_id=answer.headers["x-request-id"])
         assert (entry["action"], entry["actor_id"]) == ("view", str(admin_user.id)), target
