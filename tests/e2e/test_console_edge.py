@@ -279,7 +279,7 @@ def audit_page(window: Open, stack: Stack, administrator: str) -> Open:
     return open_page
 
 
-@pytest.mark.req("API-07")
+@pytest.mark.req("SEC-03")
 def test_an_administrator_finds_who_did_what_by_keyboard_alone(
     audit_page: Open, ada: httpx.Client
 ) -> None:
