@@ -12,7 +12,7 @@ from hub.domains.accounts import service as accounts
 from hub.domains.audit import service
 from tests.fixtures.administrator import WithRole
 from tests.fixtures.api_keys import NewKey
-from tests.fixtures.app import Running, User, user_actor
+from tests.fixtures.app import Running, User
 
 AUDIT = "/v1/admin/audit"
 MINE = "/v1/me/audit"
@@ -153,32 +153,36 @@ async def test_everybody_sees_what_was_done_in_their_account_and_as_what(
 async def test_an_administrator_s_look_at_somebody_is_shown_to_them_without_a_name(
     hub: Running, admin_user: User, ada: User, grace: User
 ) -> None:
-    by_admin = user_actor(admin_user.id)
-    looked = [(by_admin, "admin"), (user_actor(grace.id), "user")]
-    for who, role in looked:
+    for who, role, kind in (
+        (admin_user, "admin", "user"),
+        (grace, "user", "user"),
+        (grace, "user", "system"),
+    ):
         async with hub.resources.api.connection() as connection, connection.transaction():
             await connection.execute(
                 """SELECT
                   set_config('app.user_id', $1, true), set_config('app.role', $2, true),
-                  set_config('app.actor_kind', 'user', true),
-                  set_config('app.ip', '192.0.2.9', true)""",
-                str(who.user_id),
+                  set_config('app.actor_kind', $3, true), set_config('app.ip', '192.0.2.9', true),
+                  set_config('app.request_id', 'r-1', true), set_config('app.endpoint', 'GET', true)
+                """,
+                str(who.id),
                 role,
+                kind,
             )
             await connection.execute(
                 "SELECT app.audit_view('view', 'profiles', $1::uuid::text, $1::uuid, NULL)", ada.id
             )
     answer = await ada.client.get(MINE)
     views = [item for item in answer.json()["items"] if item["action"] == "view"]
-    assert [(item["by"], item["ip"]) for item in views] == [("administrator", None)]
+    seen = [(item["by"], item["endpoint"], item["ip"], item["request_id"]) for item in views]
+    # Who else sent the request by which the hub did something is nobody's business.
+    assert seen == [("hub", None, None, None), ("administrator", "GET", None, None)]
     for other in (admin_user, grace):
         assert str(other.id) not in answer.text
 
 
 @pytest.mark.req("SEC-03", "SEC-04")
-async def test_what_administrators_look_at_is_on_record(
-    admin_user: User, new_key: NewKey
-) -> None:
+async def test_what_administrators_look_at_is_on_record(admin_user: User, new_key: NewKey) -> None:
     made = await admin_user.client.post("/v1/service-accounts", json={"name": "Billing"})
     account = made.json()["id"]
     path = f"/v1/service-accounts/{account}/api-keys"
