@@ -150,26 +150,26 @@ def looking_as(role: str) -> Viewer:
 async def test_a_policy_that_is_missing_is_found_whichever_it_is(database: Database) -> None:
     connection = await asyncpg.connect(database.owner_url)
     policies = await connection.fetch(
-        """SELECT tablename, policyname, roles FROM pg_policies
-        WHERE schemaname = 'public' AND policyname <> 'machine' ORDER BY 1, 2"""
+        """SELECT * FROM pg_policies WHERE schemaname = 'public' AND policyname <> 'machine'
+        -- Last, as it changes what the others look at: who becomes an administrator is signed out.
+        ORDER BY 'ping_admin' = ANY (roles), tablename, policyname"""
     )
     world = await make_world(database)
     assert len(policies) > 30
     unnoticed: list[str] = []
-    for table, name, roles in policies:
-        place = f"{name} ON {table}"
-        definition = await connection.fetchrow(
-            "SELECT * FROM pg_policies WHERE tablename = $1 AND policyname = $2", table, name
-        )
-        assert definition is not None
+    for policy in policies:
+        place = f"{policy['policyname']} ON {policy['tablename']}"
+        viewers = [looking_as(role) for role in policy["roles"]]
+        viewers += [Viewer("ping_api", kind="api_key")] * ("ping_api" in policy["roles"])
         await connection.execute(f"DROP POLICY {place}")
-        viewers = [looking_as(role) for role in roles] + [Viewer("ping_api", kind="api_key")]
         if not [text for viewer in viewers for text in await findings(world, viewer)]:
             unnoticed.append(place)
-        await connection.execute(_written(definition))
+        await connection.execute(_written(policy))
+        for viewer in viewers:
+            if viewer.role != "ping_admin":
+                assert not await findings(world, viewer), f"{place} was put back"
     await connection.close()
     assert not unnoticed
-    assert not await findings(world), "each was put back"
 
 
 def _written(policy: asyncpg.Record) -> str:

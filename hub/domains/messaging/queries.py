@@ -10,15 +10,17 @@ open_direct = query(
     "SELECT id, created FROM app.open_direct_conversation($1)",
 )
 
+# The key of a direct conversation holds both members; to read the partner's membership would cost
+# as much again, as a policy has to be asked for it.
 find_conversation = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
+    SELECT
+        c.id, c.kind,
+        substring(replace(c.direct_key, app.user_id()::text, '') FROM '[0-9a-f-]+')::uuid
+            AS partner_id,
+        c.last_message_at, c.created_at
     FROM conversations AS c
-    LEFT JOIN conversation_members AS partner
-        ON partner.conversation_id = c.id
-        AND c.kind = 'direct'
-        AND partner.user_id <> app.user_id()
     WHERE c.id = $1
     """,
 )
@@ -27,13 +29,13 @@ find_conversation = query(
 list_conversations = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
+    SELECT
+        c.id, c.kind,
+        substring(replace(c.direct_key, app.user_id()::text, '') FROM '[0-9a-f-]+')::uuid
+            AS partner_id,
+        c.last_message_at, c.created_at
     FROM conversation_members AS me
     JOIN conversations AS c ON c.id = me.conversation_id
-    LEFT JOIN conversation_members AS partner
-        ON partner.conversation_id = c.id
-        AND c.kind = 'direct'
-        AND partner.user_id <> me.user_id
     -- From one's memberships, or the policy would be asked of every conversation there is.
     WHERE me.user_id = app.user_id()
         AND (
