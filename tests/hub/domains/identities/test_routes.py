@@ -246,28 +246,29 @@ async def test_who_cannot_be_counted_is_not_answered(
     assert (refused.status_code, refused.json()["code"]) == (503, "service.unavailable")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"addresses": []},
-        {"addresses": plain("email", *("a@example.com",) * (LOOKUPS_MAX + 1))},
-        {"addresses": plain("fax", "1")},
-        {"addresses": plain("email", "")},
-        {"addresses": plain("email", "x" * 400)},
-        {"addresses": [{"form": "sha256", "kind": "email", "value": "ada@example.com"}]},
-        {"addresses": [{"kind": "email", "value": "ada@example.com"}]},
-        {"addresses": plain("phone", "0151 50123456"), "region": "Germany"},
-    ],
-)
+MALFORMED: list[dict[str, Any]] = [
+    {},
+    {"addresses": []},
+    {"addresses": plain("email", *("a@example.com",) * (LOOKUPS_MAX + 1))},
+    {"addresses": plain("fax", "1")},
+    {"addresses": plain("email", "")},
+    {"addresses": plain("email", "x" * 400)},
+    {"addresses": [{"form": "sha256", "kind": "email", "value": "ada@example.com"}]},
+    {"addresses": [{"kind": "email", "value": "ada@example.com"}]},
+    {"addresses": plain("phone", "0151 50123456"), "region": "Germany"},
+]
+
+
 async def test_a_malformed_question_is_refused_and_counts_nothing(
-    sign_in: SignIn, admin: asyncpg.Connection, body: dict[str, Any]
+    sign_in: SignIn, admin: asyncpg.Connection
 ) -> None:
     grace = await sign_in("Grace Hopper")
-    refused = await grace.client.post("/v1/contacts/match", json=body)
-    assert (refused.status_code, refused.json()["code"]) == (422, "request.invalid")
-    assert "ada@example.com" not in refused.text
+    for body in MALFORMED:
+        refused = await grace.client.post("/v1/contacts/match", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "request.invalid"), body
+        assert "ada@example.com" not in refused.text
     assert not await admin.fetchval("SELECT count(*) FROM audit_log WHERE action = 'view'")
+    await ask(grace, plain("email", *("a@example.com",) * LOOKUPS_MAX))
 
 
 @pytest.mark.req("ACC-15")
