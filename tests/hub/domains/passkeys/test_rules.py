@@ -137,7 +137,6 @@ def other_curve() -> dict[int, Any]:
         {"statement": {"fmt": ["none"], "attStmt": {}}},
         {"statement": {"fmt": "none", "attStmt": 1}},
     ],
-    ids=str,
 )
 def test_what_was_not_made_for_this_moment_and_party_is_none(lies: dict[str, Any]):
     assert made_of(Authenticator().create(options(), **lies)) is None
@@ -164,7 +163,6 @@ def test_what_was_not_made_for_this_moment_and_party_is_none(lies: dict[str, Any
         {"handle": ""},
         {"handle": encoded(UUID(int=8).bytes)},
     ],
-    ids=str,
 )
 def test_what_was_not_signed_for_this_moment_and_party_is_none(lies: dict[str, Any]):
     device = Authenticator()
