@@ -137,6 +137,7 @@ def other_curve() -> dict[int, Any]:
         {"statement": {"fmt": ["none"], "attStmt": {}}},
         {"statement": {"fmt": "none", "attStmt": 1}},
     ],
+    ids="-".join,
 )
 def test_what_was_not_made_for_this_moment_and_party_is_none(lies: dict[str, Any]):
     assert made_of(Authenticator().create(options(), **lies)) is None
@@ -163,6 +164,7 @@ def test_what_was_not_made_for_this_moment_and_party_is_none(lies: dict[str, Any
         {"handle": ""},
         {"handle": encoded(UUID(int=8).bytes)},
     ],
+    ids="-".join,
 )
 def test_what_was_not_signed_for_this_moment_and_party_is_none(lies: dict[str, Any]):
     device = Authenticator()
