@@ -1,18 +1,24 @@
 """SQL of claims. Run as ping_system with the claimer as the actor: keys are never ping_api's."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
 from hub.domains.claims.schemas import ClaimRow, ClaimView, GatewayErrand, RingRow
 
+_RING_COLUMNS: Final = (
+    "id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key, next_tap_key, "
+    "next_id_key"
+)
+
 find_claimable = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE claim_code_hash = ANY($1::bytea[]) AND status = 'unclaimed'
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
@@ -92,12 +98,12 @@ lock_claim = query(
 lock_ring = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE id = $1
     FOR NO KEY UPDATE
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
@@ -276,12 +282,12 @@ purge = command(
 lock_own_ring = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE id = $1 AND user_id = app.user_id()
     FOR NO KEY UPDATE
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
