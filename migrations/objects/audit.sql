@@ -82,7 +82,8 @@ END
 $$;
 
 -- What changes nothing and is to be known all the same: that somebody has looked at another's data,
--- or taken data out. `details` says what of it, never what stood there.
+-- or taken data out. `details` says what of it, never what stood there. Users' logins tell only of
+-- those whom the actor can see, so that nobody fills a stranger's log.
 CREATE OR REPLACE FUNCTION app.audit_view(
   action text, resource_type text, resource_id text, owner uuid, details jsonb
 ) RETURNS void
@@ -90,6 +91,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   IF audit_view.action NOT IN ('view', 'export') THEN
     RAISE EXCEPTION 'an entry of the kind % is written by what it tells of', audit_view.action;
+  END IF;
+  IF session_user IN ('ping_api', 'ping_worker') AND owner IS NOT NULL AND NOT coalesce(
+    app.is_admin()
+    OR app.can_see_profile(owner)
+    OR EXISTS (
+      SELECT FROM public.touches AS t
+      WHERE t.user_id = app.user_id() AND t.partner_user_id = audit_view.owner
+    ),
+    false
+  ) THEN
+    RAISE EXCEPTION 'ping:auth.forbidden';
   END IF;
   PERFORM app.write_audit(
     audit_view.action, audit_view.resource_type, audit_view.resource_id, owner, NULL, details

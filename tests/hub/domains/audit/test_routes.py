@@ -153,12 +153,15 @@ async def test_everybody_sees_what_was_done_in_their_account_and_as_what(
 async def test_an_administrator_s_look_at_somebody_is_shown_to_them_without_a_name(
     hub: Running, admin_user: User, ada: User, grace: User
 ) -> None:
-    for who, role, kind in (
-        (admin_user, "admin", "user"),
-        (grace, "user", "user"),
-        (grace, "user", "system"),
+    house = hub.resources
+    # So that she can look at all.
+    await grace.client.post("/v1/conversations", json={"partner_id": str(ada.id)})
+    for pool, who, role, kind in (
+        (house.api, admin_user, "admin", "user"),
+        (house.api, grace, "user", "user"),
+        (house.system, grace, "user", "system"),
     ):
-        async with hub.resources.api.connection() as connection, connection.transaction():
+        async with pool.connection() as connection, connection.transaction():
             await connection.execute(
                 """SELECT
                   set_config('app.user_id', $1, true), set_config('app.role', $2, true),
