@@ -22,7 +22,14 @@ BEGIN
   VALUES (
     app.user_id(),
     actor_kind,
-    CASE WHEN actor_kind = 'user' THEN app.role() END,
+    CASE
+      WHEN actor_kind <> 'user' THEN NULL
+      -- Whoever has a role acts by it over all users' rows or as ping_admin, and otherwise like
+      -- everybody: people read in their own log what administrators did, not what friends did.
+      WHEN session_user IN ('ping_api', 'ping_worker')
+        AND current_setting('role') <> 'ping_admin' THEN 'user'
+      ELSE app.role()
+    END,
     owner,
     action,
     resource_type,

@@ -157,7 +157,7 @@ async def test_an_administrator_s_look_at_somebody_is_shown_to_them_without_a_na
     # So that she can look at all.
     await grace.client.post("/v1/conversations", json={"partner_id": str(ada.id)})
     for pool, who, role, kind in (
-        (house.api, admin_user, "admin", "user"),
+        (house.system, admin_user, "admin", "user"),
         (house.api, grace, "user", "user"),
         (house.system, grace, "user", "system"),
     ):
@@ -182,6 +182,18 @@ async def test_an_administrator_s_look_at_somebody_is_shown_to_them_without_a_na
     assert seen == [("hub", None, None, None), ("administrator", "GET", None, None)]
     for other in (admin_user, grace):
         assert str(other.id) not in answer.text
+
+
+async def test_what_an_administrator_does_as_a_friend_is_announced_to_nobody(
+    admin_user: User, ada: User, system_pool: Pool
+) -> None:
+    async with system_pool.connection() as connection:
+        await connection.execute("SELECT app.befriend($1, $2, 'request')", admin_user.id, ada.id)
+    before = (await ada.client.get(MINE)).json()["items"]
+    assert (await admin_user.client.delete(f"/v1/friends/{ada.id}")).status_code == 204
+    assert (await ada.client.get(MINE)).json()["items"] == before
+    (entry,) = await found(admin_user, owner_id=str(ada.id), action="delete")
+    assert (entry["actor_id"], entry["actor_role"]) == (str(admin_user.id), "user")
 
 
 @pytest.mark.req("SEC-03", "SEC-04")
