@@ -19,38 +19,14 @@ from tests.e2e.test_console import (
     violations_by_day_and_night,
     window,
 )
-from tests.fixtures.stack import Stack, running
+from tests.fixtures.stack import Stack
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-# A namespace of an application beside the product's own, with presence.
-CONFIG = {
-    "channel": {
-        "namespaces": [
-            {
-                "name": "lobby",
-                "presence": True,
-                "history_size": 10,
-                "history_ttl": "60s",
-                "allow_subscribe_for_client": True,
-                "channel_regex": "^.*$",
-            }
-        ]
-    }
-}
 
 __all__ = ["browser", "window"]
 Open = Callable[..., Page]
 Connect = Callable[..., dict[str, Any]]
 Publish = Callable[[str, Any], None]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    settings = {"PINGHUB_REALTIME__CONFIG_PATH": str(folder / "config.json")}
-    with running(Stack(folder / "home", settings=settings)) as stack:
-        yield stack
 
 
 @pytest.fixture
