@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# A hundred processes start here; without byte code each would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The first Python 3.11 or 3.12 that really runs and has venv: shims may exist and fail.
 RUNS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
