@@ -214,6 +214,7 @@ def test_a_tap_that_comes_by_the_list_and_live_is_shown_once(
 def test_a_message_appears_on_the_other_side_and_so_does_the_answer(signed_in: SignIn) -> None:
     ada, grace = signed_in("Ada Lovelace"), signed_in("Grace Hopper")
     open_thread(ada, "Grace Hopper")
+    expect(ada.locator("#bubbles > li").first).to_be_visible()  # the demo's own words
     said = ada.locator("#bubbles > li").count()
     greeting, answer = (f"Hello <b>{ada.evaluate('crypto.randomUUID()')}</b>", "Hello\nyourself")
 
