@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# A hundred processes start here; without byte code each would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The first Python 3.11 or 3.12 that really runs and has venv: shims may exist and fail.
 RUNS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
@@ -20,9 +22,11 @@ NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-no
 up: install ## start everything on this machine (ARGS="--reset" starts anew)
 	@$(BIN)/pinghub up $(ARGS)
 
-# Tests also run when lint fails: one run shows everything that is wrong.
+# Beside each other, as tests wait a lot: one run shows everything that is wrong, lint at the end.
 test: install-dev ## lint, types and every test but the long ones (ARGS="-k ring" selects)
-	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; $(BIN)/pytest $(PARALLEL) $(ARGS) && exit $$lint
+	@said=$$(mktemp); $(MAKE) --no-print-directory lint >$$said 2>&1 & linting=$$!; \
+	$(BIN)/pytest $(PARALLEL) $(ARGS); tests=$$?; \
+	wait $$linting; lint=$$?; cat $$said; rm -f $$said; exit $$((tests || lint))
 
 soak: install-dev ## long outages and full-size chaos
 	$(BIN)/pytest -m soak --timeout 1800 $(ARGS)

@@ -133,7 +133,7 @@ def simulate(
         hub: The hub's address, with --claim.
         claim: A claim code, for the first time at a hub.
         mqtt: A broker and a login, instead of a claim: mqtt://gateway:password@host:port.
-        rings_file: Rings that the hub knows, as `pinghub seed` writes them; else new ones.
+        rings_file: Rings that the hub knows, as `pinghub db seed` writes them; else new ones.
         folder: Where everything is kept; default: `simulated-gateway` in the home.
     """
     if bool(claim) != bool(hub):

@@ -34,7 +34,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
-        async with open_house(settings) as house, open_realtime(app, house, rules):
+        async with open_house(app.state.settings) as house, open_realtime(app, house, rules):
             app.state.resources = house
             yield
 
@@ -56,9 +56,9 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
         cors_config=cors_config(settings.server.allowed_origins),
         logging_config=None,
     )
+    app.state.settings = settings
     app.state.route_scopes = ROUTE_SCOPES
     describe(app, ROUTE_SCOPES)
-    app.state.docs_url = f"{settings.server.public_url}/errors"
     rest = connections_first(app, revalidated(app.asgi_handler))
     app.asgi_handler = aliased(ALIASES, envelope.wrap(app, rest))
     return app

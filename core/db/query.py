@@ -5,7 +5,7 @@ Columns are assigned to the fields of the row Struct by position; the test compa
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
 
 import msgspec
@@ -102,23 +102,18 @@ class Command(_Statement):
             self._took(tx, started_at)
         return _affected(status)
 
-    async def run_many(self, tx: Tx, args_list: Iterable[Sequence[object]]) -> None:
-        """Execute once per tuple of arguments, pipelined."""
-        connection = await tx.connection()
-        started_at = clock.monotonic_seconds()
-        try:
-            with translated():
-                await connection.executemany(self.sql, args_list)
-        finally:
-            self._took(tx, started_at)
-
 
 REGISTRY: Final[list[Query[Any] | Command]] = []
 
 
-def query(row: type[Row], sql: LiteralString, *, login: Login = "api") -> Query[Row]:
-    """Register a statement. `row`: a Struct, or the type of a single column."""
-    registered = Query(row, sql, login, _caller())
+def query(
+    row: type[Row], sql: LiteralString, *, columns: LiteralString = "", login: Login = "api"
+) -> Query[Row]:
+    """Register a statement. `row`: a Struct, or the type of a single column.
+
+    `{columns}` in the text stands for `columns`, which several statements of a row share.
+    """
+    registered = Query(row, sql.replace("{columns}", columns), login, _caller())
     REGISTRY.append(registered)
     return registered
 

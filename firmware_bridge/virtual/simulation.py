@@ -102,7 +102,7 @@ def read_rings(path: Path) -> list[RingEntry]:
         entries = msgspec.json.decode(path.read_bytes(), type=list[RingEntry])
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist: `pinghub seed` writes it, or `pinghub edge add-rings`"
+            f"{path} does not exist: `pinghub db seed` writes it, or `pinghub edge add-rings`"
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None

@@ -68,11 +68,6 @@ def anonymous(connection: Connection) -> Actor:
     return _actor(connection, None)
 
 
-def user_actor(connection: Connection, claims: Claims) -> Actor:
-    """Return the actor whom verified claims name."""
-    return _actor(connection, claims)
-
-
 def require_admin(connection: Connection) -> None:
     """Refuse unless an administrator is signed in; a key never is one."""
     current = actor(connection)
@@ -235,9 +230,10 @@ def _refuse_other_media(connection: Connection) -> None:
 
 
 def _refuse_null(connection: Connection) -> None:
-    # It would be taken for a filter that was left out, and everything be answered.
+    # It would be taken for a filter that was left out, and everything be answered; in any case,
+    # as msgspec converts it.
     for name, value in connection.query_params.multi_items():
-        if value == "null":
+        if value.lower() == "null":
             fault = {"source": "query", "field": name, "message": "Leave it out instead"}
             raise DomainError("request.invalid", errors=[fault])
 

@@ -99,18 +99,19 @@ def digest(body: bytes) -> str:
     return base64.urlsafe_b64encode(hashed).decode()
 
 
-def _parse(if_match: str) -> list[str]:
+def _parse(if_match: str) -> list[str] | None:
+    """Return the tags that a condition names; None: whatever is there, which no tag `"*"` says."""
     if if_match.strip() == "*":
-        return ["*"]
+        return None
     if not _TAGS.fullmatch(if_match):
         found = {"source": "header", "field": "If-Match", "message": "Not an entity tag"}
         raise DomainError("request.invalid", errors=[found])
     return _OPAQUE.findall(if_match)
 
 
-def _covers(tags: list[str], body: msgspec.Struct, edited: Sequence[str]) -> bool:
+def _covers(tags: list[str] | None, body: msgspec.Struct, edited: Sequence[str]) -> bool:
     tag, _, _ = _tag(body, msgspec.json.encode(body), edited).partition(".")
-    return tags == ["*"] or tag in {sent.partition(".")[0] for sent in tags}
+    return tags is None or tag in {sent.partition(".")[0] for sent in tags}
 
 
 def _tag(body: msgspec.Struct, encoded: bytes, edited: Sequence[str]) -> str:

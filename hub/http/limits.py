@@ -81,6 +81,8 @@ POLICIES: Final[Mapping[str, Policy]] = {
         Policy("claim", 30, 60, "user", without_redis="closed"),
         # Addresses, not requests: with the burst at most 500 in any 24 hours.
         Policy("identity_match", 400, 86_400, "user", burst=100, without_redis="closed"),
+        # The same, of all accounts behind an address: where anybody may sign up, accounts are free.
+        Policy("identity_match_ip", 10_000, 86_400, "ip", burst=1_000, without_redis="closed"),
         Policy("search", 60, 60, "user", pro=5, enterprise=20),
         Policy("ai", 100, 60, "user", without_redis="closed"),
         Policy("enrichment", 50, 86_400, "user", without_redis="closed"),

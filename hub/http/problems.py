@@ -67,7 +67,8 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     refusal = translate(error)
     if refusal.code == "server.internal":
         log_unexpected(error)
-    docs_url = f"{request.app.state.docs_url}#{refusal.code}"
+    public_url = request.app.state.settings.server.public_url
+    docs_url = f"{public_url}/errors#{refusal.code}"
     headers: dict[str, str] = {}
     if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
         headers["WWW-Authenticate"] = 'Bearer realm="pinghub"'

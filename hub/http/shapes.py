@@ -7,6 +7,7 @@ beside the fields, the format of times, speaking names, and examples.
 import ast
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
@@ -131,7 +132,13 @@ def _choices(modules: Iterable[str]) -> dict[tuple[str, ...], str]:
         for name, value in vars(sys.modules[module]).items():
             if get_origin(value) is Literal and all(isinstance(x, str) for x in get_args(value)):
                 names.setdefault(tuple(sorted(get_args(value))), set()).add(name.lstrip("_"))
-    return {values: found.pop() for values, found in names.items() if len(found) == 1 < len(values)}
+    spoken = Counter(name for found in names.values() for name in found)
+    return {
+        values: name
+        for values, (name, *others) in names.items()
+        # One name for two lists, or two for one, names nothing.
+        if not others and spoken[name] == 1 < len(values)
+    }
 
 
 def _targets(schema: object) -> Iterator[str]:

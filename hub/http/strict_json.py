@@ -65,8 +65,6 @@ def check(body: bytes) -> None:
         return
     try:
         _DECODER.decode(body.decode())
-    except RecursionError:
-        raise
     except ValueError:  # also a text that is no UTF-8
         raise DomainError("request.malformed") from None
 

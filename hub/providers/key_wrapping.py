@@ -5,7 +5,10 @@ from one to the other is a rotation.
 """
 
 import base64
+import ipaddress
+import re
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +24,8 @@ from hub.providers.outgoing import Outgoing, OutgoingError
 _RETRY_AFTER_SECONDS: Final = 5
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
+_KEY_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
+"""Of keys in Vault, as its path pattern has it; never a way to another path."""
 
 _log = log.get("key_wrapping")
 
@@ -93,6 +98,9 @@ class TransitWrapping:
 
     async def unwrap(self, wrapped: Wrapped, bound_to: bytes) -> bytes:
         name = wrapped.by.removeprefix("vault:").rpartition(":")[0]
+        # It comes from the database: who writes there must not choose what Vault is asked.
+        if not _KEY_NAME.fullmatch(name):
+            raise DecryptionError("wrapped by what is no transit key")
         answer = await self._call(
             f"decrypt/{name}", bound_to, ciphertext=wrapped.content.decode("ascii", "replace")
         )
@@ -159,9 +167,19 @@ def open_wrapping(settings: config.Keys, ring: KeyRing | None) -> Wrapping:
 
 def _place(url: str) -> str:
     try:
-        return outgoing_rules.read(url).place
+        target = outgoing_rules.read(url)
     except outgoing_rules.AddressError as error:
         raise ConfigError(f"keys.kms_url is no address of a KMS: {error}") from None
+    # Token and data keys go over it as they are.
+    if target.scheme != "https" and not _is_here(target.host):
+        raise ConfigError("keys.kms_url has to begin with https://, but on this machine")
+    return target.place
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:

@@ -22,7 +22,14 @@ BEGIN
   VALUES (
     app.user_id(),
     actor_kind,
-    CASE WHEN actor_kind = 'user' THEN app.role() END,
+    CASE
+      WHEN actor_kind <> 'user' THEN NULL
+      -- Whoever has a role acts by it over all users' rows or as ping_admin, and otherwise like
+      -- everybody: people read in their own log what administrators did, not what friends did.
+      WHEN session_user IN ('ping_api', 'ping_worker')
+        AND current_setting('role') <> 'ping_admin' THEN 'user'
+      ELSE app.role()
+    END,
     owner,
     action,
     resource_type,
@@ -82,7 +89,8 @@ END
 $$;
 
 -- What changes nothing and is to be known all the same: that somebody has looked at another's data,
--- or taken data out. `details` says what of it, never what stood there.
+-- or taken data out. `details` says what of it, never what stood there. Users' logins tell only of
+-- those whom the actor can see, so that nobody fills a stranger's log.
 CREATE OR REPLACE FUNCTION app.audit_view(
   action text, resource_type text, resource_id text, owner uuid, details jsonb
 ) RETURNS void
@@ -90,6 +98,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   IF audit_view.action NOT IN ('view', 'export') THEN
     RAISE EXCEPTION 'an entry of the kind % is written by what it tells of', audit_view.action;
+  END IF;
+  IF session_user IN ('ping_api', 'ping_worker') AND owner IS NOT NULL AND NOT coalesce(
+    app.is_admin()
+    OR app.can_see_profile(owner)
+    OR EXISTS (
+      SELECT FROM public.touches AS t
+      WHERE t.user_id = app.user_id() AND t.partner_user_id = audit_view.owner
+    ),
+    false
+  ) THEN
+    RAISE EXCEPTION 'ping:auth.forbidden';
   END IF;
   PERFORM app.write_audit(
     audit_view.action, audit_view.resource_type, audit_view.resource_id, owner, NULL, details

@@ -30,8 +30,8 @@ BEGIN
     ORDER BY a.position
   LOOP
     matched := matched + 1;
-    PERFORM app.audit_view(
-      'view', 'identity_hashes', found.id::text, found.user_id, jsonb_build_object('by', 'match')
+    PERFORM app.write_audit(
+      'view', 'identity_hashes', found.id::text, found.user_id, NULL, '{"by": "match"}'
     );
     "position" := found.position;
     user_id := found.user_id;

@@ -176,8 +176,8 @@ USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_
 -- rings: an owner renames, reports lost and found, and revokes, which cannot be undone. Claims and
 -- releases are the hub's, with the user as the actor.
 GRANT SELECT (
-  id, user_id, label, kind, device_id, public_key, firmware_version, battery_pct, link, heard_by,
-  status, verified, claimed_at, last_seen_at, created_at, updated_at
+  id, user_id, label, kind, device_id, firmware_version, battery_pct, link, heard_by, status,
+  verified, claimed_at, last_seen_at, created_at, updated_at
 ) ON rings TO ping_api, ping_worker;
 GRANT UPDATE (label, status) ON rings TO ping_api, ping_worker;
 CREATE POLICY own ON rings FOR SELECT TO ping_api, ping_worker

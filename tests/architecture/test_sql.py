@@ -104,6 +104,7 @@ def is_made(node: ast.AST) -> bool:
 
 
 def test_no_statement_is_built_from_pieces():
+    """But for the columns of a row that several return, which `query` puts in."""
     built: list[str] = []
     for path in QUERIES:
         built += [

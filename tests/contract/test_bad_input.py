@@ -369,7 +369,9 @@ async def test_values_are_not_taken_for_what_they_look_like(
     ]
 
 
-@pytest.mark.parametrize("query", ["ring_id=null", "limit=1&ring_id=null", "cursor=null"])
+@pytest.mark.parametrize(
+    "query", ["ring_id=null", "limit=1&ring_id=NULL", "ring_id=nuLL", "cursor=null"]
+)
 async def test_a_filter_that_is_null_is_not_one_that_was_left_out(ada: User, query: str):
     answer = await ada.client.get(f"/v1/rings/taps?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")

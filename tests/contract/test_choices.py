@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import asyncpg
@@ -46,7 +46,6 @@ from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
 from hub.domains.streaks.schemas import StreakKind
 from hub.domains.touches.schemas import TouchAnswer, TouchState
 from hub.http.scopes import Scope
-from tests.fixtures.postgres import Database
 
 COLUMNS: dict[str, Any] = {
     "users.role": Role,
@@ -158,10 +157,9 @@ NOT_STORED = {
 
 
 @pytest_asyncio.fixture
-async def checks(database: Database) -> AsyncIterator[dict[str, set[str]]]:
+async def checks(catalogue: asyncpg.Connection) -> dict[str, set[str]]:
     """Return the words that each column of fixed words allows."""
-    connection = await asyncpg.connect(database.superuser_url)
-    rows = await connection.fetch(
+    rows = await catalogue.fetch(
         """SELECT t.relname || '.' || a.attname AS column, pg_get_constraintdef(c.oid) AS rule
         FROM pg_constraint AS c
         JOIN pg_class AS t ON t.oid = c.conrelid AND NOT t.relispartition
@@ -169,8 +167,7 @@ async def checks(database: Database) -> AsyncIterator[dict[str, set[str]]]:
         WHERE c.contype = 'c' AND cardinality(c.conkey) = 1
         AND c.connamespace = 'public'::regnamespace"""
     )
-    await connection.close()
-    yield {
+    return {
         row["column"]: set(re.findall(r"'([^']*)'::text", row["rule"]))
         for row in rows
         if "= ANY (ARRAY[" in row["rule"] or "<@ ARRAY[" in row["rule"]

@@ -129,7 +129,10 @@ async def _plant_addresses(client: httpx.AsyncClient, planted: Planted, number: 
     asked = [f"{MARK}.contact-{number}.{n}@secret.example" for n in range(30)]
     addresses = [{"form": "plain", "kind": "email", "value": text} for text in asked]
     answer = await client.post("/v1/contacts/match", json={"addresses": addresses})
-    assert answer.json() == {"matches": [], "unreadable": []}
+    if answer.status_code == 503:  # Redis takes its time, on a machine that is busy with tests
+        await asyncio.sleep(float(answer.headers["retry-after"]))
+        answer = await client.post("/v1/contacts/match", json={"addresses": addresses})
+    assert answer.json() == {"matches": [], "unreadable": []}, answer.text
     planted.secrets |= set(asked)
     wrong = [{"form": "sha256", "kind": "email", "value": f"{MARK}@secret.example"}]
     await _refused(client, planted, "POST", "/v1/contacts/match", json={"addresses": wrong})

@@ -84,7 +84,7 @@ async def test_a_gateway_is_claimed_carries_taps_renews_itself_and_is_cast_out(
         await eventually(lambda: gateway.uplink.is_up, "the link", 20)
         await taps.arrive(gateway)
         assert (folder / "key.pem").read_bytes() != old_key
-        assert not (folder / "renewing").exists()
+        await eventually(lambda: not (folder / "renewing").exists(), "the end of renewal", 20)
 
         await asyncio.to_thread(revoke, system.url, made["id"], owner)
         await eventually(

@@ -69,27 +69,6 @@ def tell_all(storm: Storm, report: StormReport) -> None:
 
 
 @pytest.mark.req("RNG-02", "RNG-03", "RNG-05", "RTM-02")
-@pytest.mark.timeout(180)
-async def test_a_squall_loses_doubles_and_misdates_nothing(storm: Storm):
-    async with storm.pressing(40):
-        for misfortune in (
-            storm.set_the_clocks_while_taps_wait,
-            partial(storm.kill_one, "gateway-2"),
-            storm.lose_a_ring,
-            storm.kill_the_broker_while_the_hub_is_down,
-            storm.fill_a_disk,
-            storm.spoil_a_spool,
-            storm.restart_a_ring,
-        ):
-            await misfortune()
-        await storm.until_pressed(300)
-    report = await storm.settle()
-    tell_all(storm, report)
-
-    assert report.problems == {}
-    assert len(set(storm.pressed)) == len(storm.pressed) >= 300
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("edge", ["", "amqtt"], ids=["mosquitto", "amqtt"], indirect=True)

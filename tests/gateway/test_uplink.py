@@ -302,7 +302,9 @@ async def test_a_gateway_that_vanishes_is_reported_lost_by_its_will(start_mqtt, 
 
 
 def test_the_mqtt_address_is_a_secret_of_the_settings():
-    shown = config_shown.shown(config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7")))
+    shown = config_shown.shown(
+        config.Settings(gateway=config.Gateway(mqtt_url="mqtt://a:b@host:7"))
+    )
     assert "b@" not in str(shown["gateway"]["mqtt_url"])
 
 

@@ -4,7 +4,6 @@ import ast
 import inspect
 from typing import Any
 
-import pytest
 from litestar import Request, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -23,6 +22,7 @@ IS_THE_DEED = {"/t"}
 # To have read these is an entry of the audit log; nothing else is written.
 ON_RECORD = {
     "/v1/admin/audit",
+    "/v1/admin/cohorts/{name}/members",
     "/v1/service-accounts",
     "/v1/service-accounts/{account_id}/api-keys",
     "/v1/service-accounts/{account_id}/api-keys/{key_id}",
@@ -85,21 +85,21 @@ async def declared(request: Request[Any, Any, Any]) -> None:
     await change(request, request.query_params["how"])
 
 
-@pytest.mark.parametrize("how", ["own", "as_system", "acting_as"])
-async def test_a_write_fails_under_methods_that_only_ask(hub: Running, ada: User, how: str) -> None:
+async def test_a_write_fails_under_methods_that_only_ask(hub: Running, ada: User) -> None:
     hub.app.register(attempt)
     hub.app.register(declared)
 
     async def name() -> str:
         return (await ada.client.get("/v1/me")).json()["full_name"]
 
-    for method in SAFE:
-        answer = await ada.client.request(method, f"/v1/try?how={how}")
-        # What is asked by OPTIONS no handler ever sees.
-        assert answer.status_code == (204 if method == "OPTIONS" else 500), method
-        assert await name() == "Ada Lovelace"
-    assert (await ada.client.post(f"/v1/try?how={how}")).status_code == 204
-    assert await name() == "changed"
-    assert (await ada.client.patch("/v1/me", json={"full_name": "Ada"})).is_success
-    assert (await ada.client.get(f"/v1/try-declared?how={how}")).status_code == 204
-    assert await name() == "changed"
+    for how in ("own", "as_system", "acting_as"):
+        for method in SAFE:
+            answer = await ada.client.request(method, f"/v1/try?how={how}")
+            # What is asked by OPTIONS no handler ever sees.
+            assert answer.status_code == (204 if method == "OPTIONS" else 500), (how, method)
+            assert await name() == "Ada Lovelace"
+        for method, path in (("POST", "try"), ("GET", "try-declared")):
+            assert (await ada.client.request(method, f"/v1/{path}?how={how}")).status_code == 204
+            assert await name() == "changed"
+            again = {"full_name": "Ada Lovelace"}
+            assert (await ada.client.patch("/v1/me", json=again)).is_success

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.fixtures.postgres import Database
-
 DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 CLASSES = {"personal", "secret", "technical"}
 SECRET = re.compile(r"_hash$|(?<!public)_key$|^(?:raw|email)$")
@@ -31,9 +29,8 @@ def described() -> dict[tuple[str, str], str]:
     return found
 
 
-async def columns(database: Database) -> set[tuple[str, str]]:
-    connection = await asyncpg.connect(database.superuser_url)
-    rows = await connection.fetch(
+async def columns(catalogue: asyncpg.Connection) -> set[tuple[str, str]]:
+    rows = await catalogue.fetch(
         """SELECT c.relname AS table, a.attname AS column
         FROM pg_attribute AS a
         JOIN pg_class AS c ON c.oid = a.attrelid
@@ -41,12 +38,13 @@ async def columns(database: Database) -> set[tuple[str, str]]:
         AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
         AND c.relname <> 'alembic_version'"""
     )
-    await connection.close()
     return {(row["table"], row["column"]) for row in rows}
 
 
-async def test_each_column_of_the_database_is_described_and_no_other(database: Database) -> None:
-    in_database, in_document = await columns(database), set(described())
+async def test_each_column_of_the_database_is_described_and_no_other(
+    catalogue: asyncpg.Connection,
+) -> None:
+    in_database, in_document = await columns(catalogue), set(described())
     assert len(in_database) > 150
     assert sorted(in_database - in_document) == [], "without a line in docs/data-dictionary.md"
     assert sorted(in_document - in_database) == [], "gone from the database"

@@ -83,8 +83,11 @@ def structure(database: Database) -> list[str]:
 
 @pytest.mark.req("MIG-03", "PRD-11")
 def test_each_step_down_undoes_its_step_up(database: Database) -> None:
+    """Of those that may still change; the others were tried before they were released."""
     newest = sorted(schema(database).splitlines())
-    revisions = [step.revision for step in migrating.steps_between("", migrating.newest_revision())]
+    released = migrating.released_before(migrating.newest_revision())
+    steps = migrating.steps_between(released, migrating.newest_revision())
+    revisions = [released, *(step.revision for step in steps)]
     at = {revisions[-1]: structure(database)}
     for revision in reversed(revisions[:-1]):
         migrating.downgrade(database.owner_url, revision)

@@ -20,7 +20,7 @@ def test_the_migrations_of_a_release_are_as_they_were(release: Release) -> None:
 
 
 async def test_processes_of_the_newest_release_are_served_by_this_schema(
-    database: Database,
+    pristine: Database,
 ) -> None:
     """While they are replaced one by one, they send their statements to it."""
     release = releases.read_all()[-1]
@@ -28,19 +28,19 @@ async def test_processes_of_the_newest_release_are_served_by_this_schema(
     refused: dict[str, str] = {}
     for login in ("api", "worker", "system"):
         refused |= await refusals(
-            getattr(database, f"{login}_url"),
+            getattr(pristine, f"{login}_url"),
             [query for query in release.queries if query.login == login],
         )
     assert {name: why for name, why in refused.items() if name not in TAKEN_AWAY} == {}
     assert set(TAKEN_AWAY) <= set(refused), "these are answered: take them off the list"
 
 
-async def test_a_statement_that_this_schema_does_not_answer_is_found(database: Database) -> None:
+async def test_a_statement_that_this_schema_does_not_answer_is_found(pristine: Database) -> None:
     gone = [
         FrozenQuery("users.by_shoe", "api", "SELECT shoe_size FROM users"),
         FrozenQuery("users.outbox", "api", "SELECT seq FROM outbox"),
     ]
-    assert set(await refusals(database.api_url, gone)) == {"users.by_shoe", "users.outbox"}
+    assert set(await refusals(pristine.api_url, gone)) == {"users.by_shoe", "users.outbox"}
 
 
 async def refusals(url: str, queries: list[FrozenQuery]) -> dict[str, str]:

@@ -30,6 +30,10 @@ MY_TAPS = query(
 )
 MY_NAME = query(str, "SELECT full_name FROM users WHERE id = app.user_id()")
 
+# Right after a release has been frozen it is where `up` ends.
+BELOW = [
+    release for release in releases.read_all() if release.revision != migrating.newest_revision()
+]
 ALLOWED_WAIT_SECONDS = migrating.LOCK_SECONDS + locks.TAKING_SECONDS + 5.0
 """Both timeouts, and what the statements themselves take on a busy machine."""
 
@@ -166,11 +170,11 @@ async def moved_under_load(database: Database, release: Release, clients_of_each
 def test_a_database_of_the_newest_release_goes_up_down_and_up_in_use(
     blank_database: Database,
 ) -> None:
-    judge(blank_database, releases.read_all()[-1])
+    judge(blank_database, BELOW[-1])
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("release", releases.read_all(), ids=lambda release: release.version)
+@pytest.mark.parametrize("release", BELOW, ids=lambda release: release.version)
 def test_a_database_of_any_release_goes_up_down_and_up_in_heavy_use(
     blank_database: Database, release: Release
 ) -> None:

@@ -60,15 +60,15 @@ async def forgotten(connection: asyncpg.Connection) -> set[tuple[str, str]]:
 
 
 @pytest.mark.req("SEC-03", "SEC-04")
-async def test_every_column_that_people_change_is_recorded(admin: asyncpg.Connection) -> None:
-    assert await forgotten(admin) == set(UNRECORDED)
-    await admin.execute("DROP TRIGGER audit ON contact_cards")
-    assert await forgotten(admin) == {*UNRECORDED, ("contact_cards", "card")}
+async def test_every_column_that_people_change_is_recorded(catalogue: asyncpg.Connection) -> None:
+    assert await forgotten(catalogue) == set(UNRECORDED)
+    await catalogue.execute("DROP TRIGGER audit ON contact_cards")
+    assert await forgotten(catalogue) == {*UNRECORDED, ("contact_cards", "card")}
 
 
 @pytest.mark.req("SEC-01", "SEC-03")
-async def test_no_secret_column_is_kept_by_the_audit(admin: asyncpg.Connection) -> None:
-    triggers = await audited(admin)
+async def test_no_secret_column_is_kept_by_the_audit(catalogue: asyncpg.Connection) -> None:
+    triggers = await audited(catalogue)
     kept = {
         (table, column)
         for table, column in secrets()
@@ -78,7 +78,7 @@ async def test_no_secret_column_is_kept_by_the_audit(admin: asyncpg.Connection) 
     }
     assert kept == set()
     known = set(
-        await admin.fetchval(
+        await catalogue.fetchval(
             """SELECT array_agg(relname::text || '.' || attname) FROM pg_attribute
             JOIN pg_class ON pg_class.oid = attrelid
             WHERE relnamespace = 'public'::regnamespace AND attnum > 0"""
@@ -91,14 +91,14 @@ async def test_no_secret_column_is_kept_by_the_audit(admin: asyncpg.Connection) 
 @pytest.mark.req("SEC-03")
 @pytest.mark.parametrize("action", ["create", "update", "delete", "override", ""])
 async def test_nobody_writes_an_entry_of_a_change_that_was_none(
-    admin: asyncpg.Connection, action: str
+    catalogue: asyncpg.Connection, action: str
 ) -> None:
     with pytest.raises(asyncpg.RaiseError):
-        await admin.execute("SELECT app.audit_view($1, 'users', 'x', NULL, NULL)", action)
+        await catalogue.execute("SELECT app.audit_view($1, 'users', 'x', NULL, NULL)", action)
 
 
-async def test_only_the_audit_s_own_functions_write_entries(admin: asyncpg.Connection) -> None:
-    callers = await admin.fetch(
+async def test_only_the_audit_s_own_functions_write_entries(catalogue: asyncpg.Connection) -> None:
+    callers = await catalogue.fetch(
         """SELECT rolname FROM pg_roles WHERE rolname LIKE 'ping\\_%'
         AND has_function_privilege(
           rolname, 'app.write_audit(text, text, text, uuid, jsonb, jsonb)', 'EXECUTE'

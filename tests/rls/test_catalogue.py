@@ -2,7 +2,6 @@
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from tests.fixtures.postgres import Database
 
@@ -40,13 +39,6 @@ OWNED_BY_OWNER = {
     "create_partitions",
     "drop_health_snapshots",
 }
-
-
-@pytest_asyncio.fixture
-async def catalogue(database: Database):
-    connection = await asyncpg.connect(database.superuser_url)
-    yield connection
-    await connection.close()
 
 
 async def names(connection: asyncpg.Connection, sql: str) -> list[str]:
@@ -432,9 +424,9 @@ async def test_only_the_listed_columns_can_be_changed(catalogue) -> None:
 
 
 async def test_an_admin_is_entered_for_one_transaction_and_reads_the_audit_log(
-    database: Database,
+    pristine: Database,
 ) -> None:
-    connection = await asyncpg.connect(database.api_url)
+    connection = await asyncpg.connect(pristine.api_url)
     try:
         await connection.execute("SELECT FROM audit_log")
         async with connection.transaction():
@@ -451,7 +443,7 @@ async def test_an_admin_is_entered_for_one_transaction_and_reads_the_audit_log(
         await connection.close()
 
 
-async def test_the_reader_of_analytics_sees_no_table(catalogue, database: Database) -> None:
+async def test_the_reader_of_analytics_sees_no_table(catalogue) -> None:
     assert not await names(
         catalogue,
         """SELECT relname FROM pg_class

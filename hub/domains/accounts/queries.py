@@ -1,5 +1,6 @@
 """SQL of accounts and sign-in sessions; rows are fenced by policy."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -168,30 +169,33 @@ revoke_other_families = query(
     """,
 )
 
+_SESSION_COLUMNS: Final = (
+    "family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at, "
+    "created_at AS last_used_at, family_id = $1 AS is_current"
+)
+
 list_sessions = query(
     SignInSession,
     """
-    SELECT
-      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
-      created_at AS last_used_at, family_id = $1 AS is_current
+    SELECT {columns}
     FROM sessions
     WHERE
       family_id < $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
     ORDER BY family_id DESC
     LIMIT $3
     """,
+    columns=_SESSION_COLUMNS,
 )
 
 get_session = query(
     SignInSession,
     """
-    SELECT
-      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
-      created_at AS last_used_at, family_id = $1 AS is_current
+    SELECT {columns}
     FROM sessions
     WHERE
       family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
     """,
+    columns=_SESSION_COLUMNS,
 )
 
 name_session = query(
@@ -201,10 +205,9 @@ name_session = query(
     SET device_name = $3
     WHERE
       family_id = $2 AND revoked_at IS NULL AND expires_at > now() AND user_id = app.user_id()
-    RETURNING
-      family_id AS id, device_name, user_agent, host(ip) AS ip, signed_in_at AS created_at,
-      created_at AS last_used_at, family_id = $1 AS is_current
+    RETURNING {columns}
     """,
+    columns=_SESSION_COLUMNS,
 )
 
 # From the events, whose index by type and time makes it cheap; the row itself is one of many that
@@ -220,11 +223,14 @@ sessions_revoked_within = query(
     login="system",
 )
 
+_KNOWN_COLUMNS: Final = (
+    "id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at"
+)
+
 find_accounts = query(
     KnownAccount,
     """
-    SELECT
-        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
+    SELECT {columns}
     FROM users
     WHERE deleted_at IS NULL AND kind = 'person'
         AND position(lower($1::text) IN lower(full_name)) > 0
@@ -233,6 +239,7 @@ find_accounts = query(
     ORDER BY id
     LIMIT $4
     """,
+    columns=_KNOWN_COLUMNS,
     login="system",
 )
 
@@ -243,9 +250,9 @@ set_role = query(
     UPDATE users
     SET role = $2
     WHERE id = $1 AND deleted_at IS NULL AND kind = 'person'
-    RETURNING
-        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
+    RETURNING {columns}
     """,
+    columns=_KNOWN_COLUMNS,
     login="system",
 )
 
@@ -255,8 +262,8 @@ set_subscription = query(
     UPDATE users
     SET subscription_tier = $2, subscription_status = $3
     WHERE id = $1 AND deleted_at IS NULL AND kind = 'person'
-    RETURNING
-        id, full_name, role, subscription_tier, subscription_status, last_login_at, created_at
+    RETURNING {columns}
     """,
+    columns=_KNOWN_COLUMNS,
     login="system",
 )

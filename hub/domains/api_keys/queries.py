@@ -4,6 +4,7 @@ Keys name their account, since administrators write those of service accounts as
 everybody else the policies let only one's own pass.
 """
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -14,33 +15,38 @@ lock_keys = command("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::tex
 
 count_keys = query(int, "SELECT count(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL")
 
+_KEY_COLUMNS: Final = "id, name, prefix, scopes, last_used_at, expires_at, created_at"
+
 add_key = query(
     ApiKey,
     """
     INSERT INTO api_keys (user_id, id, name, prefix, secret_hash, scopes, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
-    RETURNING id, name, prefix, scopes, last_used_at, expires_at, created_at
+    RETURNING {columns}
     """,
+    columns=_KEY_COLUMNS,
 )
 
 list_keys = query(
     ApiKey,
     """
-    SELECT id, name, prefix, scopes, last_used_at, expires_at, created_at
+    SELECT {columns}
     FROM api_keys
     WHERE user_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR id < $2::uuid)
     ORDER BY id DESC
     LIMIT $3
     """,
+    columns=_KEY_COLUMNS,
 )
 
 get_key = query(
     ApiKey,
     """
-    SELECT id, name, prefix, scopes, last_used_at, expires_at, created_at
+    SELECT {columns}
     FROM api_keys
     WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL
     """,
+    columns=_KEY_COLUMNS,
 )
 
 change_key = query(
@@ -49,8 +55,9 @@ change_key = query(
     UPDATE api_keys
     SET name = coalesce($3, name), scopes = coalesce($4, scopes)
     WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL
-    RETURNING id, name, prefix, scopes, last_used_at, expires_at, created_at
+    RETURNING {columns}
     """,
+    columns=_KEY_COLUMNS,
 )
 
 revoke_key = command(

@@ -31,6 +31,7 @@ search = query(
 )
 
 # Two branches, each in the order of its index: one condition with OR is read and sorted whole.
+# What the hub does may follow from somebody else's request, of which one is told nothing.
 list_own = query(
     StoredOwnEntry,
     """
@@ -44,7 +45,8 @@ list_own = query(
         actor_kind, action, resource_type, resource_id, old_values, new_values,
         CASE WHEN is_own THEN host(ip) END AS ip,
         CASE WHEN is_own THEN user_agent END AS user_agent,
-        endpoint, request_id
+        CASE WHEN is_own OR actor_role IN ('moderator', 'admin') THEN endpoint END AS endpoint,
+        CASE WHEN is_own THEN request_id END AS request_id
     FROM (
         (
             SELECT

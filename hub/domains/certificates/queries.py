@@ -104,14 +104,7 @@ replace_certificates = command(
     login="system",
 )
 
-note_certificate = command(
-    """
-    UPDATE gateways
-    SET cert_serial = $2, cert_expires_at = $3, public_key = $4
-    WHERE id = $1
-    """,
-    login="system",
-)
+note_certificate = command("UPDATE gateways SET cert_expires_at = $2 WHERE id = $1", login="system")
 
 # After note_certificate: the event of the claim shows how long the certificate holds.
 note_claim = command(

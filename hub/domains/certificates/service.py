@@ -214,19 +214,16 @@ async def _issue(
     made = ca.issue_client(
         authority, key, name=str(gateway.id), now=clock.now(), days=pki.certificate_days
     )
-    serial = f"{made.serial_number:x}"
     await queries.insert_certificate.run(
         tx,
         gateway.user_id,
         gateway.id,
-        serial,
+        f"{made.serial_number:x}",
         made.fingerprint(SHA256()),
         csr.key_hash(key),
         made.public_bytes(Encoding.DER),
         made.not_valid_before_utc,
         made.not_valid_after_utc,
     )
-    await queries.note_certificate.run(
-        tx, gateway.id, serial, made.not_valid_after_utc, csr.spki(key)
-    )
+    await queries.note_certificate.run(tx, gateway.id, made.not_valid_after_utc)
     return made

@@ -1,18 +1,24 @@
 """SQL of claims. Run as ping_system with the claimer as the actor: keys are never ping_api's."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
 from hub.domains.claims.schemas import ClaimRow, ClaimView, GatewayErrand, RingRow
 
+_RING_COLUMNS: Final = (
+    "id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key, next_tap_key, "
+    "next_id_key"
+)
+
 find_claimable = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE claim_code_hash = ANY($1::bytea[]) AND status = 'unclaimed'
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
@@ -92,12 +98,12 @@ lock_claim = query(
 lock_ring = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE id = $1
     FOR NO KEY UPDATE
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
@@ -134,16 +140,15 @@ take_by_key = query(
         claimed_at = now(),
         claim_code_hash = NULL,
         verified = true,
-        public_key = $3,
-        tap_key = CASE WHEN $4 THEN next_tap_key ELSE tap_key END,
-        id_key = CASE WHEN $4 THEN next_id_key ELSE id_key END,
-        next_tap_key = $5,
-        next_id_key = $6,
+        tap_key = CASE WHEN $3 THEN next_tap_key ELSE tap_key END,
+        id_key = CASE WHEN $3 THEN next_id_key ELSE id_key END,
+        next_tap_key = $4,
+        next_id_key = $5,
         former_tap_key = NULL,
         rotated_boot = NULL,
         rotated_seq = NULL,
-        claimed_boot = $7,
-        claimed_seq = $8,
+        claimed_boot = $6,
+        claimed_seq = $7,
         key_version = key_version + 1
     WHERE id = $1 AND status = 'unclaimed'
     RETURNING id
@@ -276,12 +281,12 @@ purge = command(
 lock_own_ring = query(
     RingRow,
     """
-    SELECT id, user_id, kind, status, device_id, nfc_uid_hash, key_id, tap_key, id_key,
-        next_tap_key, next_id_key
+    SELECT {columns}
     FROM rings
     WHERE id = $1 AND user_id = app.user_id()
     FOR NO KEY UPDATE
     """,
+    columns=_RING_COLUMNS,
     login="system",
 )
 
@@ -308,11 +313,11 @@ release_ring = command(
 add_released = command(
     """
     INSERT INTO rings (
-        id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, public_key, tap_key, id_key,
+        id, kind, device_id, nfc_uid_hash, claim_code_hash, key_id, tap_key, id_key,
         next_tap_key, next_id_key, key_version, sun_counter, last_boot, last_seq,
         firmware_version, battery_pct
     )
-    SELECT $2, kind, $3, $4, $5, key_id, public_key, $6, $7, $8, $9, key_version, sun_counter,
+    SELECT $2, kind, $3, $4, $5, key_id, $6, $7, $8, $9, key_version, sun_counter,
         last_boot, last_seq, firmware_version, battery_pct
     FROM rings
     WHERE id = $1

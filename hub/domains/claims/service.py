@@ -264,7 +264,6 @@ async def _take_by_key(
         tx,
         ring.id,
         claim.label,
-        answer.ring_public_key,
         won.by_next,
         cipher.seal(won.keys.tap_key, column=rings.TAP_KEY_COLUMN, row=ring.id.bytes),
         cipher.seal(won.keys.id_key, column=rings.ID_KEY_COLUMN, row=ring.id.bytes),

@@ -1,5 +1,7 @@
 """SQL of feature flags: what everybody's processes keep, and what administrators write."""
 
+from typing import Final
+
 from core.db import command, query
 from hub.domains.flags.schemas import Cohort, CohortMember, Flag, Rule, Subject
 
@@ -25,25 +27,29 @@ lock_flags = command(
     "SELECT pg_advisory_xact_lock(hashtextextended('feature_flags', 13))", login="system"
 )
 
+_FLAG_COLUMNS: Final = "key, enabled, percentage, cohorts, description, created_at, updated_at"
+
 list_flags = query(
     Flag,
     """
-    SELECT key, enabled, percentage, cohorts, description, created_at, updated_at
+    SELECT {columns}
     FROM feature_flags
     WHERE $1::text IS NULL OR key > $1::text
     ORDER BY key
     LIMIT $2
     """,
+    columns=_FLAG_COLUMNS,
     login="system",
 )
 
 find_flag = query(
     Flag,
     """
-    SELECT key, enabled, percentage, cohorts, description, created_at, updated_at
+    SELECT {columns}
     FROM feature_flags
     WHERE key = $1
     """,
+    columns=_FLAG_COLUMNS,
     login="system",
 )
 
@@ -65,25 +71,29 @@ put_flag = command(
 
 remove_flag = command("DELETE FROM feature_flags WHERE key = $1", login="system")
 
+_COHORT_COLUMNS: Final = "name, tiers, roles, description, created_at, updated_at"
+
 list_cohorts = query(
     Cohort,
     """
-    SELECT name, tiers, roles, description, created_at, updated_at
+    SELECT {columns}
     FROM cohorts
     WHERE $1::text IS NULL OR name > $1::text
     ORDER BY name
     LIMIT $2
     """,
+    columns=_COHORT_COLUMNS,
     login="system",
 )
 
 find_cohort = query(
     Cohort,
     """
-    SELECT name, tiers, roles, description, created_at, updated_at
+    SELECT {columns}
     FROM cohorts
     WHERE name = $1
     """,
+    columns=_COHORT_COLUMNS,
     login="system",
 )
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 from core import clock
 from core.db import Pool, Tx
 from core.errors import DomainError
+from hub.domains.audit import service as audit
 from hub.domains.flags import queries, rules
 from hub.domains.flags.schemas import (
     COHORTS_MAX,
@@ -167,6 +168,7 @@ async def list_members(
 ) -> page.Page[CohortMember]:
     """Return the named members of a cohort; a system transaction."""
     await get_cohort(tx, name)
+    await audit.note_reading(tx, "view", "cohort_members", name)
     after = page.decode_cursor(cursor, MEMBERS_LISTING, tuple[UUID])
     rows = await queries.list_members.all(tx, name, after[0] if after else None, limit + 1)
     return page.paginate(rows, limit, MEMBERS_LISTING, lambda member: (member.user_id,))

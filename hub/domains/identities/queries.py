@@ -1,28 +1,33 @@
 """SQL of verified addresses; rows are fenced by owner, look-ups by app.match_identities."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
 from hub.domains.identities.schemas import Identity, Match
 
+_IDENTITY_COLUMNS: Final = "id, kind, verified_at, created_at"
+
 list_own = query(
     Identity,
     """
-    SELECT id, kind, verified_at, created_at
+    SELECT {columns}
     FROM identity_hashes
     WHERE user_id = app.user_id() AND id > $1
     ORDER BY id
     LIMIT $2
     """,
+    columns=_IDENTITY_COLUMNS,
 )
 
 find_own = query(
     Identity,
     """
-    SELECT id, kind, verified_at, created_at
+    SELECT {columns}
     FROM identity_hashes
     WHERE user_id = app.user_id() AND id = $1
     """,
+    columns=_IDENTITY_COLUMNS,
 )
 
 delete_own = query(

@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 from core.errors import DomainError
 from hub.domains.identities import service
 from hub.domains.identities.schemas import Identity, MatchContacts, Matches
-from hub.http.auth import user_id_of
+from hub.http import limits
+from hub.http.auth import client_address, user_id_of
 from hub.http.deps import reading, resources, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
@@ -56,14 +57,21 @@ async def remove_identity(request: Request[Any, Any, Any], identity_id: FromPath
 async def match_contacts(request: Request[Any, Any, Any], data: JSONBody[MatchContacts]) -> Matches:
     """Find users by addresses of one's contacts, where both sides consent to `contact_matching`.
 
-    At most 500 addresses in any 24 hours. Nothing that is asked is kept.
+    At most 500 addresses in any 24 hours, and 11000 from one IP address. Nothing that is asked is
+    kept.
     """
     house, user_id = resources(request), user_id_of(request)
     async with reading(request) as tx:
         await service.require_consent(tx, user_id)
-    allowance = await house.limiter.take("identity_match", str(user_id), cost=len(data.addresses))
-    if allowance is not None and allowance.refused:
-        raise DomainError("limit.exceeded", retry_after_seconds=allowance.wait_seconds())
+    # The account first: one that has had its share takes nothing from others behind its address.
+    counted = {
+        "identity_match": str(user_id),
+        "identity_match_ip": limits.address_subject(client_address(request)),
+    }
+    for policy, subject in counted.items():
+        allowance = await house.limiter.take(policy, subject, cost=len(data.addresses))
+        if allowance is not None and allowance.refused:
+            raise DomainError("limit.exceeded", retry_after_seconds=allowance.wait_seconds())
     async with writing(request) as tx:
         return await service.match(tx, data, cipher=house.cipher, index_key=house.index_key)
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from core import normal_forms
 from core.crypto import FieldCipher
 from core.db import Tx
@@ -73,18 +75,27 @@ async def match(tx: Tx, asked: MatchContacts, *, cipher: FieldCipher, index_key:
     if region is None:
         region = normal_forms.region_of(await queries.find_locale.first(tx))
     digests = [rules.digest_of(item, region and region.upper()) for item in asked.addresses]
+    places: dict[tuple[AddressKind, str], list[int]] = {}
+    for position, (item, digest) in enumerate(zip(asked.addresses, digests, strict=True)):
+        if digest is not None:
+            places.setdefault((item.kind, digest), []).append(position)
     positions: list[int] = []
     kinds: list[str] = []
     hashes: list[bytes] = []
-    for position, (item, digest) in enumerate(zip(asked.addresses, digests, strict=True)):
-        if digest is None:
-            continue
-        live = cipher.indexes.live(rules.identity_index(index_key, item.kind, digest))
+    # Each address once, however often it is asked for: a hundred times the moment that it takes to
+    # see that somebody does not consent could be told from a hundred times nobody.
+    for (kind, digest), (first, *_) in places.items():
+        live = cipher.indexes.live(rules.identity_index(index_key, kind, digest))
         hashes += live
-        positions += [position] * len(live)
-        kinds += [item.kind] * len(live)
+        positions += [first] * len(live)
+        kinds += [kind] * len(live)
     found = await queries.match.all(tx, positions, kinds, hashes, len(asked.addresses))
-    return Matches(matches=list(found), unreadable=_missing(digests))
+    same = {group[0]: group for group in places.values()}
+    matches = [
+        replace(match, position=position) for match in found for position in same[match.position]
+    ]
+    matches.sort(key=lambda match: match.position)
+    return Matches(matches=matches, unreadable=_missing(digests))
 
 
 def _missing(digests: Sequence[str | None]) -> list[int]:

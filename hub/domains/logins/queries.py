@@ -1,5 +1,6 @@
 """SQL of logins; rows are fenced by policy."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -57,24 +58,28 @@ note_use = command(
 
 count_logins_of = query(int, "SELECT count(*) FROM user_logins WHERE user_id = $1", login="system")
 
+_LOGIN_COLUMNS: Final = "id, provider, issuer, last_used_at, created_at"
+
 list_logins = query(
     Login,
     """
-    SELECT id, provider, issuer, last_used_at, created_at
+    SELECT {columns}
     FROM user_logins
     WHERE user_id = app.user_id() AND id > $1
     ORDER BY id
     LIMIT $2
     """,
+    columns=_LOGIN_COLUMNS,
 )
 
 find_my_login = query(
     Login,
     """
-    SELECT id, provider, issuer, last_used_at, created_at
+    SELECT {columns}
     FROM user_logins
     WHERE user_id = app.user_id() AND id = $1
     """,
+    columns=_LOGIN_COLUMNS,
 )
 
 # Two removals at once must not both leave the other's login.

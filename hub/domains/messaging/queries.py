@@ -1,5 +1,6 @@
 """SQL of conversations and messages; rows are fenced by membership."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import query
@@ -10,30 +11,31 @@ open_direct = query(
     "SELECT id, created FROM app.open_direct_conversation($1)",
 )
 
+_CONVERSATION_COLUMNS: Final = (
+    "c.id, c.kind, "
+    "substring(replace(c.direct_key, app.user_id()::text, '') FROM '[0-9a-f-]+')::uuid "
+    "AS partner_id, c.last_message_at, c.created_at"
+)
+
+# The key of a direct conversation holds both members; to read the partner's membership would cost
+# as much again, as a policy has to be asked for it.
 find_conversation = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
+    SELECT {columns}
     FROM conversations AS c
-    LEFT JOIN conversation_members AS partner
-        ON partner.conversation_id = c.id
-        AND c.kind = 'direct'
-        AND partner.user_id <> app.user_id()
     WHERE c.id = $1
     """,
+    columns=_CONVERSATION_COLUMNS,
 )
 
 # A conversation without a message stands where it was opened.
 list_conversations = query(
     Conversation,
     """
-    SELECT c.id, c.kind, partner.user_id AS partner_id, c.last_message_at, c.created_at
+    SELECT {columns}
     FROM conversation_members AS me
     JOIN conversations AS c ON c.id = me.conversation_id
-    LEFT JOIN conversation_members AS partner
-        ON partner.conversation_id = c.id
-        AND c.kind = 'direct'
-        AND partner.user_id <> me.user_id
     -- From one's memberships, or the policy would be asked of every conversation there is.
     WHERE me.user_id = app.user_id()
         AND (
@@ -43,12 +45,17 @@ list_conversations = query(
     ORDER BY coalesce(c.last_message_at, c.created_at) DESC, c.id DESC
     LIMIT $3
     """,
+    columns=_CONVERSATION_COLUMNS,
+)
+
+_MESSAGE_COLUMNS: Final = (
+    "id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at"
 )
 
 list_messages = query(
     Message,
     """
-    SELECT id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    SELECT {columns}
     FROM messages
     WHERE conversation_id = $1
         AND deleted_at IS NULL
@@ -56,6 +63,7 @@ list_messages = query(
     ORDER BY id DESC
     LIMIT $3
     """,
+    columns=_MESSAGE_COLUMNS,
 )
 
 insert_message = query(
@@ -65,17 +73,19 @@ insert_message = query(
     SELECT own.id, 'text', $2, $3, $4
     FROM app.lock_conversation($1) AS own (id)
     ON CONFLICT (sender_id, client_key) DO NOTHING
-    RETURNING id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    RETURNING {columns}
     """,
+    columns=_MESSAGE_COLUMNS,
 )
 
 find_by_client_key = query(
     Message,
     """
-    SELECT id, conversation_id, sender_id, kind, body, reply_to_id, client_key, created_at
+    SELECT {columns}
     FROM messages
     WHERE sender_id = app.user_id() AND client_key = $1
     """,
+    columns=_MESSAGE_COLUMNS,
 )
 
 find_message_id = query(

@@ -1,5 +1,6 @@
 """SQL of passkeys; rows are fenced by policy, and written by the hub alone."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -56,32 +57,35 @@ list_descriptors = query(
     """,
 )
 
+_PASSKEY_COLUMNS: Final = (
+    "p.id, p.name, "
+    r"translate(encode(p.credential_id, 'base64'), E'+/=\n', '-_') AS credential_id, "
+    "p.transports, p.is_user_verified, p.is_backup_eligible, p.is_backed_up, p.suspected_at, "
+    "l.last_used_at, p.created_at"
+)
+
 list_passkeys = query(
     Passkey,
-    r"""
-    SELECT
-      p.id, p.name, translate(encode(p.credential_id, 'base64'), E'+/=\n', '-_') AS credential_id,
-      p.transports, p.is_user_verified, p.is_backup_eligible, p.is_backed_up, p.suspected_at,
-      l.last_used_at, p.created_at
+    """
+    SELECT {columns}
     FROM passkey_credentials AS p
     JOIN user_logins AS l ON l.user_id = p.user_id AND l.id = p.id
     WHERE p.user_id = app.user_id() AND p.id > $1
     ORDER BY p.id
     LIMIT $2
     """,
+    columns=_PASSKEY_COLUMNS,
 )
 
 find_my_passkey = query(
     Passkey,
-    r"""
-    SELECT
-      p.id, p.name, translate(encode(p.credential_id, 'base64'), E'+/=\n', '-_') AS credential_id,
-      p.transports, p.is_user_verified, p.is_backup_eligible, p.is_backed_up, p.suspected_at,
-      l.last_used_at, p.created_at
+    """
+    SELECT {columns}
     FROM passkey_credentials AS p
     JOIN user_logins AS l ON l.user_id = p.user_id AND l.id = p.id
     WHERE p.user_id = app.user_id() AND p.id = $1
     """,
+    columns=_PASSKEY_COLUMNS,
 )
 
 name_passkey = query(

@@ -1,5 +1,6 @@
 """SQL of rings and taps; rows are fenced by owner."""
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -7,26 +8,31 @@ from msgspec import Struct
 from core.db import command, query
 from hub.domains.rings.schemas import Ring, StoredRing, Tap
 
+_RING_COLUMNS: Final = (
+    "id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at, "
+    "last_seen_at, created_at"
+)
+
 find_ring = query(
     Ring,
     """
-    SELECT id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    SELECT {columns}
     FROM rings
     WHERE id = $1 AND user_id = app.user_id()
     """,
+    columns=_RING_COLUMNS,
 )
 
 list_rings = query(
     Ring,
     """
-    SELECT id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    SELECT {columns}
     FROM rings
     WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
     ORDER BY id DESC
     LIMIT $2
     """,
+    columns=_RING_COLUMNS,
 )
 
 rename = query(
@@ -35,9 +41,9 @@ rename = query(
     UPDATE rings
     SET label = $2
     WHERE id = $1 AND user_id = app.user_id()
-    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    RETURNING {columns}
     """,
+    columns=_RING_COLUMNS,
 )
 
 # A revoked ring stays revoked; a lost one is lost already.
@@ -47,9 +53,9 @@ report_lost = query(
     UPDATE rings
     SET status = 'lost'
     WHERE id = $1 AND user_id = app.user_id() AND status = 'active'
-    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    RETURNING {columns}
     """,
+    columns=_RING_COLUMNS,
 )
 
 report_found = query(
@@ -58,9 +64,9 @@ report_found = query(
     UPDATE rings
     SET status = 'active'
     WHERE id = $1 AND user_id = app.user_id() AND status = 'lost'
-    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    RETURNING {columns}
     """,
+    columns=_RING_COLUMNS,
 )
 
 revoke = query(
@@ -69,9 +75,9 @@ revoke = query(
     UPDATE rings
     SET status = 'revoked'
     WHERE id = $1 AND user_id = app.user_id() AND status IN ('active', 'lost')
-    RETURNING id, label, kind, status, battery_pct, firmware_version, link, verified, claimed_at,
-        last_seen_at, created_at
+    RETURNING {columns}
     """,
+    columns=_RING_COLUMNS,
 )
 
 list_taps = query(

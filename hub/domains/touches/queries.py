@@ -3,6 +3,7 @@
 Locks are taken in one order everywhere: records by id, then sides by id, then profiles.
 """
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -17,26 +18,31 @@ from hub.domains.touches.schemas import (
     Touch,
 )
 
+_TOUCH_COLUMNS: Final = (
+    "id, ring_id, tap_id, state, is_asked, answer, partner_user_id AS partner_id, "
+    "conversation_id, touched_at, expires_at, created_at"
+)
+
 list_touches = query(
     Touch,
     """
-    SELECT id, ring_id, tap_id, state, is_asked, answer, partner_user_id AS partner_id,
-        conversation_id, touched_at, expires_at, created_at
+    SELECT {columns}
     FROM touches
     WHERE user_id = app.user_id() AND ($1::uuid IS NULL OR id < $1::uuid)
     ORDER BY id DESC
     LIMIT $2
     """,
+    columns=_TOUCH_COLUMNS,
 )
 
 find_touch = query(
     Touch,
     """
-    SELECT id, ring_id, tap_id, state, is_asked, answer, partner_user_id AS partner_id,
-        conversation_id, touched_at, expires_at, created_at
+    SELECT {columns}
     FROM touches
     WHERE id = $1 AND user_id = app.user_id()
     """,
+    columns=_TOUCH_COLUMNS,
 )
 
 find_card = query(
@@ -48,16 +54,21 @@ find_card = query(
     """,
 )
 
+_HALF_COLUMNS: Final = (
+    "t.id AS tap_id, t.user_id, t.ring_id, t.seq, t.peer_eid, t.peer_ctr AS peer_seq, r.id_key, "
+    "t.tapped_at, coalesce(t.uncertainty_ms, 0) AS uncertainty_ms, t.received_at"
+)
+
 # Only of rings that are in their owner's hands: of a lost one nothing counts.
 find_record = query(
     Record,
     """
-    SELECT t.id AS tap_id, t.user_id, t.ring_id, t.seq, t.peer_eid, t.peer_ctr AS peer_seq,
-        r.id_key, t.tapped_at, coalesce(t.uncertainty_ms, 0) AS uncertainty_ms, t.received_at
+    SELECT {columns}
     FROM ring_taps AS t
     JOIN rings AS r ON r.id = t.ring_id AND r.user_id = t.user_id AND r.status = 'active'
     WHERE t.id = $1 AND t.kind = 'ring_to_ring' AND t.peer_eid IS NOT NULL
     """,
+    columns=_HALF_COLUMNS,
     login="system",
 )
 
@@ -65,8 +76,7 @@ find_record = query(
 find_candidates = query(
     Record,
     """
-    SELECT t.id AS tap_id, t.user_id, t.ring_id, t.seq, t.peer_eid, t.peer_ctr AS peer_seq,
-        r.id_key, t.tapped_at, coalesce(t.uncertainty_ms, 0) AS uncertainty_ms, t.received_at
+    SELECT {columns}
     FROM ring_taps AS t
     JOIN rings AS r ON r.id = t.ring_id AND r.user_id = t.user_id AND r.status = 'active'
     WHERE t.kind = 'ring_to_ring'
@@ -87,6 +97,7 @@ find_candidates = query(
     ORDER BY abs(extract(epoch FROM t.tapped_at - $4::timestamptz)), t.id
     LIMIT $8
     """,
+    columns=_HALF_COLUMNS,
     login="system",
 )
 
@@ -113,27 +124,31 @@ taps_of_meeting = query(
     login="system",
 )
 
+_SIDE_COLUMNS: Final = "id, user_id, meeting_id, side, ring_id, tap_id, state, is_asked, answer"
+
 sides_of_taps = query(
     Side,
     """
-    SELECT id, user_id, meeting_id, side, ring_id, tap_id, state, is_asked, answer
+    SELECT {columns}
     FROM touches
     WHERE tap_id = ANY($1::uuid[])
     ORDER BY id
     FOR NO KEY UPDATE
     """,
+    columns=_SIDE_COLUMNS,
     login="system",
 )
 
 sides_of_meeting = query(
     Side,
     """
-    SELECT id, user_id, meeting_id, side, ring_id, tap_id, state, is_asked, answer
+    SELECT {columns}
     FROM touches
     WHERE meeting_id = $1
     ORDER BY id
     FOR NO KEY UPDATE
     """,
+    columns=_SIDE_COLUMNS,
     login="system",
 )
 

@@ -93,10 +93,10 @@ async def problems(connection: Any, found: Query[Any] | Command) -> list[str]:
 @pytest.mark.req("API-09")
 @pytest.mark.parametrize("login", get_args(Login))
 async def test_every_query_of_the_hub_fits_the_schema_and_the_rights_of_its_login(
-    database: Database, login: Login
+    pristine: Database, login: Login
 ) -> None:
     queries = [found for found in registered() if found.login == login]
-    async with logged_in(database, login) as connection:
+    async with logged_in(pristine, login) as connection:
         report = [
             f"{found.name} ({login}): {problem}\n{found.sql.strip()}"
             for found in queries
@@ -130,8 +130,8 @@ class Wrong(msgspec.Struct, frozen=True):
     ],
 )
 async def test_a_query_that_does_not_fit_is_found(
-    database: Database, row: type, sql: Any, problem: str
+    pristine: Database, row: type, sql: Any, problem: str
 ) -> None:
     found = query(row, sql)
-    async with logged_in(database, "api") as connection:
+    async with logged_in(pristine, "api") as connection:
         assert any(problem in text for text in await problems(connection, found))

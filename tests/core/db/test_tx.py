@@ -248,9 +248,7 @@ async def test_one_wants_exactly_one_row_and_first_takes_what_there_is(system_po
         assert await NAMES.first(tx) is None
         with pytest.raises(LookupError):
             await NAMES.one(tx)
-        await command("INSERT INTO users (full_name) VALUES ($1)").run_many(
-            tx, [("Ada",), ("Grace",)]
-        )
+        await command("INSERT INTO users (full_name) VALUES ($1), ($2)").run(tx, "Ada", "Grace")
         assert await NAMES.first(tx) == "Ada"
         with pytest.raises(LookupError):
             await NAMES.one(tx)

@@ -106,18 +106,22 @@ async def open_account(page: Page) -> None:
 
 
 async def is_sound(page: Page) -> None:
-    """Look for what somebody could not read or reach."""
+    """Look for what somebody could not read or reach, by day and by night."""
     await page.evaluate(AXE.read_text() + "\n;undefined")
-    assert await page.evaluate(VIOLATIONS) == []
+    for color_scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=color_scheme)
+        assert await page.evaluate(VIOLATIONS) == []
     assert not await page.evaluate(
         "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     )
 
 
 async def test_a_passkey_makes_an_account_and_a_browser_signs_in_with_it(
-    device: Callable[..., Awaitable[Device]], system_pool: Pool
+    device: Callable[..., Awaitable[Device]], system_pool: Pool, address: str
 ):
-    here = await device()
+    here = await device(viewport=PHONE)
+    await expect(here.page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
+    await is_sound(here.page)
     alert = here.page.get_by_role("alert")
     await sign_up(here, "Hedy Lamarr")
     (made,) = await here.passkeys()
@@ -144,19 +148,31 @@ async def test_a_passkey_makes_an_account_and_a_browser_signs_in_with_it(
     await here.ask("addCredential", credential=used | {"signCount": 0})
     await here.press("Sign in with a passkey")
     await expect(alert).to_contain_text("Passkey refused")
+    # Passkeys belong to a name: an address leads there.
+    await here.page.goto(f"{address}/console")
+    await expect(here.page.locator("#passkey-hint")).to_contain_text("belong to localhost")
+    await expect(here.page.locator("#ways")).to_be_hidden()
+    link = here.page.get_by_role("link", name="Open this page there")
+    named = address.replace("127.0.0.1", "localhost")
+    assert await link.get_attribute("href") == f"{named}/console"
 
 
-async def test_the_account_page_lists_adds_names_and_removes_passkeys(
-    device: Callable[..., Awaitable[Device]],
+async def test_the_account_page_lists_adds_names_and_removes_passkeys_and_logins(
+    device: Callable[..., Awaitable[Device]], hub: Running
 ):
-    here, there = await device(), await device()
+    provider = config.LoginProvider(issuer="https://idp.example", client_id="pinghub")
+    hub.resources.login_providers.update(open_providers(config.Auth(providers={"idp": provider})))
+    here, there = await device(viewport=PHONE), await device()
     await sign_up(here, "Mary Jackson")
     await open_account(here.page)
     await expect(here.page.locator("#passkeys > li")).to_contain_text("Verifies who uses it")
+    await is_sound(here.page)
     await here.press("Add a passkey")
     await here.press("Go on")
     dialog = here.page.get_by_role("dialog")
     await expect(dialog).to_contain_text("has a passkey of your account already")
+    await here.press("Cancel")
+    await add_provider(here, hub)
     token = await here.page.evaluate("sessionStorage.getItem('pinghub.refresh_token')")
     await here.page.close()
 
@@ -173,22 +189,17 @@ async def test_the_account_page_lists_adds_names_and_removes_passkeys(
     await page.get_by_role("textbox", name="Name").fill("Laptop")
     await there.press("Save")
     await expect(page.get_by_role("heading", name="Laptop", exact=True)).to_be_visible()
-    await there.press("Remove: Passkey")
-    await there.press("Remove", within="dialog")
-    await expect(items).to_have_count(1)
-    await there.press("Remove: Laptop")
-    await there.press("Remove", within="dialog")
+    for name in ("Passkey", "idp", "Laptop"):
+        await there.press(f"Remove: {name}")
+        await there.press("Remove", within="dialog")
     await expect(page.get_by_role("dialog")).to_contain_text("Last login")
     await there.press("Cancel")
     await expect(items).to_have_count(1)
+    await expect(page.locator("#logins-empty")).to_be_visible()
 
 
-async def test_a_provider_s_login_is_added_and_used_by_leaving_the_page_and_coming_back(
-    device: Callable[..., Awaitable[Device]], hub: Running
-):
-    provider = config.LoginProvider(issuer="https://idp.example", client_id="pinghub")
-    hub.resources.login_providers.update(open_providers(config.Auth(providers={"idp": provider})))
-    here = await device()
+async def add_provider(here: Device, hub: Running) -> None:
+    """Add a provider's login by leaving the account page and coming back, then sign in with it."""
 
     async def vouch(route: Route) -> None:
         # As the provider and the callback do, for the challenge that the page left with.
@@ -207,10 +218,8 @@ async def test_a_provider_s_login_is_added_and_used_by_leaving_the_page_and_comi
         await route.fulfill(status=303, headers={"location": landing})
 
     await here.page.route("**/v1/auth/idp/start?*", vouch)
-    await sign_up(here, "Rosalind Franklin")
-    await open_account(here.page)
-    # A link of somebody else's, with a sign-in of theirs.
     page = here.page.url
+    # A link of somebody else's, with a sign-in of theirs.
     await here.page.goto(f"{page}?code={'x' * 43}&state={'y' * 43}")
     await expect(here.page.locator("#passkeys > li")).to_have_count(1)
     await expect(here.page.locator("#problem")).to_be_hidden()
@@ -223,23 +232,4 @@ async def test_a_provider_s_login_is_added_and_used_by_leaving_the_page_and_comi
     await here.page.get_by_role("link", name="Taps and messages").first.click()
     await sign_out(here)
     await here.press("Sign in with idp")
-    await is_signed_in(here.page, "Rosalind Franklin")
-
-
-async def test_the_pages_are_sound_for_everybody_and_lead_to_the_name_that_passkeys_have(
-    device: Callable[..., Awaitable[Device]], address: str
-):
-    for color_scheme in ("light", "dark"):
-        here = await device(viewport=PHONE, color_scheme=color_scheme)
-        way = here.page.get_by_role("button", name="Sign in with a passkey")
-        await expect(way).to_be_visible()
-        await is_sound(here.page)
-        await sign_up(here, "Dorothy Vaughan")
-        await open_account(here.page)
-        await is_sound(here.page)
-    await here.page.goto(f"{address}/console")
-    await expect(here.page.locator("#passkey-hint")).to_contain_text("belong to localhost")
-    await expect(way).to_be_hidden()
-    link = here.page.get_by_role("link", name="Open this page there")
-    named = address.replace("127.0.0.1", "localhost")
-    assert await link.get_attribute("href") == f"{named}/console"
+    await is_signed_in(here.page, "Mary Jackson")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core import config
 from core.errors import ConfigError
@@ -77,6 +78,20 @@ def test_a_domain_above_the_hub_s_may_be_named_with_its_pages_and_apps():
         "https://example.com",
         ANDROID,
     }
+
+
+def test_strangers_may_sign_up_where_no_provider_is_configured_or_where_they_may():
+    provider = config.LoginProvider(kind="google", client_id="pinghub")
+    for providers, given, expected in (
+        ({}, None, True),
+        ({}, False, False),
+        ({"google": provider}, None, False),
+        ({"google": provider}, True, True),
+    ):
+        asked = replace(settings(sign_up=given), auth=config.Auth(providers=providers))
+        party = relying_party(asked)
+        assert party is not None
+        assert party.takes_sign_ups is expected
 
 
 @pytest.mark.parametrize(

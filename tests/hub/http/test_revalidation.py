@@ -24,9 +24,9 @@ async def test_a_list_is_sent_again_only_when_it_has_changed(ada: User, grace: U
     assert len(changed.json()["items"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [
+async def test_whoever_asks_for_news_is_understood(ada: User) -> None:
+    etag = (await ada.client.get("/v1/rings")).headers["etag"]
+    for header, status in [
         ("{etag}", 304),
         ("W/{etag}", 304),
         ('"a", W/"b", {etag}', 304),
@@ -34,12 +34,10 @@ async def test_a_list_is_sent_again_only_when_it_has_changed(ada: User, grace: U
         ('"a"', 200),
         ("", 200),
         ("nonsense", 200),
-    ],
-)
-async def test_whoever_asks_for_news_is_understood(ada: User, header: str, status: int) -> None:
-    etag = (await ada.client.get("/v1/rings")).headers["etag"]
-    asked = {"If-None-Match": header.replace("{etag}", etag)}
-    assert (await ada.client.get("/v1/rings", headers=asked)).status_code == status
+    ]:
+        asked = {"If-None-Match": header.replace("{etag}", etag)}
+        answer = await ada.client.get("/v1/rings", headers=asked)
+        assert answer.status_code == status, header
 
 
 async def test_another_account_with_the_same_cache_gets_its_own(ada: User, grace: User) -> None:

@@ -81,20 +81,19 @@ HOSTILE: list[tuple[bytes, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code"), HOSTILE)
-async def test_no_body_is_a_server_error(ada: User, body: bytes, status: int, code: str) -> None:
+async def test_no_body_is_a_server_error(ada: User) -> None:
     json_type = {"Content-Type": "application/json"}
     before = (await ada.client.get("/v1/me")).content
-    answer = await ada.client.patch("/v1/me", content=body, headers=json_type)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.json()["docs_url"].endswith(f"/errors#{code}")
-    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    for body, status, code in HOSTILE:
+        answer = await ada.client.patch("/v1/me", content=body, headers=json_type)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), body[:80]
+        assert answer.json()["docs_url"].endswith(f"/errors#{code}")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert (await ada.client.get("/v1/me")).content == before
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+async def test_only_json_in_utf_8_is_read(ada: User) -> None:
+    for headers, status in [
         ({"Content-Type": "application/json"}, 200),
         ({"Content-Type": 'Application/JSON; Charset="UTF-8"'}, 200),
         ({"Content-Type": "application/json; profile=x"}, 200),
@@ -105,13 +104,11 @@ async def test_no_body_is_a_server_error(ada: User, body: bytes, status: int, co
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Type": ""}, 415),
         ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
-    ],
-)
-async def test_only_json_in_utf_8_is_read(ada: User, headers: dict[str, str], status: int) -> None:
-    answer = await ada.client.patch("/v1/me", content=b'{"bio":"x"}', headers=headers)
-    assert answer.status_code == status
-    if status == 415:
-        assert answer.json()["code"] == "request.media_type"
+    ]:
+        answer = await ada.client.patch("/v1/me", content=b'{"bio":"x"}', headers=headers)
+        assert answer.status_code == status, headers
+        if status == 415:
+            assert answer.json()["code"] == "request.media_type"
 
 
 def is_refused(body: bytes) -> bool:

@@ -17,11 +17,10 @@ from core.errors import ConfigError
 from hub import cli
 from hub.processes import migrating
 from hub.processes.db import passwords
-from migrations import releases
 from tests.fixtures.postgres import PASSWORD, Database, execute, run
 
 ROOT = Path(cli.__file__).parents[1]
-RELEASED = releases.read_all()[-1].revision
+RELEASED = migrating.released_before(migrating.newest_revision())
 
 
 @dataclass

@@ -37,14 +37,14 @@ async def start(settings: dict[str, str], *arguments: str) -> asyncio.subprocess
         RUN.format(arguments=list(arguments)),
         env={"PATH": os.environ["PATH"], **settings},
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
 
 
 async def run(settings: dict[str, str], *arguments: str) -> dict[str, object]:
     process = await start(settings, *arguments, "--json")
-    out, _ = await process.communicate()
-    assert process.returncode == 0
+    out, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
     return json.loads(out)
 
 

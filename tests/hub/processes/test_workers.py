@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from msgspec.structs import replace
 
 from core import config
 from core.ids import new_id
+from hub.http.limits import POLICIES
 from hub.http.tokens import load_keys
 from hub.realtime.broker import PublishRequest
 from hub.realtime.redis.broker import RedisBroker
@@ -25,6 +28,7 @@ from tests.hub.realtime.house import KEPT, until
 from tests.hub.realtime.test_sdk_python import Phone
 
 Serve = Callable[..., Served]
+CLAIMS = POLICIES["gateway_claim"]
 
 
 @pytest.fixture
@@ -49,7 +53,13 @@ def figures(settings: config.Settings, worker: int) -> str:
     return httpx.get(f"http://127.0.0.1:{settings.metrics.port + worker}/metrics").text
 
 
-def test_two_workers_serve_one_port_and_show_their_own_figures(
+def claim(served: Served) -> int:
+    """Claim a gateway by a code that nobody has; return the status of the answer."""
+    body = {"claim_code": "nobody", "csr": ""}
+    return httpx.post(f"{served.url}/v1/gateways/claim", json=body, timeout=20).status_code
+
+
+def test_two_workers_serve_one_port_count_together_and_show_their_own_figures(
     served: Served, settings: config.Settings
 ):
     assert len(served.events("process_ready")) == 1
@@ -64,6 +74,13 @@ def test_two_workers_serve_one_port_and_show_their_own_figures(
         "both workers to have answered",
         30,
     )
+    # A limit is one for both, to the request and what the time in between gives back.
+    started_at = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        passed = sum(threads.map(lambda _: claim(served) != 429, range(60)))
+    given_back = (time.monotonic() - started_at) * CLAIMS.quota / CLAIMS.window_seconds
+    assert CLAIMS.quota <= passed <= CLAIMS.quota + given_back + 1
+    assert all('path="/v1/gateways/claim"' in figures(settings, worker) for worker in (0, 1))
     assert served.stop() == 0
     assert len(served.events("process_stopped")) == 2
     with pytest.raises(httpx.ConnectError):

@@ -78,6 +78,14 @@ async def test_what_the_ring_wrapped_opens_after_the_move_to_a_transit_engine(
     assert (await moved.wrap(KEY, b"here")).by == "vault:pinghub:1"
 
 
+async def test_what_the_database_names_leads_nowhere_else_in_vault(transit: TransitDouble) -> None:
+    wrapping = open_wrapping(settings(transit), None)
+    for name in ("", "..", "../../sys/seal", "pinghub/../../auth/token/create", "a?b", "a\nb"):
+        with pytest.raises(DecryptionError):
+            await wrapping.unwrap(Wrapped(b"vault:v1:AAAA", f"vault:{name}:1"), b"here")
+    assert transit.calls == []
+
+
 async def test_the_token_is_read_from_its_file_each_time(
     transit: TransitDouble, tmp_path: Path
 ) -> None:
@@ -108,6 +116,16 @@ async def test_an_engine_that_is_sealed_or_away_or_refuses_is_an_outage_and_tell
     said = "".join(capsys.readouterr())
     assert "hvs." not in said
     assert base64.b64encode(KEY).decode() not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["http://vault.example:8200", "http://10.0.0.7:8200", "http://localhost.example"]
+)
+def test_no_key_goes_over_a_network_as_it_is(url: str) -> None:
+    with pytest.raises(ConfigError, match="https"):
+        open_wrapping(config.Keys(kms_url=url, kms_token="t"), None)
+    for here in ("http://localhost:8200", "http://[::1]:8200", "https://vault.example"):
+        open_wrapping(config.Keys(kms_url=here, kms_token="t"), None)
 
 
 def test_a_transit_engine_without_a_token_or_with_a_missing_authority_is_refused(

@@ -194,7 +194,8 @@ async def test_who_is_slow_is_given_up_whatever_comes(world: World, part: bytes)
 
     world.serve = drip
     outgoing = client(world, deadline_seconds=0.1)
-    assert await refusal(outgoing, "http://example.com/") == "too_slow"
+    async with asyncio.timeout(2):
+        assert await refusal(outgoing, "http://example.com/") == "too_slow"
 
 
 ENDLESS = {

@@ -13,11 +13,15 @@ from core.actor import SYSTEM
 from core.crypto import KeyRing
 from core.data_keys import INDEX_SCOPE
 from core.db import Pool, begin
+from core.errors import DomainError
 from core.sealed_columns import INDEXED_COLUMNS
 from hub.domains.accounts import service as accounts
 from hub.domains.encryption import service
+from hub.domains.reads import service as reads
+from hub.domains.reads.mqtt import read_read
 from hub.domains.rings import service as rings
-from tests.fixtures.world import INDEX_KEY
+from tests.fixtures.tags import SUN_UID, give_tag, link, message
+from tests.fixtures.world import INDEX_KEY, SUN_MASTER_KEY, World
 from tests.hub.domains.encryption.processes import Process, rotate, unheard
 
 RING = KeyRing({1: os.urandom(32)})
@@ -194,6 +198,34 @@ async def test_moving_indexes_changes_nothing_that_anybody_sees(
     await new_index_key(process)
     assert (await rotate(process)).reindexed == 3
     assert await admin.fetchrow(seen) == before
+
+
+async def test_a_tag_is_read_at_every_moment_of_a_move(
+    process: Process, admin: asyncpg.Connection, world: World
+) -> None:
+    await give_tag(admin, world, SUN_UID, has_keys=True)
+    keys = reads.TagKeys(SUN_MASTER_KEY, INDEX_KEY, process.cipher)
+    counter = 0
+
+    async def read() -> str:
+        nonlocal counter
+        counter += 1
+        arrival = read_read(message(world, link(counter)))
+        assert arrival is not None
+        (answer,) = await reads.record(process.pool, keys, [arrival])
+        return answer.verdict
+
+    assert await read() == "committed"
+    for _ in range(2):
+        await new_index_key(process)
+        assert await read() == "committed"
+        await service.reindex(process.pool, process.cipher, progress=unheard)
+        assert await marks(admin, "rings.nfc_uid_hash") == {process.cipher.indexes.mark()}
+        assert await read() == "committed"
+    process.data_keys.list_all({1: INDEX_SCOPE})
+    # What cannot be looked for is not unknown: the broker keeps it.
+    with pytest.raises(DomainError, match="Temporarily unavailable"):
+        await read()
 
 
 async def test_a_value_that_is_no_index_is_left_and_counted(

@@ -1,5 +1,6 @@
 """Flags are asked without the database's help, and changes are known within a second."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -134,12 +135,17 @@ async def test_while_the_database_is_away_nobody_is_told_something_old(
     await pool.close()
 
 
-async def test_of_two_changes_at_once_none_undoes_the_other(system_pool: Pool) -> None:
+async def test_of_changes_at_once_none_undoes_another(system_pool: Pool) -> None:
+    async def change(**fields: Any) -> None:
+        async with begin(system_pool, SYSTEM) as tx:
+            await service.set_flag(tx, "new-cards", ChangeFlag(**fields))
+
+    await asyncio.gather(
+        change(percentage=5), change(enabled=True), change(description="cards, redrawn")
+    )
     async with begin(system_pool, SYSTEM) as tx:
-        await service.set_flag(tx, "new-cards", ChangeFlag(percentage=5))
-    async with begin(system_pool, SYSTEM) as tx:
-        flag = await service.set_flag(tx, "new-cards", ChangeFlag(enabled=True))
-    assert (flag.enabled, flag.percentage) == (True, 5)
+        flag = await service.get_flag(tx, "new-cards")
+    assert (flag.percentage, flag.enabled, flag.description) == (5, True, "cards, redrawn")
 
 
 async def test_as_many_flags_and_cohorts_as_processes_keep(

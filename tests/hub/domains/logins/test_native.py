@@ -253,6 +253,38 @@ async def test_logins_of_one_address_are_joined_by_their_owner_alone(
     assert await count_rows(system_pool, "users") == 1
 
 
+@pytest.mark.req("ACC-15")
+async def test_addresses_that_a_provider_has_verified_are_remembered_and_no_others(
+    hub: Running, anonymous, idp: IdentityProvider
+):
+    for subject, claims, kinds in (
+        (
+            "both",
+            {"phone_number": "+49 151 50123456", "phone_number_verified": True},
+            ["email", "phone"],
+        ),
+        ("unsure", {"email_verified": False, "phone_number": "+49 151 50123457"}, []),
+        (
+            "no number",
+            {"email_verified": False, "phone_number": "7", "phone_number_verified": True},
+            [],
+        ),
+        (
+            "no text",
+            {"email_verified": False, "phone_number": 7, "phone_number_verified": True},
+            [],
+        ),
+    ):
+        nonce = new_token()
+        signed_in = await bring(
+            anonymous, idp.sign(idp.claims(nonce, sub=subject, **claims)), nonce
+        )
+        token = signed_in.json()["access_token"]
+        async with hub.client(authorization=f"Bearer {token}") as within:
+            listed = (await within.get("/v1/me/identities")).json()["items"]
+        assert sorted(item["kind"] for item in listed) == kinds, subject
+
+
 async def test_a_login_is_added_by_the_code_of_a_sign_in(
     ada: User, hub: Running, open_browser: Open
 ):

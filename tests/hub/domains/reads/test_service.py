@@ -75,6 +75,17 @@ async def test_a_genuine_link_is_a_verified_tap_with_the_gateways_time(
     assert await admin.fetchval("SELECT type FROM events") == "ring.tapped"
 
 
+@pytest.mark.req("ACC-13")
+async def test_without_consent_the_place_of_a_read_is_not_kept(
+    admin: Any, system_pool: Pool, world: World, ring: UUID
+) -> None:
+    del ring
+    read = message(world, link(7), read_id=ID, lat=48.1, lon=11.5)
+    assert await record(system_pool, read) == ["committed"]
+    row = await admin.fetchrow("SELECT lat, lon FROM ring_taps")
+    assert tuple(row) == (None, None)
+
+
 @pytest.mark.req("RNG-05")
 async def test_a_read_that_comes_again_is_one_tap(
     admin: Any, system_pool: Pool, world: World, ring: UUID

@@ -18,7 +18,7 @@ from hub.domains.taps.mqtt import read_tap
 from hub.domains.taps.service import RingKeys
 from tests.fixtures.consents import allow, withdraw
 from tests.fixtures.postgres import Database
-from tests.fixtures.world import FIELD_KEYS, World, connect
+from tests.fixtures.world import FIELD_KEYS, World, connect, create_world
 
 PLACE = {"lat": 48.1, "lon": 11.5}
 
@@ -53,9 +53,12 @@ async def withdrawal(admin: Any) -> Event:
 async def test_without_consent_the_tap_is_kept_and_its_place_is_not(
     admin: Any, system_pool: Pool, keys: RingKeys, world: World
 ) -> None:
+    other = await create_world(admin, "Grace Hopper")
     await allow(admin, world.user_id, "contact_matching")
-    assert await record(system_pool, keys, world.message(1, **PLACE)) == {"committed"}
-    assert await places(admin) == [(None, None)]
+    await allow(admin, other.user_id, "location")
+    messages = world.message(1, **PLACE), other.message(2, **PLACE)
+    assert await record(system_pool, keys, *messages) == {"committed"}
+    assert await places(admin) == [(None, None), (48.1, 11.5)]
 
 
 @pytest.mark.req("ACC-13")
