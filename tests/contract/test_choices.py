@@ -26,21 +26,21 @@ from hub.domains.contact_links.schemas import LinkKind
 from hub.domains.contacts.schemas import Frequency, LinkedBy, MethodKind, Source
 from hub.domains.friends.schemas import FriendSource
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
+from hub.domains.goals.schemas import GoalKind, GoalStatus, Timeline
+from hub.domains.imports.formats.found import Format, RemarkCode
+from hub.domains.imports.schemas import ImportStatus, RowKind, RowStatus
+from hub.domains.insights.schemas import InsightKind
 from hub.domains.interactions.schemas import (
     Direction,
     InteractionKind,
     InteractionSource,
     ParticipantRole,
 )
-from hub.domains.goals.schemas import GoalKind, GoalStatus, Timeline
-from hub.domains.imports.formats.found import Format, RemarkCode
-from hub.domains.imports.schemas import ImportStatus, RowKind, RowStatus
-from hub.domains.insights.schemas import InsightKind
 from hub.domains.messaging.schemas import ConversationKind, MessageKind
 from hub.domains.nudges.schemas import NudgeKind, NudgeStatus
+from hub.domains.paths.schemas import PathStatus
 from hub.domains.profiles.schemas import Visibility
 from hub.domains.relationships.schemas import Band, Trend
-from hub.domains.paths.schemas import PathStatus
 from hub.domains.reminders.schemas import ReminderStatus
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource, TapState
 from hub.domains.streaks.schemas import StreakKind

@@ -49,7 +49,10 @@ def test_every_type_in_the_catalogue_has_a_route_and_a_payload() -> None:
 
 def test_every_consumer_in_the_table_exists_and_is_used() -> None:
     used = {name for route in ROUTES.values() for name in route.consumers}
-    consumers = (*CONSUMERS, *sealing_consumers(lambda: FieldCipher(KeyRing.parse(FIELD_KEYS)), bytes))
+    consumers = (
+        *CONSUMERS,
+        *sealing_consumers(lambda: FieldCipher(KeyRing.parse(FIELD_KEYS)), bytes),
+    )
     assert used == {consumer.name for consumer in consumers}
 
 
