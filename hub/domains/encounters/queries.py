@@ -14,7 +14,8 @@ lock_pair = command(
 find_touch = query(
     Touched,
     """
-    SELECT id, user_id, partner_user_id, partner_card, coalesce(touched_at, created_at)
+    SELECT id, user_id, partner_user_id, partner_card,
+        coalesce(touched_at, created_at) AS touched_at
     FROM touches
     WHERE id = $1 AND user_id = $2 AND state = 'exchanged' AND partner_user_id IS NOT NULL
     """,
@@ -57,7 +58,7 @@ talk_partners = query(
             AND c.merged_into_id IS NULL
         ORDER BY c.archived_at IS NOT NULL, c.id
         LIMIT 1
-    )
+    ) AS contact_id
     FROM conversations AS talk
     JOIN conversation_members AS me ON me.conversation_id = talk.id
     JOIN conversation_members AS partner

@@ -78,7 +78,8 @@ list_mutual = query(
         WHERE contact_id <> $1
         GROUP BY contact_id
     )
-    SELECT c.id, c.full_name, c.company, l.strength, coalesce(t.interactions, 0)
+    SELECT c.id AS contact_id, c.full_name, c.company, l.strength AS link_strength,
+        coalesce(t.interactions, 0) AS shared_interactions
     FROM linked AS l
     FULL JOIN together AS t ON t.contact_id = l.contact_id
     JOIN contacts AS c

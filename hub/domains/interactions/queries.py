@@ -5,6 +5,7 @@ statements, by what narrows it most: a statement for all filters would be planne
 which of them is set, and read a user's whole history for a contact of yesterday.
 """
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -14,6 +15,10 @@ from hub.domains.interactions.schemas import (
     StoredInteraction,
     StoredParticipant,
 )
+
+_SHOWN_COLUMNS: Final = """i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary,
+        i.sentiment, i.occurred_at, i.duration_seconds, i.source, i.external_id, i.is_private,
+        i.created_at, i.updated_at"""
 
 # In the order of what is unique, so that two imports at once wait for each other in one order.
 insert_interactions = query(
@@ -54,9 +59,8 @@ insert_participants = command(
 list_interactions = query(
     Interaction,
     """
-    SELECT id, contact_id, kind, direction, subject, summary, sentiment, occurred_at,
-        duration_seconds, source, external_id, is_private, created_at, updated_at
-    FROM interactions
+    SELECT {columns}
+    FROM interactions AS i
     WHERE user_id = app.user_id()
         AND (occurred_at, id) < (
             coalesce($1::timestamptz, 'infinity'),
@@ -68,14 +72,14 @@ list_interactions = query(
     ORDER BY occurred_at DESC, id DESC
     LIMIT $6
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 list_of_kind = query(
     Interaction,
     """
-    SELECT id, contact_id, kind, direction, subject, summary, sentiment, occurred_at,
-        duration_seconds, source, external_id, is_private, created_at, updated_at
-    FROM interactions
+    SELECT {columns}
+    FROM interactions AS i
     WHERE user_id = app.user_id()
         AND kind = $7
         AND (occurred_at, id) < (
@@ -88,6 +92,7 @@ list_of_kind = query(
     ORDER BY occurred_at DESC, id DESC
     LIMIT $6
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 # With the contact, or with them among others.
@@ -131,14 +136,13 @@ list_of_contact = query(
             LIMIT $6
         )
     )
-    SELECT i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary, i.sentiment,
-        i.occurred_at, i.duration_seconds, i.source, i.external_id, i.is_private, i.created_at,
-        i.updated_at
+    SELECT {columns}
     FROM theirs AS t
     JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = t.id
     ORDER BY i.occurred_at DESC, i.id DESC
     LIMIT $6
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 # As many as may be said, and one more.
@@ -185,13 +189,12 @@ count_of_contact = query(
 search_interactions = query(
     MatchedInteraction,
     """
-    SELECT i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary, i.sentiment,
-        i.occurred_at, i.duration_seconds, i.source, i.external_id, i.is_private, i.created_at,
-        i.updated_at, left(i.content, 20000)
+    SELECT {columns}, left(i.content, 20000) AS content
     FROM app.search_interactions($1, $2, $3, $4, $5, $6, $7, $8, $9) AS found
     JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = found.id
     ORDER BY found.occurred_at DESC, found.id DESC
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 count_found = query(

@@ -17,7 +17,7 @@ from hub.domains.interactions.schemas import (
     InteractionDetail,
     InteractionFilter,
     InteractionKind,
-    Timeline,
+    InteractionTimeline,
     WriteInteraction,
 )
 from hub.http.auth import limited
@@ -69,7 +69,7 @@ async def list_interactions(
     counted: _Counted = False,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Timeline:
+) -> InteractionTimeline:
     """List one's interactions with people, the latest first."""
     wanted = InteractionFilter(
         since=since, until=until, contact_id=contact_id, kind=kind, direction=direction, text=text

@@ -233,7 +233,7 @@ class Total(Struct, frozen=True):
     is_capped: bool
 
 
-class Timeline(Struct, frozen=True):
+class InteractionTimeline(Struct, frozen=True):
     """One page of interactions, the latest first; `total` where it was asked for."""
 
     items: list[Interaction]

@@ -30,13 +30,13 @@ from hub.domains.interactions.schemas import (
     Interaction,
     InteractionDetail,
     InteractionFilter,
+    InteractionTimeline,
     MatchedInteraction,
     NewInteraction,
     NewParticipant,
     Participant,
     StoredInteraction,
     StoredParticipant,
-    Timeline,
     Total,
     WriteInteraction,
 )
@@ -93,12 +93,12 @@ async def record_many(
 
 async def list_interactions(
     tx: Tx, wanted: InteractionFilter, *, limit: int, cursor: str | None, counted: bool
-) -> Timeline:
+) -> InteractionTimeline:
     """Return the actor's interactions, the latest first; with `text`, those with these words."""
     if wanted.text is not None:
         found = await search(tx, wanted, limit=limit, cursor=cursor, counted=counted)
         items = [hit.interaction for hit in found.items]
-        return Timeline(items, found.next_cursor, found.has_more, found.total)
+        return InteractionTimeline(items, found.next_cursor, found.has_more, found.total)
     before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
     _check_times(wanted)
     common = (*(before or (None, None)), wanted.since, wanted.until, wanted.direction, limit + 1)
@@ -112,7 +112,7 @@ async def list_interactions(
         rows = await queries.list_interactions.all(tx, *common)
     cut = page.paginate(rows, limit, INTERACTIONS_LISTING, _position)
     total = await _count(tx, wanted) if counted else None
-    return Timeline(cut.items, cut.next_cursor, cut.has_more, total)
+    return InteractionTimeline(cut.items, cut.next_cursor, cut.has_more, total)
 
 
 async def search(

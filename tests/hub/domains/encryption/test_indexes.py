@@ -95,6 +95,18 @@ async def test_every_index_moves_to_the_new_key_and_the_old_one_may_go(
         login,
         os.urandom(32),
     )
+    await admin.execute(
+        """WITH said AS (
+          INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())
+          RETURNING id
+        )
+        INSERT INTO interaction_participants (
+          user_id, interaction_id, role, address_kind, address, address_hash
+        )
+        SELECT $1, id, 'from', 'email', '', $2 FROM said""",
+        user,
+        os.urandom(32),
+    )
     before = await service.read_status(process.pool)
     assert (before.bare_indexes, before.to_reindex) == (len(INDEXED_COLUMNS), 0)
     for number in (1, 2):

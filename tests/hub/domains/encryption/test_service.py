@@ -166,6 +166,20 @@ async def test_every_sealed_column_is_sealed_anew(
         bytes(32),
         sealed(by_place["ring_claims.hub_private_key"], claim),
     )
+    participant = ids.new_id()
+    await rows.execute(
+        """WITH said AS (
+          INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())
+          RETURNING id
+        )
+        INSERT INTO interaction_participants (
+          id, user_id, interaction_id, role, address_kind, address, address_hash
+        )
+        SELECT $2, $1, id, 'from', 'email', $3, '' FROM said""",
+        user,
+        participant,
+        sealed(by_place["interaction_participants.address"], participant),
+    )
     process = Process(system_pool, OLD_RING)
     assert (await rotate(process)).resealed == len(SEALED_COLUMNS)
     for item in SEALED_COLUMNS:
