@@ -78,7 +78,7 @@ _CIRCLE = "/v1/circles/{circle}"
 _NO_CIRCLE = "circle.not_found"
 _NEW_CIRCLE: dict[str, Any] = {"name": "hello", "tier": 1, "cadence_days": 7}
 _TYPE = "/v1/relationship-types/{kind}"
-_NO_TYPE = "relationship_type.not_found"
+_NO_TYPE = "relationship.type_not_found"
 _NEW_TYPE: dict[str, Any] = {
     "name": "hello",
     "display_name": "hello",
@@ -495,7 +495,6 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "POST /v1/circles": (Own("/v1/circles", _NEW_CIRCLE, _CREATED),),
     "GET /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
     "PATCH /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE, {"tier": 2}),),
-    "DELETE /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
     "GET /v1/circles/{circle_id}/members": (Foreign(f"{_CIRCLE}/members", _NO_CIRCLE),),
     "PUT /v1/circles/{circle_id}/members/{contact_id}": (
         Foreign(f"{_CIRCLE}/members/{{contact}}", _NO_CIRCLE, {"is_primary": True}),
@@ -521,7 +520,6 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "POST /v1/relationship-types": (Own("/v1/relationship-types", _NEW_TYPE, _CREATED),),
     "GET /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
     "PATCH /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE, {"decay_rate": 2}),),
-    "DELETE /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
     "GET /v1/contacts/{contact_id}/types": (Foreign(f"{_CONTACT}/types", _NO_CONTACT),),
     "PUT /v1/contacts/{contact_id}/types/{type_id}": (
         Foreign(f"{_CONTACT}/types/{{kind}}", _NO_CONTACT),
@@ -592,6 +590,8 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     ),
     "DELETE /v1/gateways/{gateway_id}": (Foreign(_GATEWAY, "gateway.not_found"),),
     "DELETE /v1/interactions/{interaction_id}": (Foreign(_INTERACTION, "interaction.not_found"),),
+    "DELETE /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
+    "DELETE /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
     "POST /v1/auth/logout": (Own("/v1/auth/logout", expected=_DONE),),
     "GET /.well-known/jwks.json": (_DOCUMENT,),
     "GET /.well-known/apple-app-site-association": (_DOCUMENT,),

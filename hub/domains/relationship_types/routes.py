@@ -33,9 +33,9 @@ async def list_relationship_types(
     "/relationship-types",
     tags=["relationships"],
     responses=documented(
-        "relationship_type.weights",
-        "relationship_type.name_taken",
-        "relationship_type.limit",
+        "relationship.type_weights",
+        "relationship.type_name_taken",
+        "relationship.type_limit",
         *_KEYED,
     ),
 )
@@ -51,7 +51,7 @@ async def add_relationship_type(
     return await once(request, idempotency_key, effect)
 
 
-@get(_PATH, tags=["relationships"], responses=documented("relationship_type.not_found"))
+@get(_PATH, tags=["relationships"], responses=documented("relationship.type_not_found"))
 async def get_relationship_type(
     request: Request[Any, Any, Any], type_id: FromPath[UUID]
 ) -> Response[RelationshipType]:
@@ -64,9 +64,9 @@ async def get_relationship_type(
     _PATH,
     tags=["relationships"],
     responses=documented(
-        "relationship_type.not_found",
-        "relationship_type.builtin",
-        "relationship_type.weights",
+        "relationship.type_not_found",
+        "relationship.type_builtin",
+        "relationship.type_weights",
         "request.precondition_failed",
     ),
 )
@@ -88,7 +88,7 @@ async def change_relationship_type(
 @delete(
     _PATH,
     tags=["relationships"],
-    responses=documented("relationship_type.not_found", "relationship_type.builtin"),
+    responses=documented("relationship.type_not_found", "relationship.type_builtin"),
 )
 async def remove_relationship_type(
     request: Request[Any, Any, Any], type_id: FromPath[UUID]
@@ -118,7 +118,7 @@ async def list_contact_types(
     f"{_OF_CONTACT}/{{type_id:uuid}}",
     tags=["relationships"],
     status_code=204,
-    responses=documented("contact.not_found", "contact.merged", "relationship_type.not_found"),
+    responses=documented("contact.not_found", "contact.merged", "relationship.type_not_found"),
 )
 async def put_contact_type(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID], type_id: FromPath[UUID]
@@ -131,7 +131,7 @@ async def put_contact_type(
 @delete(
     f"{_OF_CONTACT}/{{type_id:uuid}}",
     tags=["relationships"],
-    responses=documented("contact.not_found", "contact.merged", "relationship_type.not_found"),
+    responses=documented("contact.not_found", "contact.merged", "relationship.type_not_found"),
 )
 async def remove_contact_type(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID], type_id: FromPath[UUID]

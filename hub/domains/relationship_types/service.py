@@ -33,10 +33,10 @@ async def list_types(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Rel
 
 
 async def get_type(tx: Tx, type_id: UUID) -> RelationshipType:
-    """Return a kind; raises relationship_type.not_found."""
+    """Return a kind; raises relationship.type_not_found."""
     row = await queries.find_type.first(tx, type_id)
     if row is None:
-        raise DomainError("relationship_type.not_found")
+        raise DomainError("relationship.type_not_found")
     return _shown(row)
 
 
@@ -45,9 +45,9 @@ async def add_type(tx: Tx, new: NewType) -> RelationshipType:
     weights = _checked(new.scoring_weights)
     await queries.lock_types.run(tx)
     if await queries.count_own_types.one(tx) >= TYPES_MAX:
-        raise DomainError("relationship_type.limit")
+        raise DomainError("relationship.type_limit")
     if await queries.has_type_named.one(tx, new.name):
-        raise DomainError("relationship_type.name_taken")
+        raise DomainError("relationship.type_name_taken")
     type_id = await queries.add_type.one(tx, new.name, new.display_name, weights, new.decay_rate)
     return await get_type(tx, type_id)
 
@@ -89,7 +89,7 @@ async def put_on_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
     try:
         await queries.add_type_of_contact.run(tx, contact_id, type_id)
     except Conflict:  # one of the two was taken away meanwhile
-        raise DomainError("relationship_type.not_found") from None
+        raise DomainError("relationship.type_not_found") from None
 
 
 async def take_from_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
@@ -101,14 +101,14 @@ async def take_from_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
 
 async def _require_own(tx: Tx, type_id: UUID) -> None:
     if (await get_type(tx, type_id)).is_builtin:
-        raise DomainError("relationship_type.builtin")
+        raise DomainError("relationship.type_builtin")
 
 
 def _checked(weights: ScoringWeights | UnsetType) -> bytes | None:
     if weights is UNSET:
         return None
     if not rules.sums_to_one(weights):
-        raise DomainError("relationship_type.weights")
+        raise DomainError("relationship.type_weights")
     return msgspec.json.encode(weights)
 
 

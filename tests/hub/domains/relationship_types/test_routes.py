@@ -35,8 +35,8 @@ async def test_five_kinds_are_everybodys_and_nobodys_to_change(ada: User) -> Non
     assert all(sum(item["scoring_weights"].values()) == pytest.approx(1) for item in found)
     path = f"{PATH}/{found[0]['id']}"
     changed = await ada.client.patch(path, json={"decay_rate": 2})
-    assert refusal(changed) == (409, "relationship_type.builtin")
-    assert refusal(await ada.client.delete(path)) == (409, "relationship_type.builtin")
+    assert refusal(changed) == (409, "relationship.type_builtin")
+    assert refusal(await ada.client.delete(path)) == (409, "relationship.type_builtin")
 
 
 @pytest.mark.req("REL-03")
@@ -45,16 +45,16 @@ async def test_a_kind_of_ones_own(ada: User, grace: User) -> None:
     assert {**made, **MENTOR, "is_builtin": False} == made
     path = f"{PATH}/{made['id']}"
     taken = await ada.client.post(PATH, json={**MENTOR, "display_name": "Another"})
-    assert refusal(taken) == (409, "relationship_type.name_taken")
+    assert refusal(taken) == (409, "relationship.type_name_taken")
     taken = await ada.client.post(PATH, json={**MENTOR, "name": "family"})
-    assert refusal(taken) == (409, "relationship_type.name_taken")
-    assert refusal(await grace.client.get(path)) == (404, "relationship_type.not_found")
+    assert refusal(taken) == (409, "relationship.type_name_taken")
+    assert refusal(await grace.client.get(path)) == (404, "relationship.type_not_found")
     refused = await grace.client.patch(path, json={"decay_rate": 9})
-    assert refusal(refused) == (404, "relationship_type.not_found")
+    assert refusal(refused) == (404, "relationship.type_not_found")
     changed = await ada.client.patch(path, json={"decay_rate": 2})
     assert changed.json() == {**made, "decay_rate": 2.0}
     assert (await ada.client.delete(path)).status_code == 204
-    assert refusal(await ada.client.get(path)) == (404, "relationship_type.not_found")
+    assert refusal(await ada.client.get(path)) == (404, "relationship.type_not_found")
 
 
 @pytest.mark.req("REL-03")
@@ -63,9 +63,9 @@ async def test_weights_share_out_one(ada: User) -> None:
     for recency in (0.4, 0.6, 0.50001):
         wrong = {"scoring_weights": {**WEIGHTS, "recency": recency}}
         refused = await ada.client.post(PATH, json={**MENTOR, **wrong, "name": "other"})
-        assert refusal(refused) == (422, "relationship_type.weights")
+        assert refusal(refused) == (422, "relationship.type_weights")
         refused = await ada.client.patch(f"{PATH}/{made['id']}", json=wrong)
-        assert refusal(refused) == (422, "relationship_type.weights")
+        assert refusal(refused) == (422, "relationship.type_weights")
     assert (await ada.client.get(f"{PATH}/{made['id']}")).json() == made
 
 
@@ -73,7 +73,7 @@ async def test_a_number_of_kinds_is_enough(ada: User, monkeypatch: pytest.Monkey
     monkeypatch.setattr(service, "TYPES_MAX", 1)
     await add_type(ada)
     more = await ada.client.post(PATH, json={**MENTOR, "name": "rival"})
-    assert refusal(more) == (409, "relationship_type.limit")
+    assert refusal(more) == (409, "relationship.type_limit")
 
 
 @pytest.mark.req("REL-04")
@@ -90,7 +90,7 @@ async def test_a_contact_is_of_several_kinds_and_of_each_once(ada: User, grace: 
     assert {item["name"] for item in listed} == {"mentor", "family"}
     assert len(listed) == 2
     foreign = await ada.client.put(f"{path}/{hers['id']}")
-    assert refusal(foreign) == (404, "relationship_type.not_found")
+    assert refusal(foreign) == (404, "relationship.type_not_found")
     foreign = await grace.client.put(f"{path}/{hers['id']}")
     assert refusal(foreign) == (404, "contact.not_found")
     assert (await ada.client.delete(f"{path}/{family['id']}")).status_code == 204
