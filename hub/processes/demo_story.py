@@ -1,4 +1,4 @@
-"""What the demo people are to each other: their cards, and what they have written so far.
+"""What the demo people are to each other: cards, words, and whom Ada knows besides.
 
 Told as they would tell it, through the slices' services with each of them as the actor. A second
 run changes nothing: a card that is there stays, and a message is known by its client key.
@@ -16,10 +16,12 @@ from core.db import Pool, begin
 from core.ids import UserId
 from hub.domains.cards import service as cards
 from hub.domains.cards.schemas import Card
+from hub.domains.contacts.service import Keys
 from hub.domains.encryption import service as encryption
 from hub.domains.messaging import service as messaging
 from hub.domains.messaging.schemas import NewMessage
-from hub.http.deps import read_cipher
+from hub.http.deps import read_cipher, read_index_key
+from hub.processes import demo_address_book
 from hub.processes.system_pool import system_pool
 
 ADA, GRACE = "Ada Lovelace", "Grace Hopper"
@@ -61,6 +63,8 @@ async def tell(settings: Settings, people: Mapping[str, UUID]) -> None:
             for number, (name, body) in enumerate(TALK):
                 partner = GRACE if name == ADA else ADA
                 await _say(pool, people[name], people[partner], f"demo-{number}", body)
+            keys = Keys(cipher, read_index_key(settings))
+            await demo_address_book.tell(system, pool, people[ADA], keys)
         finally:
             await pool.close()
 

@@ -94,6 +94,28 @@ async def recalculate(tx: Tx) -> bool:
     return True
 
 
+async def trace(
+    tx: Tx, user_id: UUID, contact_ids: Sequence[UUID], moments: Sequence[datetime]
+) -> None:
+    """Write what scores were at earlier moments, oldest first; a system transaction.
+
+    Nothing is told of it, and what is now stays as it is.
+    """
+    ids, known = [user_id] * len(contact_ids), dict[UUID, int]()
+    for moment in moments:
+        pasts = await queries.read_pasts.all(tx, ids, contact_ids, moment)
+        scores = {
+            past.contact_id: rules.assess(past, moment).day_score
+            for past in pasts
+            if past.last_touch_at is not None
+        }
+        moved = {one: score for one, score in scores.items() if known.get(one) != score}
+        known |= scores
+        await queries.write_snapshots.run(
+            tx, rules.health_day(moment), [user_id] * len(moved), list(moved), list(moved.values())
+        )
+
+
 async def forget_snapshots(tx: Tx) -> bool:
     """Drop the snapshots of months that are over for two years; a system transaction."""
     await queries.drop_snapshots.one(tx, SNAPSHOTS_MONTHS)

@@ -8,7 +8,7 @@ import pytest
 from core import config
 from core.db import Pool
 from firmware_bridge import sun
-from hub.processes import demo_story
+from hub.processes import demo_address_book, demo_story
 from hub.processes.seed import PEOPLE, seed
 from tests.fixtures.app import Running, count_rows
 
@@ -46,10 +46,26 @@ async def test_the_story_is_told_once_and_what_people_changed_stays(
 ):
     people = await seed(app_settings, tmp_path)
     await demo_story.tell(app_settings, people)
-    tables = ("conversations", "messages", "contact_cards", "events", "audit_log")
+    tables = (
+        "conversations",
+        "messages",
+        "contact_cards",
+        "contacts",
+        "circle_members",
+        "interactions",
+        "health_snapshots",
+        "connection_goals",
+        "reminders",
+        "events",
+        "audit_log",
+    )
     first = {table: await count_rows(system_pool, table) for table in tables}
     assert (first["conversations"], first["messages"]) == (1, len(demo_story.TALK))
     assert first["contact_cards"] == len(demo_story.CARDS)
+    themselves = len(people)
+    assert first["contacts"] == len(demo_address_book.PEOPLE) + themselves
+    assert first["circle_members"] == len(demo_address_book.PEOPLE)
+    assert first["health_snapshots"] > first["interactions"] > 30
     await demo_story.tell(app_settings, people)
     assert {table: await count_rows(system_pool, table) for table in tables} == first
 
