@@ -23,6 +23,7 @@ IS_THE_DEED = {"/t"}
 ON_RECORD = {
     "/v1/admin/audit",
     "/v1/admin/cohorts/{name}/members",
+    "/v1/contacts/export",
     "/v1/service-accounts",
     "/v1/service-accounts/{account_id}/api-keys",
     "/v1/service-accounts/{account_id}/api-keys/{key_id}",
