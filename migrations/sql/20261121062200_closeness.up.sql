@@ -42,15 +42,16 @@ CREATE TABLE relationship_types (
   updated_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE NULLS NOT DISTINCT (user_id, name),
   UNIQUE (owner_id, id),
+  -- Strict: whatever is missing or no number makes it unknown, and that is refused too.
   CONSTRAINT relationship_types_weights_check CHECK (
-    (scoring_weights ->> 'recency')::float8 BETWEEN 0 AND 1
-    AND (scoring_weights ->> 'frequency')::float8 BETWEEN 0 AND 1
-    AND (scoring_weights ->> 'reciprocity')::float8 BETWEEN 0 AND 1
-    AND (scoring_weights ->> 'duration')::float8 BETWEEN 0 AND 1
-    AND abs(
-      (scoring_weights ->> 'recency')::float8 + (scoring_weights ->> 'frequency')::float8
-      + (scoring_weights ->> 'reciprocity')::float8 + (scoring_weights ->> 'duration')::float8 - 1
-    ) < 1e-6
+    coalesce(
+      scoring_weights @@ 'strict $.recency >= 0 && $.frequency >= 0 && $.reciprocity >= 0
+        && $.duration >= 0
+        && $.recency + $.frequency + $.reciprocity + $.duration > 0.999999
+        && $.recency + $.frequency + $.reciprocity + $.duration < 1.000001',
+      false
+    )
+    AND scoring_weights - ARRAY['recency', 'frequency', 'reciprocity', 'duration'] = '{}'
   )
 );
 INSERT INTO relationship_types (user_id, name, display_name, scoring_weights, decay_rate)

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import httpx
 
+from core.actor import SYSTEM
 from core.db import begin
 from core.ids import new_id
 from hub.domains.accounts import service as accounts
+from hub.domains.relationships import service as relationships
 from hub.http.scopes import MEANINGS
 from tests.fixtures.administrator import WithRole
 from tests.fixtures.api_keys import NewKey
@@ -53,7 +55,7 @@ async def give_everything(
     names |= await _write(hub, ada, grace)
     names |= await _keep_keys(hub, admin, ada)
     names |= await _know(ada)
-    names |= await _keep_close(admin, ada, names["contact"])
+    names |= await _keep_close(hub, admin, ada, names["contact"])
     names["claim"] = await _claim(ada, make_ring, label=CANARY)
     await _report(admin, names)
     await ada.client.put(f"/v1/blocks/{bob.id}")
@@ -165,7 +167,7 @@ async def _know(ada: User) -> dict[str, str]:
     }
 
 
-async def _keep_close(admin: Any, ada: User, contact: str) -> dict[str, str]:
+async def _keep_close(hub: Running, admin: Any, ada: User, contact: str) -> dict[str, str]:
     """Put a contact into a circle, say of which kind the relationship is, and be reminded."""
     circle = await ada.client.post(
         "/v1/circles", json={"name": CANARY, "tier": 1, "cadence_days": 7}
@@ -185,6 +187,8 @@ async def _keep_close(admin: Any, ada: User, contact: str) -> dict[str, str]:
         ada.id,
         UUID(contact),
     )
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        await relationships.refresh(tx, ada.id, UUID(contact))
     return {"circle": circle_id, "kind": kind_id, "alert": str(alert)}
 
 

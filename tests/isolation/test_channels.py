@@ -17,6 +17,11 @@ DENIED, NO_PROCEDURE, UNAVAILABLE = 103, 104, 108
 CHANNELS = {
     "taps": "taps:{ada}",
     "messages": "messages:{ada}",
+    "health": "health:{ada}",
+    "sync": "sync:{ada}",
+    "insights": "insights:{ada}",
+    "achievements": "achievements:{ada}",
+    "notifications": "notifications:{ada}",
     "conversation": "conversation:{conversation}",
 }
 """A channel of Ada's by namespace; one without a line fails the tests."""

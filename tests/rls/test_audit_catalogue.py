@@ -17,6 +17,7 @@ UNRECORDED = {
     ("import_jobs", "items_created"): "how far the hub is",
     ("import_jobs", "items_processed"): "how far the hub is",
     ("reminders", "fired_at"): "whether the hub has told of it",
+    ("nudges", "closed_at"): "set with the status, which is an entry",
     ("gateways", "config_rev"): "counts the changes of config",
 }
 

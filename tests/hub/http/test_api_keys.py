@@ -14,6 +14,7 @@ from core import api_key, clock
 from core.db import Pool, begin, command, query
 from core.db.failure import unavailable
 from hub.app import create_app
+from hub.domains.api_keys import service as api_keys
 from hub.http import limits
 from hub.http.scopes import MEANINGS
 from hub.wiring.scopes import ROUTE_SCOPES
@@ -56,8 +57,9 @@ async def test_a_key_sees_its_owners_rows_only(
 
 
 async def test_each_scope_opens_its_routes_and_all_others_do_not(
-    hub: Running, ada: User, new_key: NewKey
+    hub: Running, ada: User, new_key: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(api_keys, "KEYS_MAX", 2 * len(MEANINGS) + 1)
     only = {scope: await new_key(ada, scope) for scope in MEANINGS}
     but = {scope: await new_key(ada, *(MEANINGS.keys() - {scope})) for scope in MEANINGS}
     every = await new_key(ada, *MEANINGS)

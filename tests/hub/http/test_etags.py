@@ -21,6 +21,8 @@ CONSENT = {"granted": True, "text_version": 1}
 NO_CONDITION = {
     "PUT /v1/blocks/{user_id}",
     "PUT /v1/admin/cohorts/{name}/members/{user_id}",
+    "PUT /v1/circles/{circle_id}/members/{contact_id}",
+    "PUT /v1/contacts/{contact_id}/types/{type_id}",
 }
 
 
