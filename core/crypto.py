@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -126,6 +127,13 @@ def key_mark(sealed: bytes) -> bytes:
     """Return the part of a sealed value that names its key; empty: not a sealed value."""
     size = 1 + _KEY_ID_BYTES.get(sealed[0], 0) if sealed else 0
     return sealed[:size] if 1 < size <= len(sealed) else b""
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What seals fields of people, and what is found by their blind indexes."""
+
+    cipher: FieldCipher
+    index_key: bytes
 
 
 class KeyWrap:

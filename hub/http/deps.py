@@ -207,6 +207,12 @@ def resources(connection: Connection) -> Resources:
     return cast("Resources", connection.app.state.resources)
 
 
+def keys_of(connection: Connection) -> crypto.Keys:
+    """Return what seals fields of people in this process, and finds them."""
+    house = resources(connection)
+    return crypto.Keys(house.cipher, house.index_key)
+
+
 def sign_ins(connection: Connection) -> SignIns:
     """Return what this process knows of ended sign-in sessions."""
     return cast("SignIns", connection.app.state.sign_ins)

@@ -7,8 +7,8 @@ foreign key.
 from typing import Final
 
 from hub.domains.circles import service as circles
-from hub.domains.contact_merges.movers import OWN_MOVERS, OWN_STAYS
-from hub.domains.contact_merges.moving import Mover, Stays, rows
+from hub.domains.contact_moving.schemas import Mover, Stays
+from hub.domains.contact_moving.service import OWN_MOVERS, OWN_STAYS, rows
 
 MOVERS: Final[tuple[Mover, ...]] = (
     *OWN_MOVERS,

@@ -17,7 +17,8 @@ from hub.domains.consents.routes import CONSENT_ROUTES
 from hub.domains.contact_links.routes import LINK_ROUTES
 from hub.domains.contact_matching.routes import MATCHING_ROUTES
 from hub.domains.contact_merges.routes import merge_routes
-from hub.domains.contacts.method_routes import METHOD_ROUTES
+from hub.domains.contact_methods.routes import METHOD_ROUTES
+from hub.domains.contact_search.routes import SEARCH_ROUTES
 from hub.domains.contacts.routes import CONTACT_ROUTES
 from hub.domains.exports.routes import EXPORT_ROUTES
 from hub.domains.flags.routes import FLAG_ROUTES
@@ -85,6 +86,7 @@ REST_ROUTES: Final = [
     *FLAG_ROUTES,
     *IMPORT_ROUTES,
     *EXPORT_ROUTES,
+    *SEARCH_ROUTES,
     *CONTACT_ROUTES,
     *METHOD_ROUTES,
     *INTEREST_ROUTES,

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from core.db.pool import set_codecs
 from hub.domains.contact_merges import queries as merges
-from hub.domains.contacts import queries
+from hub.domains.contact_search import queries
 from tests.bench.figures import percentile, show
 from tests.fixtures.postgres import Database
 

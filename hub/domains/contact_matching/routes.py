@@ -9,9 +9,8 @@ from litestar.params import FromPath, JSONBody
 from core.errors import DomainError
 from hub.domains.contact_matching import service
 from hub.domains.contact_matching.schemas import LinkedUsers, LinkUsers
-from hub.domains.contacts.routes import keys_of
 from hub.http.auth import user_id_of
-from hub.http.deps import reading, resources, writing
+from hub.http.deps import keys_of, reading, resources, writing
 from hub.http.problems import documented
 
 

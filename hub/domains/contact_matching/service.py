@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
+from core.crypto import Keys
 from core.db import Tx
 from hub.domains.contact_matching import queries
 from hub.domains.contact_matching.schemas import LinkedUser, LinkedUsers, StoredAddress
-from hub.domains.contacts import sealing
+from hub.domains.contact_sealing import service as sealing
 from hub.domains.contacts import service as contacts
-from hub.domains.contacts.sealing import Keys
 from hub.domains.identities import service as identities
 from hub.domains.identities.schemas import LOOKUPS_MAX, MatchContacts, PlainAddress
 

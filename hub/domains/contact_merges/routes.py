@@ -10,10 +10,9 @@ from litestar.params import FromPath, JSONBody
 
 from core.db import Tx
 from hub.domains.contact_merges import service
-from hub.domains.contact_merges.moving import Mover
 from hub.domains.contact_merges.schemas import Merge, MergeInto, Suggestion
-from hub.domains.contacts.routes import keys_of
-from hub.http.deps import reading, writing
+from hub.domains.contact_moving.schemas import Mover
+from hub.http.deps import keys_of, reading, writing
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented

@@ -1,11 +1,19 @@
-"""Pure rules of merges: how likely two contacts are one person, and what fills which gap."""
+"""Pure rules of merges: how likely two contacts are one person, and what one takes of the other."""
 
 from math import prod
-from typing import Final
+from typing import Any, Final
 
-from hub.domains.contact_merges.schemas import Candidate, Reason
-from hub.domains.contacts.rules import YEAR_UNKNOWN
-from hub.domains.contacts.schemas import MethodKind
+import msgspec
+from msgspec.structs import replace
+
+from hub.domains.contact_merges.schemas import Candidate, Change, MergeRecord, Noted, Reason
+from hub.domains.contacts.schemas import (
+    NOTES_MAX_CHARS,
+    TAGS_MAX,
+    YEAR_UNKNOWN,
+    ContactRow,
+    MethodKind,
+)
 
 SUGGESTED_FROM: Final = 0.5
 WEIGHTS: Final[dict[Reason, float]] = {
@@ -28,6 +36,42 @@ _OTHER_NAME: Final = 0.4
 """What is left where no word of the names is the same: a family's telephone."""
 _OTHER_BIRTHDAY: Final = 0.3
 """What is left where both birthdays are known and differ: father and son."""
+
+WRITTEN: Final = (
+    "first_name",
+    "last_name",
+    "company",
+    "job_title",
+    "linkedin_url",
+    "avatar_url",
+    "location",
+    "bio",
+    "birthday",
+    "context",
+    "frequency",
+    "linked_user_id",
+    "linked_by",
+    "notes",
+    "tags",
+    "strength",
+    "last_interaction_at",
+)
+"""In the order of the statement that writes them."""
+_GAPS: Final = (
+    "first_name",
+    "last_name",
+    "company",
+    "job_title",
+    "linkedin_url",
+    "avatar_url",
+    "location",
+    "bio",
+    "birthday",
+    "context",
+    "frequency",
+)
+_BETWEEN_NOTES: Final = "\n\n"
+_NO_CONTEXT: Final = b"{}"
 
 
 def score(pair: Candidate) -> tuple[float, list[Reason]]:
@@ -72,6 +116,85 @@ _BY_KIND: Final[dict[MethodKind, Reason]] = {
 }
 
 
+def fill(kept: ContactRow, merged: ContactRow, how: Noted) -> tuple[ContactRow, MergeRecord]:
+    """Return the kept contact with what it takes, and what is to be remembered of that.
+
+    It keeps what it has. What it lacks it takes, and tags it has of both. Notes are sealed: `how`
+    is what `noted` said of them, and whoever seals writes them.
+    """
+    filled = [
+        name
+        for name in _GAPS
+        if _is_gap(getattr(kept, name)) and not _is_gap(getattr(merged, name))
+    ]
+    new: dict[str, Any] = {name: getattr(merged, name) for name in filled}
+    # Oneself is no user of one's own address book.
+    if kept.linked_user_id is None and merged.linked_user_id is not None and not kept.is_self:
+        filled.append("linked_user_id")
+        new |= {"linked_user_id": merged.linked_user_id, "linked_by": merged.linked_by}
+    tags = [tag for tag in merged.tags if tag not in kept.tags][: TAGS_MAX - len(kept.tags)]
+    latest = max(
+        (at for at in (kept.last_interaction_at, merged.last_interaction_at) if at is not None),
+        default=None,
+    )
+    strength = max(kept.strength, merged.strength)
+    new |= {
+        "tags": kept.tags + tags,
+        "strength": strength,
+        "last_interaction_at": latest,
+    }
+    record = MergeRecord(
+        filled=filled,
+        tags_added=len(tags),
+        notes=how,
+        strength=Change(kept.strength, strength),
+        last_interaction_at=Change(kept.last_interaction_at, latest),
+        was_archived=merged.archived_at is not None,
+    )
+    return replace(kept, **new), record
+
+
+def unfill(kept: ContactRow, merged: ContactRow, record: MergeRecord) -> ContactRow:
+    """Return the kept contact without what it took, as far as that has not changed since."""
+    new: dict[str, Any] = {}
+    for name in record.filled:
+        if getattr(kept, name) == getattr(merged, name):
+            new[name] = msgspec.Raw(_NO_CONTEXT) if name == "context" else None
+            if name == "linked_user_id":
+                new["linked_by"] = None
+    if record.tags_added:
+        # Those that it took are of the other's; what it had of those it has before them.
+        kept_at_least = max(0, len(kept.tags) - record.tags_added)
+        taken = set(kept.tags[kept_at_least:]) & set(merged.tags)
+        new["tags"] = [tag for tag in kept.tags if tag not in taken]
+    for name, change in (
+        ("strength", record.strength),
+        ("last_interaction_at", record.last_interaction_at),
+    ):
+        if change is not None and getattr(kept, name) == change.after:
+            new[name] = change.before
+    return replace(kept, **new)
+
+
+def noted(mine: str | None, theirs: str | None) -> tuple[str | None, Noted]:
+    """Return the notes of both, the kept contact's first; its own alone where that is too long."""
+    if theirs is None or mine == theirs:
+        return mine, "kept"
+    if mine is None:
+        return theirs, "filled"
+    both = mine + _BETWEEN_NOTES + theirs
+    return (mine, "kept") if len(both) > NOTES_MAX_CHARS else (both, "appended")
+
+
+def unnoted(now: str | None, theirs: str | None, how: Noted) -> str | None:
+    """Return notes without what `noted` added to them, if that still is at their end."""
+    if how == "kept" or now is None or theirs is None:
+        return now
+    if how == "filled":
+        return None if now == theirs else now
+    return now.removesuffix(_BETWEEN_NOTES + theirs)
+
+
 def _same_birthday(pair: Candidate) -> bool:
     return pair.one_birthday is not None and pair.one_birthday == pair.other_birthday
 
@@ -84,3 +207,7 @@ def _other_birthday(pair: Candidate) -> bool:
     if YEAR_UNKNOWN in {one.year, other.year}:
         return (one.month, one.day) != (other.month, other.day)
     return one != other
+
+
+def _is_gap(value: object) -> bool:
+    return value is None or (isinstance(value, msgspec.Raw) and bytes(value) == _NO_CONTEXT)

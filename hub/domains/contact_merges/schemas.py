@@ -20,6 +20,8 @@ Reason = Literal[
     "same_company",
     "same_birthday",
 ]
+Noted = Literal["kept", "filled", "appended"]
+"""What a merge does to the notes of the kept contact."""
 
 
 class Side(Struct, frozen=True):
@@ -76,7 +78,7 @@ class MergeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     filled: list[str] = []
     tags_added: int = 0
     """Behind those that the kept contact had."""
-    notes: Literal["kept", "filled", "appended"] = "kept"
+    notes: Noted = "kept"
     strength: Change | None = None
     last_interaction_at: Change | None = None
     was_archived: bool = False

@@ -9,11 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
+from core.crypto import Keys
 from core.db import Tx
 from core.errors import DomainError
-from hub.domains.contact_merges import filling, queries, rules
-from hub.domains.contact_merges.moving import Mover
+from hub.domains.contact_merges import queries, rules
 from hub.domains.contact_merges.schemas import (
     Candidate,
     Merge,
@@ -23,10 +24,10 @@ from hub.domains.contact_merges.schemas import (
     Side,
     Suggestion,
 )
-from hub.domains.contacts import queries as contact_queries
+from hub.domains.contact_moving.schemas import Mover
+from hub.domains.contact_sealing import service as sealing
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import ContactRow
-from hub.domains.contacts.sealing import Keys
 from hub.http import page
 
 MERGES_LISTING: Final = "contact_merges"
@@ -92,11 +93,13 @@ async def merge(
     kept, merged = await _locked(tx, kept_id, merged_id)
     if merged.is_self:
         raise DomainError("contact.self")
-    filled, record = filling.fill(keys, kept, merged)
-    await _write(tx, filled)
+    mine, theirs = (sealing.open_notes(keys, row.id, row.notes) for row in (kept, merged))
+    notes, how = rules.noted(mine, theirs)
+    filled, record = rules.fill(kept, merged, how)
+    await _write(tx, filled if notes == mine else _with_notes(keys, filled, notes))
     moved = {mover.name: await mover.move(tx, merged_id, kept_id) for mover in movers}
     await queries.mark_merged.run(tx, merged_id, kept_id)
-    record = msgspec.structs.replace(record, moved=moved)
+    record = replace(record, moved=moved)
     merge_id = await queries.insert_merge.one(tx, kept_id, merged_id, msgspec.json.encode(record))
     return await get_merge(tx, merge_id)
 
@@ -108,15 +111,12 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
     into another one since.
     """
     row = await _row(tx, merge_id)
-    await contact_queries.lock_contacts.all(
-        tx, contacts.owner_of(tx, None), [row.kept_id, row.merged_id]
-    )
+    await contacts.hold(tx, [row.kept_id, row.merged_id])
     row = await _row(tx, merge_id)
     if row.undone_at is not None:
         return _shown(row)
-    owner = contacts.owner_of(tx, None)
-    kept = await contact_queries.find_contact.one(tx, owner, row.kept_id)
-    merged = await contact_queries.find_contact.one(tx, owner, row.merged_id)
+    kept = await contacts.find_row(tx, row.kept_id)
+    merged = await contacts.find_row(tx, row.merged_id)
     if kept.merged_into_id is not None:
         raise DomainError("contact.merge_superseded")
     record = msgspec.json.decode(row.record, type=MergeRecord)
@@ -124,7 +124,10 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
     for mover in reversed(movers):
         if mover.name in record.moved:
             await mover.undo(tx, row.merged_id, row.kept_id, record.moved[mover.name])
-    await _write(tx, filling.unfill(keys, kept, merged, record))
+    now, theirs = (sealing.open_notes(keys, each.id, each.notes) for each in (kept, merged))
+    notes = rules.unnoted(now, theirs, record.notes)
+    unfilled = rules.unfill(kept, merged, record)
+    await _write(tx, unfilled if notes == now else _with_notes(keys, unfilled, notes))
     await queries.mark_undone.run(tx, merge_id)
     return await get_merge(tx, merge_id)
 
@@ -143,7 +146,7 @@ async def list_merges(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Me
 
 
 async def _locked(tx: Tx, kept_id: UUID, merged_id: UUID) -> tuple[ContactRow, ContactRow]:
-    await contact_queries.lock_contacts.all(tx, contacts.owner_of(tx, None), [kept_id, merged_id])
+    await contacts.hold(tx, [kept_id, merged_id])
     return await contacts.find(tx, kept_id), await contacts.find(tx, merged_id)
 
 
@@ -154,8 +157,12 @@ async def _row(tx: Tx, merge_id: UUID) -> MergeRow:
     return row
 
 
+def _with_notes(keys: Keys, row: ContactRow, notes: str | None) -> ContactRow:
+    return replace(row, notes=sealing.seal_notes(keys, row.id, notes))
+
+
 async def _write(tx: Tx, kept: ContactRow) -> None:
-    values: list[Any] = [getattr(kept, name) for name in filling.WRITTEN]
+    values: list[Any] = [getattr(kept, name) for name in rules.WRITTEN]
     await queries.write_kept.run(tx, kept.id, *values)
 
 

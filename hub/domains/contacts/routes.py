@@ -1,111 +1,32 @@
 """REST: one's address book."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, delete, get, patch, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from core.db import Tx
-from hub.domains.contacts import listing, service
-from hub.domains.contacts.listing import Narrowed
+from hub.domains.contacts import service
 from hub.domains.contacts.schemas import (
     ChangeContact,
     Contact,
-    ListedContact,
     NewContact,
-    Order,
-    Search,
-    Source,
-    TagCount,
 )
-from hub.domains.contacts.sealing import Keys
-from hub.http.deps import reading, resources, writing
+from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
 _PATH: Final = "/contacts/{contact_id:uuid}"
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _ONE: Final = ("contact.not_found", "contact.merged")
-# PostgreSQL's texts have no such character.
-_PLAIN: Final = r"^[^\u0000]*$"
 # Not what interactions count: nobody's change fails because somebody has rung.
 _EDITED: Final = tuple(
     name
     for name in Contact.__struct_fields__
     if name not in {"strength", "last_interaction_at", "updated_at"}
 )
-
-
-def keys_of(request: Request[Any, Any, Any]) -> Keys:
-    """Return what seals contacts in this process."""
-    house = resources(request)
-    return Keys(house.cipher, house.index_key)
-
-
-@get("/contacts", tags=["contacts"], responses=documented("request.cursor_invalid"))
-async def list_contacts(  # noqa: PLR0917  # the parameters of the query, by name
-    request: Request[Any, Any, Any],
-    order: Annotated[
-        Order,
-        QueryParameter(
-            description=(
-                "`recent`: the newest first. `interaction`: by the last one. A cursor belongs to"
-                " its order."
-            )
-        ),
-    ] = "recent",
-    archived: Annotated[
-        bool, QueryParameter(description="Only those that are archived, instead of none.")
-    ] = False,
-    tag: Annotated[
-        str | None, QueryParameter(max_length=50, pattern=_PLAIN, description="Only with it.")
-    ] = None,
-    company: Annotated[
-        str | None,
-        QueryParameter(
-            max_length=200, pattern=_PLAIN, description="Only of it; without case and accents."
-        ),
-    ] = None,
-    source: Annotated[Source | None, QueryParameter(description="Only from there.")] = None,
-    linked: Annotated[
-        bool | None, QueryParameter(description="Only those who are users here, or are not.")
-    ] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[ListedContact]:
-    """List one's contacts, without oneself.
-
-    Names and addresses are searched by POST /v1/contacts/search.
-    """
-    narrowed = Narrowed(archived=archived, tag=tag, company=company, source=source, linked=linked)
-    async with reading(request) as tx:
-        return await listing.list_contacts(tx, narrowed, order, limit=limit, cursor=cursor)
-
-
-@post(
-    "/contacts/search",
-    tags=["contacts"],
-    status_code=200,
-    responses=documented("request.cursor_invalid"),
-)
-async def search_contacts(
-    request: Request[Any, Any, Any], data: JSONBody[Search]
-) -> Page[ListedContact]:
-    """Search one's contacts by words, or by an address however it is written."""
-    async with reading(request) as tx:
-        return await listing.search(tx, keys_of(request), data)
-
-
-@get("/contacts/tags", tags=["contacts"], responses=documented("request.cursor_invalid"))
-async def list_tags(
-    request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None
-) -> Page[TagCount]:
-    """List the tags of one's contacts and how many have each."""
-    async with reading(request) as tx:
-        return await listing.list_tags(tx, limit=limit, cursor=cursor)
 
 
 @get("/contacts/self", tags=["contacts"], responses=documented("contact.not_found"))
@@ -181,9 +102,6 @@ async def restore_contact(
 
 
 CONTACT_ROUTES: Final = [
-    list_contacts,
-    search_contacts,
-    list_tags,
     get_self,
     add_contact,
     get_contact,

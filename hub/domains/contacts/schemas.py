@@ -17,6 +17,8 @@ Frequency = Literal["daily", "weekly", "monthly", "quarterly", "rarely"]
 METHODS_MAX: Final = 50
 TAGS_MAX: Final = 50
 NOTES_MAX_CHARS: Final = 10_000
+YEAR_UNKNOWN: Final = 1604
+"""Stands for no year, as in many address books: a leap year before all living people."""
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 _LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)"
@@ -130,8 +132,8 @@ class ChangeMethod(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Changes of an address; another value is another address: add that and remove this."""
 
     label: Label | UnsetType | None = UNSET
-    is_primary: Literal[True] | UnsetType = UNSET
-    """The one that was primary before is so no longer."""
+    is_primary: bool | UnsetType = UNSET
+    """Of each kind one is: `true` takes it from the other, `false` gives it to another, if any."""
 
 
 class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,6 +155,17 @@ class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     archived: bool = False
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class Narrowed(Struct, frozen=True):
+    """Which contacts a list shows."""
+
+    archived: bool = False
+    tag: str | None = None
+    company: str | None = None
+    source: Source | None = None
+    linked: bool | None = None
+    """Whether they are users here."""
 
 
 class ListedContact(Struct, frozen=True):

@@ -12,9 +12,11 @@ import msgspec
 from msgspec import UNSET
 
 from core import ids, normal_forms
+from core.crypto import Keys
 from core.db import Tx
 from core.errors import DomainError
-from hub.domains.contacts import queries, rules, sealing
+from hub.domains.contact_sealing import service as sealing
+from hub.domains.contacts import queries, rules
 from hub.domains.contacts.schemas import (
     ChangeContact,
     Contact,
@@ -24,7 +26,6 @@ from hub.domains.contacts.schemas import (
     NewContact,
     NewMethod,
 )
-from hub.domains.contacts.sealing import Keys
 
 _PLAIN_FIELDS: Final = (
     "full_name",
@@ -88,12 +89,23 @@ async def get_contact(
 
 async def find(tx: Tx, contact_id: UUID, *, owner_id: UUID | None = None) -> ContactRow:
     """Return the row of a contact; raises contact.not_found, or contact.merged with where to."""
-    found = await queries.find_contact.first(tx, owner_of(tx, owner_id), contact_id)
-    if found is None:
-        raise DomainError("contact.not_found")
+    found = await find_row(tx, contact_id, owner_id=owner_id)
     if found.merged_into_id is not None:
         raise DomainError("contact.merged", f"It is part of `{found.merged_into_id}` now.")
     return found
+
+
+async def find_row(tx: Tx, contact_id: UUID, *, owner_id: UUID | None = None) -> ContactRow:
+    """Return the row of a contact, merged away or not; raises contact.not_found."""
+    found = await queries.find_contact.first(tx, owner_of(tx, owner_id), contact_id)
+    if found is None:
+        raise DomainError("contact.not_found")
+    return found
+
+
+async def hold(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID | None = None) -> None:
+    """Let nobody else change contacts until the commit; before they are read, as the last word."""
+    await queries.lock_contacts.all(tx, owner_of(tx, owner_id), list(contact_ids))
 
 
 async def find_by_addresses(
@@ -147,7 +159,7 @@ async def change_contact(
 ) -> Contact:
     """Change what is given; raises contact.not_found, contact.merged."""
     owner = owner_of(tx, owner_id)
-    await queries.lock_contacts.all(tx, owner, [contact_id])
+    await hold(tx, [contact_id], owner_id=owner)
     present = await get_contact(tx, keys, contact_id, owner_id=owner)
 
     def new(name: str) -> Any:  # noqa: ANN401  # as the fields are

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hub.domains.contact_merges import rules
 from hub.domains.contact_merges.schemas import Candidate
-from hub.domains.contacts.rules import YEAR_UNKNOWN
+from hub.domains.contacts.schemas import YEAR_UNKNOWN
 
 NOTHING = Candidate(
     one_id=UUID(int=1),

@@ -13,16 +13,15 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.crypto import FieldCipher, KeyRing
+from core.crypto import FieldCipher, KeyRing, Keys
 from core.db import Conflict, Pool, begin
 from hub.domains.contact_links import service as links
 from hub.domains.contact_links.schemas import PutLink
 from hub.domains.contact_merges import service as merges
-from hub.domains.contact_merges.moving import rows
-from hub.domains.contacts import sealing
+from hub.domains.contact_moving.service import rows
+from hub.domains.contact_sealing import service as sealing
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import Context, NewContact, NewMethod, PersonalContext
-from hub.domains.contacts.sealing import Keys
 from hub.domains.interests import service as interests
 from hub.domains.interests.schemas import PutInterest
 from hub.wiring.merging import MOVERS, STAYS

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 
 from core.db import Tx
-from hub.domains.contact_merges import queries
 
 
 class Mover(msgspec.Struct, frozen=True):
@@ -29,19 +28,3 @@ class Stays(msgspec.Struct, frozen=True):
 
     name: str
     why: str
-
-
-def rows(table: str, column: str = "contact_id", key: tuple[str, ...] = ("id",)) -> Mover:
-    """Return the mover of rows that merely name a contact.
-
-    A row that the kept contact has already, by a unique key, stays where it is. `key` tells a
-    contact's rows apart.
-    """
-
-    async def move(tx: Tx, from_id: UUID, to_id: UUID) -> msgspec.Raw:
-        return await queries.move_rows.one(tx, table, column, list(key), from_id, to_id, None)
-
-    async def undo(tx: Tx, from_id: UUID, to_id: UUID, moved: msgspec.Raw) -> None:
-        await queries.move_rows.one(tx, table, column, list(key), to_id, from_id, moved)
-
-    return Mover(table, move, undo)

@@ -4,37 +4,26 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
+from core.crypto import Keys
 from core.db import Tx
 from core.errors import DomainError
-from hub.domains.contacts import queries, sealing, service
+from hub.domains.contact_sealing import service as sealing
+from hub.domains.contact_search import queries
+from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import (
     ListedContact,
+    Narrowed,
     Order,
     PlacedContact,
     Search,
-    Source,
     TagCount,
 )
-from hub.domains.contacts.sealing import Keys
 from hub.http import page
 
 CONTACTS_LISTING: Final = "contacts"
 SEARCH_LISTING: Final = "contact_search"
 TAGS_LISTING: Final = "contact_tags"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Narrowed(msgspec.Struct, frozen=True):
-    """Which contacts a list shows."""
-
-    archived: bool = False
-    tag: str | None = None
-    company: str | None = None
-    source: Source | None = None
-    linked: bool | None = None
-    """Whether they are users here."""
 
 
 async def list_contacts(
@@ -80,8 +69,8 @@ async def search(tx: Tx, keys: Keys, asked: Search) -> page.Page[ListedContact]:
     if asked.text is not None and asked.address is None:
         rows = await queries.search.all(tx, asked.text, asked.archived, before, asked.limit + 1)
     elif asked.address is not None and asked.text is None:
-        owner, kind = service.owner_of(tx, None), asked.address.kind
-        region = await service.region_of(tx)
+        owner, kind = contacts.owner_of(tx, None), asked.address.kind
+        region = await contacts.region_of(tx)
         hashes = sealing.method_hashes(keys, owner, kind, asked.address.value, region)
         rows = await queries.list_by_hashes.all(
             tx, kind, hashes, asked.archived, before, asked.limit + 1

@@ -3,21 +3,12 @@
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
-
-from core.crypto import FieldCipher, blind_index
-from hub.domains.contacts import rules
+from core.crypto import Keys, blind_index
+from hub.domains.contact_sealing import rules
 from hub.domains.contacts.schemas import MethodKind
 
 NOTES_COLUMN: Final = "contacts.notes"
 METHOD_COLUMN: Final = "contact_methods.value"
-
-
-class Keys(Struct, frozen=True):
-    """What seals notes and addresses, and what addresses are found by."""
-
-    cipher: FieldCipher
-    index_key: bytes
 
 
 def method_hashes(

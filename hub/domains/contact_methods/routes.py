@@ -8,10 +8,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from core.db import Tx
-from hub.domains.contacts import methods, service
-from hub.domains.contacts.routes import keys_of
+from hub.domains.contact_methods import service
+from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import ChangeMethod, Method, Methods, NewMethod
-from hub.http.deps import reading, writing
+from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.problems import documented
@@ -26,7 +26,7 @@ _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotenc
 async def list_methods(request: Request[Any, Any, Any], contact_id: FromPath[UUID]) -> Methods:
     """List how a contact is reached, by kind, the primary ones first."""
     async with reading(request) as tx:
-        return Methods(await methods.list_methods(tx, keys_of(request), contact_id))
+        return Methods(await service.list_methods(tx, keys_of(request), contact_id))
 
 
 @post(
@@ -46,8 +46,8 @@ async def add_method(
     """Add an address to a contact: 201 new, 200 known."""
 
     async def effect(tx: Tx) -> Answer[Method]:
-        region = await service.region_of(tx)
-        added, is_new = await methods.add_method(
+        region = await contacts.region_of(tx)
+        added, is_new = await service.add_method(
             tx, keys_of(request), contact_id, data, region=region
         )
         location = f"/v1/contacts/{contact_id}/methods/{added.id}"
@@ -62,7 +62,7 @@ async def get_method(
 ) -> Response[Method]:
     """Return an address of a contact."""
     async with reading(request) as tx:
-        return tagged(await methods.get_method(tx, keys_of(request), contact_id, method_id))
+        return tagged(await service.get_method(tx, keys_of(request), contact_id, method_id))
 
 
 @patch(
@@ -77,13 +77,13 @@ async def change_method(
     data: JSONBody[ChangeMethod],
     if_match: IfMatch = None,
 ) -> Response[Method]:
-    """Name an address, or make it the primary one of its kind."""
+    """Name an address, or say whether it is the primary one of its kind."""
     keys = keys_of(request)
     return await change(
         request,
         if_match,
-        present=lambda tx: methods.get_method(tx, keys, contact_id, method_id),
-        effect=lambda tx: methods.change_method(tx, keys, contact_id, method_id, data),
+        present=lambda tx: service.get_method(tx, keys, contact_id, method_id),
+        effect=lambda tx: service.change_method(tx, keys, contact_id, method_id, data),
     )
 
 
@@ -98,7 +98,7 @@ async def remove_method(
 ) -> None:
     """Remove an address; another one of its kind becomes the primary one, if it was."""
     async with writing(request) as tx:
-        await methods.remove_method(tx, contact_id, method_id)
+        await service.remove_method(tx, contact_id, method_id)
 
 
 METHOD_ROUTES: Final = [list_methods, add_method, get_method, change_method, remove_method]

@@ -5,9 +5,12 @@ from uuid import UUID
 from msgspec import UNSET
 
 from core import ids
+from core.crypto import Keys
 from core.db import Tx
 from core.errors import DomainError
-from hub.domains.contacts import queries, sealing, service
+from hub.domains.contact_methods import queries
+from hub.domains.contact_sealing import service as sealing
+from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import (
     METHODS_MAX,
     ChangeMethod,
@@ -16,22 +19,21 @@ from hub.domains.contacts.schemas import (
     NewMethod,
     Source,
 )
-from hub.domains.contacts.sealing import Keys
 
 
 async def list_methods(
     tx: Tx, keys: Keys, contact_id: UUID, *, owner_id: UUID | None = None
 ) -> list[Method]:
     """Return a contact's addresses by kind, the primary ones first; raises contact.not_found."""
-    await service.find(tx, contact_id, owner_id=owner_id)
-    rows = await queries.list_methods.all(tx, service.owner_of(tx, owner_id), contact_id)
+    await contacts.find(tx, contact_id, owner_id=owner_id)
+    rows = await queries.list_methods.all(tx, contacts.owner_of(tx, owner_id), contact_id)
     return [_shown(keys, row) for row in rows]
 
 
 async def get_method(tx: Tx, keys: Keys, contact_id: UUID, method_id: UUID) -> Method:
     """Return an address of a contact; raises contact.method_not_found."""
-    await service.find(tx, contact_id)
-    row = await queries.find_method.first(tx, service.owner_of(tx, None), contact_id, method_id)
+    await contacts.find(tx, contact_id)
+    row = await queries.find_method.first(tx, contacts.owner_of(tx, None), contact_id, method_id)
     if row is None:
         raise DomainError("contact.method_not_found")
     return _shown(keys, row)
@@ -51,9 +53,9 @@ async def add_method(
 
     Raises contact.not_found, contact.method_invalid, contact.method_limit.
     """
-    owner = service.owner_of(tx, owner_id)
-    await queries.lock_contacts.all(tx, owner, [contact_id])
-    await service.find(tx, contact_id, owner_id=owner)
+    owner = contacts.owner_of(tx, owner_id)
+    await contacts.hold(tx, [contact_id], owner_id=owner)
+    await contacts.find(tx, contact_id, owner_id=owner)
     hashes = sealing.method_hashes(keys, owner, new.kind, new.value, region)
     if not hashes:
         raise DomainError("contact.method_invalid")
@@ -77,7 +79,7 @@ async def add_method(
         new.is_primary,
         source,
     )
-    await queries.choose_primary.run(tx, owner, contact_id, new.kind)
+    await queries.choose_primary.run(tx, owner, contact_id, new.kind, None)
     row = await queries.find_method.one(tx, owner, contact_id, method_id)
     return _shown(keys, row), True
 
@@ -85,32 +87,29 @@ async def add_method(
 async def change_method(
     tx: Tx, keys: Keys, contact_id: UUID, method_id: UUID, change: ChangeMethod
 ) -> Method:
-    """Name an address, or make it the primary one of its kind; raises contact.method_not_found."""
-    owner = service.owner_of(tx, None)
-    await queries.lock_contacts.all(tx, owner, [contact_id])
+    """Name an address, or say whether it is the primary one; raises contact.method_not_found."""
+    owner = contacts.owner_of(tx, None)
+    await contacts.hold(tx, [contact_id], owner_id=owner)
     present = await get_method(tx, keys, contact_id, method_id)
+    label = present.label if change.label is UNSET else change.label
     if change.is_primary is True:
         await queries.unset_primary.run(tx, owner, contact_id, present.kind, method_id)
-    await queries.change_method.run(
-        tx,
-        owner,
-        contact_id,
-        method_id,
-        present.label if change.label is UNSET else change.label,
-        present.is_primary or change.is_primary is True,
-    )
+    primary = present.is_primary if change.is_primary is UNSET else change.is_primary
+    await queries.change_method.run(tx, owner, contact_id, method_id, label, primary)
+    if present.is_primary and not primary:
+        await queries.choose_primary.run(tx, owner, contact_id, present.kind, method_id)
     return await get_method(tx, keys, contact_id, method_id)
 
 
 async def remove_method(tx: Tx, contact_id: UUID, method_id: UUID) -> None:
     """Remove an address; of those of its kind another one becomes primary, if it was."""
-    owner = service.owner_of(tx, None)
-    await queries.lock_contacts.all(tx, owner, [contact_id])
-    await service.find(tx, contact_id)
+    owner = contacts.owner_of(tx, None)
+    await contacts.hold(tx, [contact_id], owner_id=owner)
+    await contacts.find(tx, contact_id)
     kind = await queries.remove_method.first(tx, owner, contact_id, method_id)
     if kind is None:
         raise DomainError("contact.method_not_found")
-    await queries.choose_primary.run(tx, owner, contact_id, kind)
+    await queries.choose_primary.run(tx, owner, contact_id, kind, None)
 
 
 def _shown(keys: Keys, row: MethodRow) -> Method:

@@ -1,4 +1,4 @@
-"""How a contact's own rows move: addresses, interests and links."""
+"""How rows move from a contact to another one: those that merely name it, and a contact's own."""
 
 from typing import Final
 from uuid import UUID
@@ -6,11 +6,8 @@ from uuid import UUID
 import msgspec
 
 from core.db import Tx
-from hub.domains.contact_merges import queries
-from hub.domains.contact_merges.moving import Mover, Stays, rows
-
-_ADDRESSES: Final = rows("contact_methods")
-_INTERESTS: Final = rows("interests")
+from hub.domains.contact_moving import queries
+from hub.domains.contact_moving.schemas import Mover, Stays
 
 
 class _Moved(msgspec.Struct, frozen=True):
@@ -20,6 +17,26 @@ class _Moved(msgspec.Struct, frozen=True):
     lowered: list[UUID] = []
     """Addresses that were the primary ones of the merged contact."""
     folded: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+def rows(table: str, column: str = "contact_id", key: tuple[str, ...] = ("id",)) -> Mover:
+    """Return the mover of rows that merely name a contact.
+
+    A row that the kept contact has already, by a unique key, stays where it is. `key` tells a
+    contact's rows apart.
+    """
+
+    async def move(tx: Tx, from_id: UUID, to_id: UUID) -> msgspec.Raw:
+        return await queries.move_rows.one(tx, table, column, list(key), from_id, to_id, None)
+
+    async def undo(tx: Tx, from_id: UUID, to_id: UUID, moved: msgspec.Raw) -> None:
+        await queries.move_rows.one(tx, table, column, list(key), to_id, from_id, moved)
+
+    return Mover(table, move, undo)
+
+
+_ADDRESSES: Final = rows("contact_methods")
+_INTERESTS: Final = rows("interests")
 
 
 async def _move_methods(tx: Tx, from_id: UUID, to_id: UUID) -> msgspec.Raw:
