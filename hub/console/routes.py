@@ -23,6 +23,7 @@ _PAGES: Final = {
     "/console/audit": "audit.html",
     "/console/edge": "edge.html",
     "/console/flags": "flags.html",
+    "/console/people": "people.html",
     "/console/realtime": "realtime.html",
 }
 _MEDIA_TYPES: Final = {

@@ -118,7 +118,7 @@ PEOPLE: Final = (
         "University College London",
         "Professor",
         "Colleagues",
-        (Rhythm("meeting", 30, 330, 240, "Lesson", 60),),
+        (Rhythm("meeting", 60, 760, 700, "Lesson", 60),),
         ("mentor",),
         (("science", "logic"),),
     ),

@@ -133,14 +133,16 @@ export class Session {
 /** Send one request; returns the decoded body, or throws a Problem. */
 export async function call(method, path, { body, headers = {}, token = "" } = {}) {
   const sent = { Accept: "application/json", ...headers };
-  if (body !== undefined) sent["Content-Type"] = "application/json";
+  // A file goes as it is.
+  const isFile = body instanceof Blob;
+  if (body !== undefined) sent["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
   if (token) sent.Authorization = `Bearer ${token}`;
   let response;
   try {
     response = await fetch(path, {
       method,
       headers: sent,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || isFile ? body : JSON.stringify(body),
       credentials: "omit",
       signal: AbortSignal.timeout(15_000),
     });

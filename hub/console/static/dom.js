@@ -14,6 +14,14 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Make an element of a drawing. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 /** Show or hide elements by id. */
 export function show(visible, ...ids) {
   for (const id of ids) byId(id).hidden = !visible;

@@ -1,7 +1,7 @@
 // The timeline: taps and touches as marks in a lane per ring; one stop of the tab key, then arrows.
 
 import { layOut, step, ticks } from "./axis.js";
-import { byId } from "./dom.js";
+import { byId, svg } from "./dom.js";
 import { announce, problem } from "./notices.js";
 import { count, tapKind, tapSource } from "./words.js";
 
@@ -11,14 +11,6 @@ const SIDE_PX = 12;
 const LABEL_HALF_PX = 30;
 const KEPT = 1000;
 const REDRAW_MS = 10_000;
-const NS = "http://www.w3.org/2000/svg";
-
-function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 

@@ -27,6 +27,35 @@ const ALERTS = {
   reader_down: "An NFC reader fails",
 };
 
+const BANDS = { thriving: "Thriving", stable: "Stable", cooling: "Cooling", cold: "Cold" };
+const TRENDS = { rising: "rising", steady: "steady", falling: "falling" };
+const INTERACTIONS = {
+  email: "E-mail",
+  meeting: "Meeting",
+  call: "Call",
+  sms: "SMS",
+  linkedin_message: "LinkedIn message",
+  message: "Message",
+  ring_tap: "Ring touch",
+  manual: "Contact",
+};
+const DIRECTIONS = { inbound: "from them", outbound: "from you", mutual: "" };
+const IMPORTS = {
+  uploaded: "Waits to be read",
+  ready: "Tried out: nothing is brought in yet",
+  running: "Under way",
+  completed: "Brought in",
+  failed: "Could not be read",
+  cancelled: "Cancelled",
+  undoing: "Being taken back",
+  undone: "Taken back",
+};
+
+export const bandWords = (band) => BANDS[band] ?? band;
+export const trendWords = (trend) => TRENDS[trend] ?? trend;
+export const interactionKind = (kind) => INTERACTIONS[kind] ?? kind;
+export const directionWords = (direction) => DIRECTIONS[direction] ?? direction;
+export const importStatus = (status) => IMPORTS[status] ?? status;
 export const ringLink = (link) => RING_LINKS[link] ?? link;
 export const alertWords = (alert) => ALERTS[alert] ?? alert;
 export const tapKind = (kind) => TAP_KINDS[kind] ?? kind;

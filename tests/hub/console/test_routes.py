@@ -15,6 +15,7 @@ PAGES = (
     "/console/account",
     "/console/edge",
     "/console/flags",
+    "/console/people",
     "/console/realtime",
     "/console/audit",
 )

@@ -1,0 +1,129 @@
+"""The page of people in a real browser, before the whole system and the demo's address book."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.test_console import (
+    PHONE,
+    browser,
+    expect_connected,
+    has_horizontal_scroll,
+    violations_by_day_and_night,
+    window,
+)
+from tests.fixtures.stack import Stack
+
+__all__ = ["browser", "window"]
+Open = Callable[..., Page]
+CARDS = """BEGIN:VCARD
+VERSION:3.0
+FN:Joseph Marie Jacquard
+ORG:Looms of Lyon
+EMAIL:jacquard@example.org
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Charles Babbage
+EMAIL:charles@example.org
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Half a
+""".replace("\n", "\r\n")
+
+
+@pytest.fixture
+def people_page(window: Callable[..., Page], stack: Stack) -> Open:
+    def open_page(name: str = "Ada Lovelace", **options: Any) -> Page:
+        page = window(**options)
+        page.get_by_role("button", name=name).click()
+        expect_connected(page)
+        page.goto(f"{stack.url}/console/people")
+        expect_connected(page)
+        return page
+
+    return open_page
+
+
+def person(page: Page, name: str) -> Any:
+    return page.locator("#contacts").get_by_role("button", name=name)
+
+
+def choose(page: Page, name: str) -> None:
+    person(page, name).click()
+    expect(page.locator("#contact-name")).to_have_text(name)
+
+
+@pytest.mark.req("REL-01")
+def test_an_address_book_shows_how_each_fares_and_finds_by_beginnings_of_words(
+    people_page: Open,
+) -> None:
+    page = people_page()
+    expect(person(page, "Charles Babbage").locator(".band")).to_have_text(
+        re.compile(r"Thriving \d")
+    )
+    expect(person(page, "Augustus De Morgan").locator(".band")).to_have_text(re.compile(r"Cold \d"))
+    page.get_by_label("Name, company or tag").fill("mentor")
+    expect(page.locator("#contacts > li")).to_have_count(2)
+    page.get_by_label("Name, company or tag").fill("king coll")
+    expect(page.locator("#contacts > li")).to_have_count(1)
+    expect(person(page, "Charles Wheatstone")).to_be_visible()
+
+
+@pytest.mark.req("INT-01")
+def test_a_contact_shows_its_curve_its_reasons_and_its_timeline_and_what_is_noted_moves_all(
+    people_page: Open,
+) -> None:
+    page = people_page()
+    choose(page, "Mary Somerville")
+    curve = page.locator("#chart").get_by_role("img")
+    expect(curve).to_have_attribute("aria-label", re.compile(r"was \d+ at best and \d+ at worst"))
+    expect(page.locator("#components > li")).to_have_count(4)
+    expect(page.locator("#history > li").first).to_contain_text("Proof sheets")
+    entries = page.locator("#history > li").count()
+    before = int(page.locator("#score-now").inner_text())
+    page.get_by_role("button", name="Note contact").click()
+    page.get_by_label("Kind").select_option("meeting")
+    page.get_by_label("About").fill("Tea, at last")
+    page.get_by_label("Minutes").fill("90")
+    page.get_by_role("button", name="Note it").click()
+    expect(page.locator("#history > li").first).to_contain_text("Tea, at last")
+    expect(page.locator("#history > li")).to_have_count(entries + 1)
+    expect(page.locator("#score-now")).not_to_have_text(str(before), timeout=20_000)
+    assert int(page.locator("#score-now").inner_text()) > before
+
+
+@pytest.mark.req("CON-06")
+def test_a_file_is_tried_out_brought_in_and_taken_back_with_its_progress_and_its_faults(
+    people_page: Open,
+) -> None:
+    page = people_page()
+    page.get_by_role("button", name="Bring a file in").click()
+    file = {"name": "cards.vcf", "mimeType": "text/vcard", "buffer": CARDS.encode()}
+    page.get_by_label("File", exact=True).set_input_files([file])  # type: ignore[list-item]
+    page.get_by_role("button", name="Send").click()
+    job = page.locator("#imports > li").first
+    expect(job).to_contain_text("Tried out", timeout=20_000)
+    expect(job).to_contain_text("1 would be new")
+    expect(job).to_contain_text("1 known")
+    job.get_by_text("What was wrong").click()
+    expect(job.locator(".import-problems")).to_contain_text("unfinished")
+    assert not person(page, "Joseph Marie Jacquard").is_visible()
+    job.get_by_role("button", name="Bring it in").click()
+    expect(job).to_contain_text("Brought in", timeout=20_000)
+    expect(person(page, "Joseph Marie Jacquard")).to_be_visible(timeout=20_000)
+    job.get_by_role("button", name="Take it back").click()
+    expect(job).to_contain_text("Taken back", timeout=20_000)
+    expect(person(page, "Joseph Marie Jacquard")).to_have_count(0, timeout=20_000)
+
+
+def test_everybody_can_use_it_by_day_by_night_and_on_a_telephone(people_page: Open) -> None:
+    page = people_page(viewport=PHONE)
+    choose(page, "Charles Babbage")
+    expect(page.locator("#chart").get_by_role("img")).to_be_visible()
+    assert not has_horizontal_scroll(page)
+    assert violations_by_day_and_night(page) == []
