@@ -136,7 +136,8 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF
   full_name, first_name, last_name, company, job_title, linkedin_url, avatar_url, location, bio,
-  notes, birthday, context, source, tags, linked_user_id, archived_at, merged_into_id ON contacts
+  notes, birthday, context, source, frequency, tags, linked_user_id, linked_by, archived_at,
+  merged_into_id ON contacts
 FOR EACH ROW EXECUTE FUNCTION
 app.audit('values', 'notes', 'name_plain', 'name_words', 'company_plain', 'search');
 
@@ -145,7 +146,7 @@ AFTER INSERT OR UPDATE OR DELETE ON contact_methods
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 
 CREATE TRIGGER audit
-AFTER INSERT OR DELETE OR UPDATE OF contact_id ON interests
+AFTER INSERT OR DELETE OR UPDATE OF contact_id, decay_factor ON interests
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 
 CREATE TRIGGER audit
@@ -241,9 +242,9 @@ CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON contact_relationship_types
 FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
--- What people answer; the rest follows from rules.
+-- What people answer; the rest follows from rules, and goes after a year.
 CREATE TRIGGER audit
-AFTER UPDATE OF status OR DELETE ON nudges
+AFTER UPDATE OF status ON nudges
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 
 CREATE TRIGGER choose_primary_circle

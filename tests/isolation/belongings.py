@@ -142,7 +142,7 @@ async def _know(ada: User) -> dict[str, str]:
     method = await ada.client.post(
         f"{contact}/methods", json={"kind": "email", "value": f"{CANARY}@example.com"}
     )
-    interest = await ada.client.put(
+    interest = await ada.client.post(
         f"{contact}/interests", json={"category": "sport", "topic": CANARY}
     )
     twin = await ada.client.post("/v1/contacts", json={"full_name": CANARY})

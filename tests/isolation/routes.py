@@ -5,6 +5,7 @@ wherever a route takes them: a test compares with the parameters and bodies of t
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
@@ -85,6 +86,22 @@ _NEW_TYPE: dict[str, Any] = {
     "scoring_weights": {"recency": 1, "frequency": 0, "reciprocity": 0, "duration": 0},
 }
 _ALERT = "/v1/alerts/{alert}"
+_GOAL = "/v1/goals/{goal}"
+_NO_GOAL = "goal.not_found"
+_PATH = "/v1/paths/{path}"
+_NO_PATH = "path.not_found"
+_NO_TARGET = "path.target_unknown"
+_REMINDER = "/v1/reminders/{reminder}"
+_NO_REMINDER = "reminder.not_found"
+_INSIGHT = "/v1/insights/{insight}"
+_NO_INSIGHT = "insight.not_found"
+_NEW_GOAL: dict[str, Any] = {"kind": "mentor", "intention": "hello"}
+_TOMORROW = datetime.now(UTC) + timedelta(days=1)
+_NEW_REMINDER: dict[str, Any] = {
+    "title": "hello",
+    "due_local": f"{_TOMORROW:%Y-%m-%dT%H:%M}",
+    "timezone": "UTC",
+}
 _ACCOUNT = "/v1/service-accounts/{account}"
 _PROOF: dict[str, Any] = {
     "kind": "ble",
@@ -435,7 +452,7 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     ),
     "GET /v1/interests": (Own("/v1/interests?category=sport"),),
     "GET /v1/contacts/{contact_id}/interests": (Foreign(f"{_CONTACT}/interests", _NO_CONTACT),),
-    "PUT /v1/contacts/{contact_id}/interests": (
+    "POST /v1/contacts/{contact_id}/interests": (
         Foreign(f"{_CONTACT}/interests", _NO_CONTACT, {"category": "sport", "topic": "chess"}),
     ),
     "GET /v1/contacts/{contact_id}/interests/{interest_id}/evidence": (
@@ -457,6 +474,9 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
         ),
     ),
     "GET /v1/contacts/{contact_id}/links": (Foreign(f"{_CONTACT}/links", _NO_CONTACT),),
+    "GET /v1/contacts/{contact_id}/links/{other_id}": (
+        Foreign(f"{_CONTACT}/links/{{other_contact}}", _NO_CONTACT),
+    ),
     "PUT /v1/contacts/{contact_id}/links/{other_id}": (
         Foreign(f"{_CONTACT}/links/{{other_contact}}", _NO_CONTACT, {"kind": "friend"}),
         Foreign(f"{_MINE}/links/{{contact}}", _NO_CONTACT, {"kind": "friend"}, owner_may=False),
@@ -534,6 +554,9 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "GET /v1/contacts/{contact_id}/health/history": (
         Foreign(f"{_CONTACT}/health/history", _NO_CONTACT),
     ),
+    "GET /v1/contacts/{contact_id}/health/series": (
+        Foreign(f"{_CONTACT}/health/series", _NO_CONTACT),
+    ),
     "GET /v1/alerts": (Own("/v1/alerts?status=open&kind=birthday"),),
     "GET /v1/alerts/{alert_id}": (Foreign(_ALERT, "nudge.not_found"),),
     "PATCH /v1/alerts/{alert_id}": (Foreign(_ALERT, "nudge.not_found", {"status": "done"}),),
@@ -563,6 +586,75 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "GET /v1/contacts/{contact_id}/intelligence": (
         Foreign("/v1/contacts/{contact}/intelligence", "contact.not_found"),
     ),
+    "GET /v1/goals": (Own("/v1/goals"), Own("/v1/goals?tag_id={tag}")),
+    "POST /v1/goals": (
+        Own("/v1/goals", _NEW_GOAL, _CREATED),
+        Foreign("/v1/goals", _NO_CONTACT, {**_NEW_GOAL, "contact_id": "{contact}"}),
+    ),
+    "GET /v1/goals/{goal_id}": (Foreign(_GOAL, _NO_GOAL),),
+    "PATCH /v1/goals/{goal_id}": (
+        Foreign(_GOAL, _NO_GOAL, {"intention": "mine"}),
+        Foreign(
+            "/v1/goals/{my_goal}",
+            _NO_CONTACT,
+            {"contact_id": "{contact}"},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/goal-tags": (Own("/v1/goal-tags"),),
+    "PUT /v1/goals/{goal_id}/tags/{tag_id}": (Foreign(f"{_GOAL}/tags/{{tag}}", _NO_GOAL),),
+    "DELETE /v1/goals/{goal_id}/tags/{tag_id}": (Foreign(f"{_GOAL}/tags/{{tag}}", _NO_GOAL),),
+    "POST /v1/paths/find": (
+        Foreign("/v1/paths/find", _NO_TARGET, {"target_contact_id": "{contact}"}),
+        Foreign("/v1/paths/find", _NO_TARGET, {"target_company": "canary-of-ada"}, by="stranger"),
+    ),
+    "POST /v1/paths": (
+        Foreign("/v1/paths", _NO_TARGET, {"target_contact_id": "{contact}"}),
+        Foreign(
+            "/v1/paths",
+            _NO_GOAL,
+            {"target_contact_id": "{my_contact}", "goal_id": "{goal}"},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "GET /v1/paths": (Own("/v1/paths"), Own("/v1/paths?goal_id={goal}")),
+    "GET /v1/paths/{path_id}": (Foreign(_PATH, _NO_PATH),),
+    "PATCH /v1/paths/{path_id}": (
+        Foreign(_PATH, _NO_PATH, {"status": "in_progress"}),
+        Foreign(
+            "/v1/paths/{my_path}", _NO_GOAL, {"goal_id": "{goal}"}, by="stranger", owner_may=False
+        ),
+    ),
+    "GET /v1/reminders": (Own("/v1/reminders"), Own("/v1/reminders?contact_id={contact}")),
+    "POST /v1/reminders": (
+        Own("/v1/reminders", _NEW_REMINDER, _CREATED),
+        Foreign("/v1/reminders", _NO_CONTACT, {**_NEW_REMINDER, "contact_id": "{contact}"}),
+    ),
+    "GET /v1/reminders/{reminder_id}": (Foreign(_REMINDER, _NO_REMINDER),),
+    "PATCH /v1/reminders/{reminder_id}": (
+        Foreign(_REMINDER, _NO_REMINDER, {"title": "mine"}),
+        Foreign(
+            "/v1/reminders/{my_reminder}",
+            _NO_CONTACT,
+            {"contact_id": "{contact}"},
+            by="stranger",
+            owner_may=False,
+        ),
+    ),
+    "POST /v1/reminders/{reminder_id}/snooze": (
+        Foreign(f"{_REMINDER}/snooze", _NO_REMINDER, {"until": _TOMORROW.isoformat()}),
+    ),
+    "POST /v1/reminders/{reminder_id}/done": (Foreign(f"{_REMINDER}/done", _NO_REMINDER),),
+    "POST /v1/reminders/{reminder_id}/dismiss": (Foreign(f"{_REMINDER}/dismiss", _NO_REMINDER),),
+    "GET /v1/insights": (Own("/v1/insights"),),
+    "GET /v1/insights/{insight_id}": (Foreign(_INSIGHT, _NO_INSIGHT),),
+    "POST /v1/insights/{insight_id}/act": (Foreign(f"{_INSIGHT}/act", _NO_INSIGHT),),
+    "POST /v1/insights/{insight_id}/dismiss": (Foreign(f"{_INSIGHT}/dismiss", _NO_INSIGHT),),
+    "GET /v1/achievements": (Own("/v1/achievements"),),
+    "GET /v1/me/achievements": (Own("/v1/me/achievements"),),
+    "GET /v1/me/streaks": (Own("/v1/me/streaks"),),
     "GET /v1/touches": (Own("/v1/touches"),),
     "POST /v1/touches": (
         Secret("/v1/touches", {"sun_url": "https://x/t?picc_data=00&cmac=00"}, frozenset({403})),
@@ -592,6 +684,9 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "DELETE /v1/interactions/{interaction_id}": (Foreign(_INTERACTION, "interaction.not_found"),),
     "DELETE /v1/relationship-types/{type_id}": (Foreign(_TYPE, _NO_TYPE),),
     "DELETE /v1/circles/{circle_id}": (Foreign(_CIRCLE, _NO_CIRCLE),),
+    "DELETE /v1/paths/{path_id}": (Foreign(_PATH, _NO_PATH),),
+    "DELETE /v1/reminders/{reminder_id}": (Foreign(_REMINDER, _NO_REMINDER),),
+    "DELETE /v1/goals/{goal_id}": (Foreign(_GOAL, _NO_GOAL),),
     "POST /v1/auth/logout": (Own("/v1/auth/logout", expected=_DONE),),
     "GET /.well-known/jwks.json": (_DOCUMENT,),
     "GET /.well-known/apple-app-site-association": (_DOCUMENT,),

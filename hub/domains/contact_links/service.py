@@ -27,6 +27,16 @@ async def list_links(
     return page.paginate(rows, limit, LINKS_LISTING, lambda item: (item.strength, item.contact_id))
 
 
+async def get_link(tx: Tx, contact_id: UUID, other_id: UUID) -> Link:
+    """Return how a contact knows another one; raises contact.not_found, contact.link_not_found."""
+    for each in (contact_id, other_id):
+        await contacts.find(tx, each)
+    found = await queries.find_link.first(tx, contact_id, other_id)
+    if found is None:
+        raise DomainError("contact.link_not_found")
+    return found
+
+
 async def list_mutuals(
     tx: Tx, contact_id: UUID, other_id: UUID, *, limit: int, cursor: str | None
 ) -> page.Page[Mutual]:

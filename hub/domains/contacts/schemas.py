@@ -26,8 +26,24 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples
 PartOfName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, examples=["Ada"])]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Analytical"])]
 Label = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["work"])]
-Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"^[^\u0000]*$")]
-Notes = Annotated[str, Meta(min_length=1, max_length=NOTES_MAX_CHARS, pattern=r"^[^\u0000]*$")]
+Text = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4000,
+        pattern=r"^[^\u0000]*$",
+        examples=["First programmer of the Analytical Engine."],
+    ),
+]
+Notes = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=NOTES_MAX_CHARS,
+        pattern=r"^[^\u0000]*$",
+        examples=["Prefers letters."],
+    ),
+]
 Web = Annotated[
     str,
     Meta(
@@ -36,7 +52,14 @@ Web = Annotated[
         examples=["https://www.linkedin.com/in/ada"],
     ),
 ]
-Picture = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[!-~]+$(?!\n)")]
+Picture = Annotated[
+    str,
+    Meta(
+        max_length=2000,
+        pattern=r"^https?://[!-~]+$(?!\n)",
+        examples=["https://example.com/ada.png"],
+    ),
+]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["investor"])]
 Tags = Annotated[list[Tag], Meta(max_length=TAGS_MAX)]
 Birthday = Annotated[
@@ -57,7 +80,7 @@ class ProfessionalContext(
     industry: Line | None = None
     seniority: Line | None = None
     skills: Topics = []
-    met_at: Line | None = None
+    met_where: Line | None = None
     about: Text | None = None
 
 

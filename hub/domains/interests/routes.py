@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Request, delete, get, put
+from litestar import Request, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hub.domains.interests import service
@@ -49,11 +49,14 @@ async def list_interests_of_contact(
         return await service.list_of_contact(tx, contact_id, limit=limit, cursor=cursor)
 
 
-@put(_PATH, tags=["contacts"], responses=documented(*_ONE))
+@post(_PATH, tags=["contacts"], status_code=200, responses=documented(*_ONE))
 async def put_interest(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID], data: JSONBody[PutInterest]
 ) -> Interest:
-    """Say what a contact cares about, and how sure that is; without signs it fades from there."""
+    """Say what a contact cares about, and how sure that is; without signs it fades from there.
+
+    What is known is known once: said again, this replaces how sure it is.
+    """
     async with writing(request) as tx:
         return await service.put(tx, contact_id, data)
 

@@ -22,6 +22,7 @@ NO_CONDITION = {
     "PUT /v1/blocks/{user_id}",
     "PUT /v1/admin/cohorts/{name}/members/{user_id}",
     "PUT /v1/circles/{circle_id}/members/{contact_id}",
+    "PUT /v1/contacts/{contact_id}/distinctions/{other_id}",
     "PUT /v1/contacts/{contact_id}/types/{type_id}",
 }
 

@@ -25,13 +25,13 @@ async def test_links_are_read_from_both_ends_with_whom_both_know(hub: Running, a
         body = {"kind": kind, "strength": strength}
         return (await ada.client.put(path, json=body)).status_code
 
-    assert await link("Charles", "Mary", "friend", 0.9) == 204
-    assert await link("Mary", "Charles", "colleague", 0.8) == 204
-    assert await link("Michael", "Charles", "client", 0.2) == 204
+    assert await link("Charles", "Mary", "friend", 0.9) == 200
+    assert await link("Mary", "Charles", "colleague", 0.8) == 200
+    assert await link("Michael", "Charles", "client", 0.2) == 200
     assert await links("Charles") == [("Mary", "colleague", 0), ("Michael", "client", 0)]
     assert await links("Mary") == [("Charles", "colleague", 0)]
     assert await count_rows(hub.resources.system, "contact_links") == 2
-    assert await link("Mary", "Michael", "other", 0.1) == 204
+    assert await link("Mary", "Michael", "other", 0.1) == 200
     assert await links("Charles") == [("Mary", "colleague", 1), ("Michael", "client", 1)]
     mutual = await ada.client.get(
         f"/v1/contacts/{ids['Charles']}/mutuals", params={"other": ids["Mary"]}
@@ -42,6 +42,11 @@ async def test_links_are_read_from_both_ends_with_whom_both_know(hub: Running, a
     answer = await ada.client.get(f"/v1/contacts/{ids['Mary']}/links")
     assert [item["shared_interactions"] for item in answer.json()["items"]] == [1, 1]
     path = f"/v1/contacts/{ids['Mary']}/links/{ids['Charles']}"
+    known = await ada.client.get(path)
+    assert (known.json()["full_name"], known.json()["mutuals"]) == ("Charles", 1)
+    read = {"If-Match": known.headers["etag"]}
+    for body, expected in (({"kind": "family"}, 200), ({"kind": "vendor"}, 412)):
+        assert (await ada.client.put(path, json=body, headers=read)).status_code == expected
     for expected in (204, 404):
         assert (await ada.client.delete(path)).status_code == expected
     itself = await ada.client.put(

@@ -48,7 +48,7 @@ async def test_interests_are_said_seen_and_forgotten(
     contact = made.json()["id"]
     path = f"/v1/contacts/{contact}/interests"
     said = {"category": " Sport ", "topic": "Chess  Problems", "confidence": 0.5}
-    put = (await ada.client.put(path, json=said)).json()
+    put = (await ada.client.post(path, json=said)).json()
     assert (put["category"], put["topic"], put["evidence_count"]) == ("sport", "chess problems", 1)
     sign = Evidence(contact_id=contact, category="SPORT", topic="chess problems", weight=0.5)
     async with begin(hub.resources.api, user_actor(ada.id)) as tx:
