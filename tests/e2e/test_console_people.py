@@ -15,6 +15,7 @@ from tests.e2e.test_console import (
     violations_by_day_and_night,
     window,
 )
+from tests.fixtures.postgres import execute
 from tests.fixtures.stack import Stack
 
 __all__ = ["browser", "window"]
@@ -58,7 +59,7 @@ def choose(page: Page, name: str) -> None:
     expect(page.locator("#contact-name")).to_have_text(name)
 
 
-@pytest.mark.req("REL-01")
+@pytest.mark.req("REL-05")
 def test_an_address_book_shows_how_each_fares_and_finds_by_beginnings_of_words(
     people_page: Open,
 ) -> None:
@@ -74,7 +75,7 @@ def test_an_address_book_shows_how_each_fares_and_finds_by_beginnings_of_words(
     expect(person(page, "Charles Wheatstone")).to_be_visible()
 
 
-@pytest.mark.req("INT-01")
+@pytest.mark.req("INT-01", "REL-06")
 def test_a_contact_shows_its_curve_its_reasons_and_its_timeline_and_what_is_noted_moves_all(
     people_page: Open,
 ) -> None:
@@ -97,7 +98,7 @@ def test_a_contact_shows_its_curve_its_reasons_and_its_timeline_and_what_is_note
     assert int(page.locator("#score-now").inner_text()) > before
 
 
-@pytest.mark.req("CON-06")
+@pytest.mark.req("CON-01")
 def test_a_file_is_tried_out_brought_in_and_taken_back_with_its_progress_and_its_faults(
     people_page: Open,
 ) -> None:
@@ -119,6 +120,24 @@ def test_a_file_is_tried_out_brought_in_and_taken_back_with_its_progress_and_its
     job.get_by_role("button", name="Take it back").click()
     expect(job).to_contain_text("Taken back", timeout=20_000)
     expect(person(page, "Joseph Marie Jacquard")).to_have_count(0, timeout=20_000)
+
+
+@pytest.mark.req("REL-07")
+def test_whom_the_hub_reminds_of_comes_live_and_goes_when_it_is_done(
+    people_page: Open, stack: Stack
+) -> None:
+    page = people_page()
+    alert = page.locator("#alerts > li").filter(has_text="Michael Faraday")
+    expect(alert).to_have_count(0)
+    execute(
+        stack.settings.database.owner_url,
+        """INSERT INTO nudges (user_id, contact_id, kind, occasion)
+        SELECT user_id, id, 'follow_up', 'today' FROM contacts
+        WHERE full_name = 'Michael Faraday'""",
+    )
+    expect(alert).to_have_count(1, timeout=20_000)
+    alert.get_by_role("button", name="Done").click()
+    expect(alert).to_have_count(0)
 
 
 def test_everybody_can_use_it_by_day_by_night_and_on_a_telephone(people_page: Open) -> None:

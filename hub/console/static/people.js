@@ -1,8 +1,9 @@
 // The page of people: the address book, how a relationship fares, imports; all of it live.
 
-import { AddressBook } from "./address_book.js";
-import { Session } from "./api.js";
 import { Acquaintance } from "./acquaintance.js";
+import { AddressBook } from "./address_book.js";
+import { Alerts } from "./alerts.js";
+import { Session } from "./api.js";
 import { byId, show } from "./dom.js";
 import { Imports } from "./imports.js";
 import { follow } from "./live.js";
@@ -28,12 +29,13 @@ function open() {
   const acquaintance = new Acquaintance(session);
   const book = new AddressBook(session, { onChoose: (contact) => acquaintance.open(contact) });
   const imports = new Imports(session, { onDone: () => book.load().catch(problem) });
-  const parts = { contact: [book, acquaintance], health: [book, acquaintance], interaction: [acquaintance], import: [imports] };
+  const alerts = new Alerts(session);
+  const parts = { contact: [book, acquaintance], health: [book, acquaintance], interaction: [acquaintance], import: [imports], nudge: [alerts] };
 
   const load = async () => {
     byId("desk").setAttribute("aria-busy", "true");
     try {
-      await Promise.all([book.load(), imports.load(), acquaintance.load()]);
+      await Promise.all([book.load(), imports.load(), alerts.load(), acquaintance.load()]);
       byId("desk").removeAttribute("aria-busy");
     } catch (error) {
       problem(error);
