@@ -414,7 +414,10 @@ ON relationship_types TO ping_api, ping_worker;
 CREATE POLICY visible ON relationship_types FOR SELECT TO ping_api, ping_worker
 USING (
   user_id = (SELECT app.user_id())
-  OR (user_id IS NULL AND (SELECT app.user_id()) IS NOT NULL)
+  OR (
+    user_id IS NULL
+    AND EXISTS (SELECT FROM users AS u WHERE u.id = (SELECT app.user_id()))
+  )
 );
 CREATE POLICY own_new ON relationship_types FOR INSERT TO ping_api, ping_worker
 WITH CHECK (user_id = (SELECT app.user_id()));
@@ -452,9 +455,9 @@ USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_
 -- goal_tags, achievements: the same for everybody, written by migrations
 GRANT SELECT ON goal_tags, achievements TO ping_api, ping_worker;
 CREATE POLICY everybody ON goal_tags FOR SELECT TO ping_api, ping_worker
-USING ((SELECT app.user_id()) IS NOT NULL);
+USING (EXISTS (SELECT FROM users AS u WHERE u.id = (SELECT app.user_id())));
 CREATE POLICY everybody ON achievements FOR SELECT TO ping_api, ping_worker
-USING ((SELECT app.user_id()) IS NOT NULL);
+USING (EXISTS (SELECT FROM users AS u WHERE u.id = (SELECT app.user_id())));
 
 -- goal_tag_links
 GRANT SELECT, INSERT, DELETE ON goal_tag_links TO ping_api, ping_worker;

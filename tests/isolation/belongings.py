@@ -56,6 +56,7 @@ async def give_everything(
     names |= await _keep_keys(hub, admin, ada)
     names |= await _know(ada)
     names |= await _keep_close(hub, admin, ada, names["contact"])
+    names |= await _aim(admin, ada, names["contact"])
     names["claim"] = await _claim(ada, make_ring, label=CANARY)
     await _report(admin, names)
     await ada.client.put(f"/v1/blocks/{bob.id}")
@@ -192,6 +193,43 @@ async def _keep_close(hub: Running, admin: Any, ada: User, contact: str) -> dict
     return {"circle": circle_id, "kind": kind_id, "alert": str(alert)}
 
 
+async def _aim(admin: Any, ada: User, contact: str) -> dict[str, str]:
+    """Set a goal for a contact with a way to them and a reminder; let the hub notice something."""
+    # A way needs that somebody is known.
+    await admin.execute("UPDATE contacts SET strength = 0.9 WHERE id = $1", UUID(contact))
+    goal = await ada.client.post(
+        "/v1/goals", json={"kind": "mentor", "intention": CANARY, "contact_id": contact}
+    )
+    tags = (await ada.client.get("/v1/goal-tags")).json()
+    path = await ada.client.post(
+        "/v1/paths",
+        json={"target_contact_id": contact, "target_name": CANARY, "goal_id": goal.json()["id"]},
+    )
+    reminder = await ada.client.post(
+        "/v1/reminders",
+        json={
+            "title": CANARY,
+            "due_local": "2050-01-01T09:00",
+            "recurrence": "FREQ=DAILY",
+            "contact_id": contact,
+        },
+    )
+    assert (await ada.client.put(f"/v1/goals/{goal.json()['id']}/tags/{tags[0]['id']}")).is_success
+    insight = await admin.fetchval(
+        """INSERT INTO insights (user_id, kind, title, content, actionable, reason)
+        VALUES ($1, 'anomaly', $2, $2, true, 'canary') RETURNING id""",
+        ada.id,
+        CANARY,
+    )
+    return {
+        "goal": goal.json()["id"],
+        "tag": tags[0]["id"],
+        "path": path.json()["id"],
+        "reminder": reminder.json()["id"],
+        "insight": str(insight),
+    }
+
+
 async def _keep_keys(hub: Running, admin: Any, ada: User) -> dict[str, str]:
     async with begin(hub.resources.api, user_actor(ada.id)) as tx:
         elsewhere = await accounts.open_session(tx, lifetime_seconds=3600)
@@ -271,7 +309,18 @@ async def _stranger(
     circle = await eve.client.post(
         "/v1/circles", json={"name": "mine", "tier": 1, "cadence_days": 7}
     )
+    await meetings.admin.execute(
+        "UPDATE contacts SET strength = 0.9 WHERE id = $1", UUID(met.json()["id"])
+    )
+    way = await eve.client.post("/v1/paths", json={"target_contact_id": met.json()["id"]})
+    goal = await eve.client.post("/v1/goals", json={"kind": "mentor", "intention": "mine"})
+    reminder = await eve.client.post(
+        "/v1/reminders", json={"title": "mine", "due_local": "2050-01-01T09:00"}
+    )
     return {
+        "my_path": way.json()["id"],
+        "my_goal": goal.json()["id"],
+        "my_reminder": reminder.json()["id"],
         "my_circle": circle.json()["id"],
         "my_contact": met.json()["id"],
         "my_interaction": noted.json()["id"],

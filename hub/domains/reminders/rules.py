@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from core import recurrence
 from core.errors import DomainError
-from hub.domains.reminders import recurrence
 
 YEARS_BACK: Final = 1
 YEARS_AHEAD: Final = 50
@@ -30,6 +30,14 @@ def parse_local(text: str, now: datetime) -> datetime:
     return found
 
 
+def normal_form(rule: str) -> str:
+    """Return a rule as it is kept, or raise reminder.recurrence_invalid."""
+    try:
+        return recurrence.normal_form(rule)
+    except recurrence.RuleError as why:
+        raise DomainError("reminder.recurrence_invalid", str(why)) from None
+
+
 def first_due(first_local: datetime, rule: str | None, zone: ZoneInfo) -> datetime:
     """Return in UTC when a reminder is due for the first time, or raise.
 
@@ -37,7 +45,10 @@ def first_due(first_local: datetime, rule: str | None, zone: ZoneInfo) -> dateti
     """
     if rule is None:
         return moment_of(first_local, zone)
-    parsed = recurrence.parse(rule, first_local)
+    try:
+        parsed = recurrence.parse(rule, first_local)
+    except recurrence.RuleError as why:
+        raise DomainError("reminder.recurrence_invalid", str(why)) from None
     found = recurrence.next_time(parsed, first_local, first_local - timedelta(microseconds=1))
     if found is None:
         raise DomainError("reminder.recurrence_invalid", "It names no day in the next ten years.")

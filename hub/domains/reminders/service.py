@@ -11,7 +11,7 @@ from core import clock
 from core.db import Conflict, Tx
 from core.errors import DomainError
 from hub.domains.accounts import service as accounts
-from hub.domains.reminders import queries, recurrence, rules
+from hub.domains.reminders import queries, rules
 from hub.domains.reminders.schemas import (
     REMINDERS_MAX,
     ChangeReminder,
@@ -58,7 +58,7 @@ async def add_reminder(tx: Tx, new: NewReminder) -> Reminder:
         raise DomainError("reminder.limit")
     zone = new.timezone or (await accounts.get_account(tx)).timezone
     first_local = rules.parse_local(new.due_local, clock.now())
-    rule = None if new.recurrence is None else recurrence.normal_form(new.recurrence)
+    rule = None if new.recurrence is None else rules.normal_form(new.recurrence)
     due_at = rules.first_due(first_local, rule, _zone(zone))
     try:
         reminder_id = await queries.add_reminder.one(
@@ -91,7 +91,7 @@ async def change_reminder(tx: Tx, reminder_id: UUID, change: ChangeReminder) -> 
         first_local = rules.parse_local(change.due_local, clock.now())
     rule = schedule.recurrence
     if change.recurrence is not UNSET:
-        rule = change.recurrence and recurrence.normal_form(change.recurrence)
+        rule = change.recurrence and rules.normal_form(change.recurrence)
     due_at = rules.first_due(first_local, rule, _zone(zone))
     await queries.reschedule.run(tx, reminder_id, zone, first_local.isoformat(), rule, due_at)
     return await get_reminder(tx, reminder_id)

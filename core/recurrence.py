@@ -13,8 +13,6 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
-from core.errors import DomainError
-
 LOOKED_AHEAD: Final = timedelta(days=366 * 10)
 """A rule that names no day in ten years is none that anybody waits for."""
 WEEKDAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -38,6 +36,10 @@ _PARTS: Final[Mapping[str, re.Pattern[str]]] = {
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
 
 
+class RuleError(ValueError):
+    """A text is no rule by days or longer; the message says why, for whoever wrote it."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """A rule with what its first day says where the rule is silent; weekdays from Monday, 0."""
 
@@ -55,12 +57,12 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 def normal_form(recurrence: str) -> str:
-    """Return a rule in upper case and without its name, or raise reminder.recurrence_invalid."""
+    """Return a rule in upper case and without its name, or raise RuleError."""
     return ";".join(f"{name}={value}" for name, value in _parts(recurrence).items())
 
 
 def parse(recurrence: str, first: datetime) -> Rule:
-    """Return what a rule means from a first day on, or raise reminder.recurrence_invalid."""
+    """Return what a rule means from a first day on, or raise RuleError."""
     parts = _parts(recurrence)
     frequency = cast("Frequency", parts["FREQ"])
     weekdays = frozenset(_placed(day) for day in _listed(parts, "BYDAY"))
@@ -68,11 +70,11 @@ def parse(recurrence: str, first: datetime) -> Rule:
     months = frozenset(int(month) for month in _listed(parts, "BYMONTH"))
     are_placed = any(place for place, _ in weekdays)
     if are_placed and (frequency in {"DAILY", "WEEKLY"} or month_days):
-        raise _invalid("BYDAY has numbers only with months and years, and without BYMONTHDAY.")
+        raise RuleError("BYDAY has numbers only with months and years, and without BYMONTHDAY.")
     if month_days and frequency == "WEEKLY":
-        raise _invalid("BYMONTHDAY is of no week.")
+        raise RuleError("BYMONTHDAY is of no week.")
     if "BYSETPOS" in parts and not (weekdays or month_days or months):
-        raise _invalid("BYSETPOS chooses among what other parts name.")
+        raise RuleError("BYSETPOS chooses among what other parts name.")
     if not (weekdays or month_days):
         if frequency == "WEEKLY":
             weekdays = frozenset({(0, first.weekday())})
@@ -173,12 +175,12 @@ def _parts(recurrence: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         pattern = _PARTS.get(name)
         if pattern is None or name in parts or not pattern.fullmatch(value):
-            raise _invalid(f"`{part[:40]}` is not understood.")
+            raise RuleError(f"`{part[:40]}` is not understood.")
         parts[name] = value
     if "FREQ" not in parts:
-        raise _invalid("It has no FREQ.")
+        raise RuleError("It has no FREQ.")
     if "COUNT" in parts and "UNTIL" in parts:
-        raise _invalid("COUNT and UNTIL exclude each other.")
+        raise RuleError("COUNT and UNTIL exclude each other.")
     return parts
 
 
@@ -196,12 +198,8 @@ def _until(text: str) -> datetime:
             return datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007  # local, as the rule is
         return datetime.combine(date.fromisoformat(text), datetime.max.time())
     except ValueError:
-        raise _invalid(f"`UNTIL={text}` is no day.") from None
+        raise RuleError(f"`UNTIL={text}` is no day.") from None
 
 
 def _month_start(month: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
-
-
-def _invalid(why: str) -> DomainError:
-    return DomainError("reminder.recurrence_invalid", why)
