@@ -61,6 +61,12 @@ async def add_ring(process: Process) -> tuple[bytes, str]:
     return uid, device_id.hex()
 
 
+def sealed(process: Process, place: str) -> tuple[UUID, bytes]:
+    """Return the id of a row to come, and an address as it stands there."""
+    row_id = ids.new_id()
+    return row_id, process.cipher.seal(b"ada@example.com", column=place, row=row_id.bytes)
+
+
 async def new_index_key(*processes: Process) -> None:
     """Make an index key that writes from now on, and let the processes know."""
     first = processes[0]
@@ -101,9 +107,30 @@ async def test_every_index_moves_to_the_new_key_and_the_old_one_may_go(
           RETURNING id
         )
         INSERT INTO interaction_participants (
-          user_id, interaction_id, role, address_kind, address, address_hash
+          id, user_id, interaction_id, role, address_kind, address, address_hash
         )
-        SELECT $1, id, 'from', 'email', '', $2 FROM said""",
+        SELECT $2, $1, id, 'from', 'email', $3, $4 FROM said""",
+        user,
+        *sealed(process, "interaction_participants.address"),
+        os.urandom(32),
+    )
+    await admin.execute(
+        """WITH known AS (
+          INSERT INTO contacts (user_id, full_name) VALUES ($1, 'Grace Hopper') RETURNING id
+        )
+        INSERT INTO contact_methods (id, user_id, contact_id, kind, value, value_hash)
+        SELECT $2, $1, id, 'email', $3, $4 FROM known""",
+        user,
+        *sealed(process, "contact_methods.value"),
+        os.urandom(32),
+    )
+    await admin.execute(
+        """WITH file AS (
+          INSERT INTO import_jobs (user_id, format, file_bytes) VALUES ($1, 'vcard', 1)
+          RETURNING id
+        )
+        INSERT INTO import_rows (user_id, import_id, position, status, content_hash)
+        SELECT $1, id, 1, 'created', $2 FROM file""",
         user,
         os.urandom(32),
     )

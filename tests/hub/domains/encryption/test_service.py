@@ -180,11 +180,41 @@ async def test_every_sealed_column_is_sealed_anew(
         participant,
         sealed(by_place["interaction_participants.address"], participant),
     )
+    contact, method, chunk, entry = (ids.new_id() for _ in range(4))
+    await rows.execute(
+        """WITH known AS (
+          INSERT INTO contacts (id, user_id, full_name, notes) VALUES ($2, $1, 'Grace Hopper', $3)
+        )
+        INSERT INTO contact_methods (id, user_id, contact_id, kind, value, value_hash)
+        VALUES ($4, $1, $2, 'email', $5, '')""",
+        user,
+        contact,
+        sealed(by_place["contacts.notes"], contact),
+        method,
+        sealed(by_place["contact_methods.value"], method),
+    )
+    await rows.execute(
+        """WITH file AS (
+          INSERT INTO import_jobs (user_id, format, file_bytes) VALUES ($1, 'vcard', 1)
+          RETURNING id
+        ), piece AS (
+          INSERT INTO import_chunks (id, user_id, import_id, position, content)
+          SELECT $2, $1, id, 0, $3 FROM file
+        )
+        INSERT INTO import_rows (id, user_id, import_id, position, status, payload)
+        SELECT $4, $1, id, 1, 'pending', $5 FROM file""",
+        user,
+        chunk,
+        sealed(by_place["import_chunks.content"], chunk),
+        entry,
+        sealed(by_place["import_rows.payload"], entry),
+    )
     process = Process(system_pool, OLD_RING)
     assert (await rotate(process)).resealed == len(SEALED_COLUMNS)
     for item in SEALED_COLUMNS:
         row = await rows.fetchrow(
-            f"SELECT {item.row_id} AS id, {item.column} AS sealed FROM {item.table}"
+            f"""SELECT {item.row_id} AS id, {item.column} AS sealed FROM {item.table}
+            WHERE {item.column} IS NOT NULL"""
         )
         opened = process.open(row["sealed"], row["id"], item.bound_to)
         assert opened == (b"ada@example.com" if item is EMAIL else item.place.encode())
