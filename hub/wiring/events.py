@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from core import clock
 from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
 from hub.domains.achievements.events import AchievementUnlocked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
@@ -40,6 +41,7 @@ from hub.domains.gateways.events import (
 from hub.domains.goals.events import GoalAchieved, GoalSet
 from hub.domains.imports.events import MOVED_ON, ImportProgressed
 from hub.domains.insights.events import InsightCreated
+from hub.domains.insights.schemas import NEWS_MAX
 from hub.domains.interactions.events import InteractionRecorded
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.nudges.events import NudgeCreated
@@ -115,7 +117,7 @@ ROUTES: Final[Mapping[str, Route]] = {
         ("messages:{member}", "conversation:{subject}"),
         ("profiles.mark_active", "encounters.record_message", "achievements.count"),
     ),
-    "interaction.recorded": Route((), ("relationships.refresh",)),
+    "interaction.recorded": Route((), ("relationships.refresh", "insights.look_at_meeting")),
     "import.progressed": Route(("sync:{owner}",), ("imports.advance",)),
     "contact.created": Route(("sync:{owner}",)),
     "contact.updated": Route(("sync:{owner}",)),
@@ -206,6 +208,14 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
     ),
     "relationships.refresh": lambda payload: (
         not isinstance(payload, InteractionRecorded) or payload.contact_id is not None
+    ),
+    # Messages are many and say little more than the one before, imports bring years: what they
+    # change is told weekly.
+    "insights.look_at_meeting": lambda payload: (
+        isinstance(payload, InteractionRecorded)
+        and payload.contact_id is not None
+        and payload.kind != "message"
+        and clock.now() - payload.occurred_at <= NEWS_MAX
     ),
     "imports.advance": lambda payload: (
         isinstance(payload, ImportProgressed) and payload.status in MOVED_ON

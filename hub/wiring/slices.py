@@ -54,6 +54,7 @@ CONSUMERS: Final = (
     Consumer("certificates.write_revocations", certificates.write_revocations),
     Consumer("achievements.count", achievements.count),
     Consumer("insights.look_at_goal", insights.look_at_goal),
+    Consumer("insights.look_at_meeting", insights.look_at_meeting),
     Consumer("paths.forget_person", paths.forget_person),
     Consumer("taps.forget_places", taps.forget_places),
     Consumer("contacts.forget_matches", contact_matching.forget),

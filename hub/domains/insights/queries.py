@@ -6,6 +6,7 @@ from core.db import command, query
 from hub.domains.insights.schemas import (
     ActiveGoal,
     Insight,
+    Meeting,
     Named,
     Profile,
     Rhythm,
@@ -64,7 +65,9 @@ list_shared_interests = query(
     FROM (
         SELECT DISTINCT contact_id, lower(topic) AS same, min(topic) AS topic
         FROM interests
-        WHERE user_id = $1 AND confidence >= 0.5
+        WHERE user_id = $1
+            AND confidence >= 0.5
+            AND ($3::text[] IS NULL OR lower(topic) = ANY($3::text[]))
         GROUP BY contact_id, lower(topic)
     ) AS i
     JOIN contacts AS c
@@ -104,7 +107,10 @@ list_profiles = query(
             LIMIT 10
         ) AS topics
     FROM contacts AS c
-    WHERE c.user_id = $1 AND c.archived_at IS NULL AND NOT c.is_self
+    WHERE c.user_id = $1
+        AND c.archived_at IS NULL
+        AND NOT c.is_self
+        AND ($3::uuid IS NULL OR c.id = $3::uuid)
     ORDER BY c.strength DESC, c.id DESC
     LIMIT $2
     """,
@@ -142,6 +148,48 @@ list_rhythms = query(
     ORDER BY r.last_at, c.id
     """,
     login="system",
+)
+
+# The latest ones; what was long ago is no rhythm any more.
+list_meetings = query(
+    Meeting,
+    """
+    SELECT id, occurred_at
+    FROM interactions
+    WHERE user_id = $1
+        AND contact_id = $2
+        AND occurred_at BETWEEN $3::timestamptz - interval '1 year' AND $3::timestamptz
+    ORDER BY occurred_at DESC, id DESC
+    LIMIT $4
+    """,
+    login="system",
+)
+
+list_led_to = query(
+    ActiveGoal,
+    """
+    SELECT g.id, g.kind, g.intention, g.contact_id, c.full_name AS contact_name, c.strength
+    FROM (
+        SELECT l.contact_b_id AS contact_id
+        FROM contact_links AS l
+        WHERE l.user_id = $1 AND l.contact_a_id = $2 AND l.strength >= 0.1
+        UNION
+        SELECT l.contact_a_id
+        FROM contact_links AS l
+        WHERE l.user_id = $1 AND l.contact_b_id = $2 AND l.strength >= 0.1
+    ) AS near
+    JOIN connection_goals AS g
+        ON g.user_id = $1 AND g.contact_id = near.contact_id AND g.status = 'active'
+    JOIN contacts AS c
+        ON c.user_id = $1 AND c.id = g.contact_id AND c.archived_at IS NULL AND NOT c.is_self
+    ORDER BY g.id DESC
+    LIMIT $3
+    """,
+    login="system",
+)
+
+count_since = query(
+    int, "SELECT count(*) FROM insights WHERE user_id = $1 AND created_at > $2", login="system"
 )
 
 find_way = query(

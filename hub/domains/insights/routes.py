@@ -27,8 +27,9 @@ async def list_insights(
 ) -> Page[Insight]:
     """List what the hub has noticed and one has not dismissed, the newest first.
 
-    By rules, without artificial intelligence: each Monday at 06:00 of the account's time zone, and
-    when a goal is set. Live: `insight.created` on `insights:{user}`.
+    By rules, without artificial intelligence: each Monday at 06:00 of the account's time zone, when
+    a goal is set, and when one has had to do with somebody other than by messages. Live:
+    `insight.created` on `insights:{user}`.
     """
     async with reading(request) as tx:
         return await service.list_insights(tx, kind=kind, limit=limit, cursor=cursor)

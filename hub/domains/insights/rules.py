@@ -4,12 +4,17 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from hub.domains.insights.schemas import (
+    NEWS_MAX,
     ActiveGoal,
     Found,
+    Meeting,
+    Named,
     Profile,
     Rhythm,
     SharedInterest,
@@ -21,6 +26,9 @@ AT_ONCE: Final = 10
 DUE_HOUR: Final = 6
 SILENCE_FACTOR: Final = 3.0
 SILENCE_MIN: Final = timedelta(days=7)
+MEETINGS_MAX: Final = 50
+# Four before the latest one: fewer show no rhythm.
+_MEETINGS_MIN: Final = 5
 _NAMED_MAX: Final = 3
 _TITLE_MAX_CHARS: Final = 200
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
@@ -169,6 +177,33 @@ def anomalies(rhythms: Iterable[Rhythm], now: datetime) -> list[Found]:
             evidence_ids=[rhythm.last_interaction_id],
         )
         for silence, rhythm in silent
+    ]
+
+
+def returns(contact: Named, meetings: Sequence[Meeting], now: datetime) -> list[Found]:
+    """Return that somebody is back after a silence that was much longer than usual.
+
+    `meetings` are the latest first. What is told late, by an import of old ones, is no news.
+    """
+    gaps = [later.occurred_at - earlier.occurred_at for later, earlier in pairwise(meetings)]
+    if len(meetings) < _MEETINGS_MIN or now - meetings[0].occurred_at > NEWS_MAX:
+        return []
+    silence, usual = gaps[0], median(gaps[1:])
+    if silence < max(SILENCE_MIN, usual * SILENCE_FACTOR):
+        return []
+    return [
+        Found(
+            kind="anomaly",
+            reason=f"return:{contact.id}:{meetings[0].id}",
+            title=_short(f"You are in touch with {contact.name} again"),
+            content=(
+                f"You are usually in touch with {contact.name} every "
+                f"{_days(usual / timedelta(days=1))}, and now were after {silence.days} days."
+            ),
+            contact_ids=[contact.id],
+            evidence_ids=[meeting.id for meeting in meetings[:2]],
+            actionable=False,
+        )
     ]
 
 

@@ -1,12 +1,15 @@
 """Insights as the REST interface shows them, and the facts that rules make them of."""
 
-from datetime import date, datetime
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 InsightKind = Literal["connection_path", "common_interest", "opportunity", "suggestion", "anomaly"]
+
+NEWS_MAX: Final = timedelta(days=2)
+"""What happened longer ago is told weekly, if at all."""
 
 
 class Insight(Struct, frozen=True):
@@ -70,6 +73,13 @@ class Rhythm(Struct, frozen=True):
     gap_days: float
     last_at: datetime
     last_interaction_id: UUID
+
+
+class Meeting(Struct, frozen=True):
+    """When the user had to do with a contact."""
+
+    id: UUID
+    occurred_at: datetime
 
 
 class Way(Struct, frozen=True):

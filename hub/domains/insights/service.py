@@ -1,6 +1,6 @@
-"""Insights: what the hub notices by rules, each week and when a goal is set."""
+"""Insights: what the hub notices by rules, each week, when a goal is set and when people meet."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from core.db import Tx
 from core.errors import DomainError
 from hub.domains.accounts import service as accounts
 from hub.domains.insights import queries, rules
-from hub.domains.insights.schemas import ActiveGoal, Found, Insight, InsightKind, Way
+from hub.domains.insights.schemas import ActiveGoal, Found, Insight, InsightKind, Named, Way
 from hub.http import page
 
 INSIGHTS_LISTING: Final = "insights"
@@ -20,6 +20,7 @@ _GOALS_MAX: Final = 50
 _PROFILES_MAX: Final = 2000
 _WAYS_MAX: Final = 5
 _HOPS_MAX: Final = 4
+_DAY: Final = timedelta(days=1)
 _KNOWN_FROM: Final = 0.3
 """Who is known better than that needs no introduction."""
 
@@ -72,9 +73,40 @@ async def tell_of_goal(tx: Tx, user_id: UUID, goal_id: UUID) -> None:
     await _tell(tx, user_id, found)
 
 
+async def tell_of_meeting(tx: Tx, user_id: UUID, contact_id: UUID, now: datetime) -> None:
+    """Tell what it means that a user had to do with a contact. A system transaction.
+
+    Of a day at most as much as of a week: whoever notes down their last year reads none of it.
+    """
+    profiles = await queries.list_profiles.all(tx, user_id, 1, contact_id)
+    left = rules.AT_ONCE - await queries.count_since.one(tx, user_id, now - _DAY)
+    if not profiles or left <= 0:
+        return
+    [profile] = profiles
+    contact = Named(profile.id, profile.name)
+    topics = [topic.lower() for topic in profile.topics]
+    goals = await queries.list_goals.all(tx, user_id, None, _GOALS_MAX)
+    led_to = await queries.list_led_to.all(tx, user_id, contact_id, _WAYS_MAX)
+    found = rules.chosen(
+        rules.returns(
+            contact,
+            await queries.list_meetings.all(tx, user_id, contact_id, now, rules.MEETINGS_MAX),
+            now,
+        ),
+        rules.paths(Way(goal, contact, 2) for goal in led_to if (goal.strength or 0) < _KNOWN_FROM),
+        rules.opportunities(goals, profiles),
+        rules.common_interests(
+            await queries.list_shared_interests.all(tx, user_id, _INTERESTS_MAX, topics)
+            if topics
+            else []
+        ),
+    )
+    await _tell(tx, user_id, found[:left])
+
+
 async def _notice(tx: Tx, user_id: UUID, now: datetime) -> list[Found]:
     goals = await queries.list_goals.all(tx, user_id, None, _GOALS_MAX)
-    shared = await queries.list_shared_interests.all(tx, user_id, _INTERESTS_MAX)
+    shared = await queries.list_shared_interests.all(tx, user_id, _INTERESTS_MAX, None)
     rhythms = await queries.list_rhythms.all(tx, user_id, now)
     return rules.chosen(
         rules.anomalies(rhythms, now),
@@ -87,7 +119,9 @@ async def _notice(tx: Tx, user_id: UUID, now: datetime) -> list[Found]:
 async def _opportunities(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Found]:
     if not goals:
         return []
-    return rules.opportunities(goals, await queries.list_profiles.all(tx, user_id, _PROFILES_MAX))
+    return rules.opportunities(
+        goals, await queries.list_profiles.all(tx, user_id, _PROFILES_MAX, None)
+    )
 
 
 async def _ways(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Way]:

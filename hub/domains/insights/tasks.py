@@ -16,6 +16,19 @@ class _Set(msgspec.Struct, frozen=True):
     goal_id: UUID
 
 
+class _Recorded(msgspec.Struct, frozen=True):
+    """What is needed of interaction.recorded."""
+
+    contact_id: UUID | None
+
+
+async def look_at_meeting(tx: Tx, event: Event) -> None:
+    """Tell what follows from having had to do with somebody."""
+    contact_id = msgspec.json.decode(event.payload, type=_Recorded).contact_id
+    if event.user_id is not None and contact_id is not None:
+        await service.tell_of_meeting(tx, event.user_id, contact_id, clock.now())
+
+
 async def look_at_goal(tx: Tx, event: Event) -> None:
     """Tell what serves a new goal already."""
     if event.user_id is not None:

@@ -8,7 +8,15 @@ import pytest
 
 from core.ids import new_id
 from hub.domains.insights import rules
-from hub.domains.insights.schemas import ActiveGoal, Named, Profile, Rhythm, SharedInterest, Way
+from hub.domains.insights.schemas import (
+    ActiveGoal,
+    Meeting,
+    Named,
+    Profile,
+    Rhythm,
+    SharedInterest,
+    Way,
+)
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -64,6 +72,30 @@ def test_each_silence_is_a_fact_of_its_own() -> None:
     later = Rhythm(silent.contact_id, "Dan", 1, NOW, new_id())
     [other] = rules.anomalies([later], NOW + timedelta(days=30))
     assert other.reason != one.reason
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "is_told"),
+    [
+        ((0, 30, 31, 32, 33), True),
+        ((0, 7, 8, 9, 10), True),
+        ((0, 6, 7, 8, 9), False),  # less than a week
+        ((0, 20, 27, 34, 41), False),  # less than three times as long as usual
+        ((0, 30, 31, 32), False),  # no rhythm yet
+        ((3, 40, 41, 42, 43), False),  # no news
+    ],
+)
+def test_a_silence_that_ends_is_told_while_it_is_news(
+    days_ago: tuple[int, ...], is_told: bool
+) -> None:
+    meetings = [Meeting(new_id(), NOW - timedelta(days=days)) for days in days_ago]
+    ann = Named(new_id(), "Ann")
+    found = rules.returns(ann, meetings, NOW)
+    assert len(found) == is_told
+    if found:
+        assert found == rules.returns(ann, meetings, NOW)
+        assert f"after {days_ago[1]} days" in found[0].content
+        assert found[0].evidence_ids == [meetings[0].id, meetings[1].id]
 
 
 def test_whoever_does_what_a_goal_is_about_could_help() -> None:

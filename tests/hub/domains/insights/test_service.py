@@ -8,11 +8,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from core import clock
 from core.actor import SYSTEM
 from core.db import begin
 from core.ids import new_id
-from hub.domains.events.schemas import Event
+from hub.domains.events.schemas import Event, OutboxEvent
 from hub.domains.insights import service, tasks
+from hub.wiring.events import deliver
 from tests.fixtures.app import Running, User
 
 MONDAY = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -108,6 +110,118 @@ async def test_a_goal_tells_at_once_who_could_help_and_who_leads_there(
     assert set(found) == {"connection_path", "opportunity"}
     assert found["connection_path"]["title"] == "Ann leads to Bob"
     assert found["opportunity"]["contact_ids"] == [str(cid)]
+
+
+@pytest.fixture
+def at_monday(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: MONDAY)
+
+
+async def meet(
+    hub: Running,
+    admin: Any,
+    user: User,
+    contact: UUID,
+    *,
+    kind: str = "call",
+    days_ago: int = 0,
+    times: int = 1,
+) -> None:
+    """Have to do with a contact, and let the hub react as often as it likes; 0: it does not."""
+    met = await admin.fetchval(
+        """INSERT INTO interactions (user_id, contact_id, kind, occurred_at)
+        VALUES ($1, $2, $3, $4) RETURNING id""",
+        user.id,
+        contact,
+        kind,
+        MONDAY - timedelta(days=days_ago),
+    )
+    row = await admin.fetchrow(
+        "SELECT * FROM events WHERE type = 'interaction.recorded' AND subject_id = $1", met
+    )
+    payload = msgspec.Raw(row["payload"].encode())
+    event = Event(row["id"], row["type"], user.id, met, payload, row["occurred_at"])
+    told = OutboxEvent(1, event.id, event.type, user.id, met, payload, event.occurred_at)
+    assert ("insights.look_at_meeting" in deliver(told, {}).consumers) == (times > 0)
+    for _ in range(times):
+        async with begin(hub.resources.system, SYSTEM) as tx:
+            await tasks.look_at_meeting(tx, event)
+
+
+@pytest.mark.usefixtures("at_monday")
+async def test_whoever_is_back_after_a_long_silence_is_told_of_once(
+    hub: Running, ada: User, grace: User, admin: Any
+) -> None:
+    contact = await add_silence(admin, ada)
+    await meet(hub, admin, ada, contact, times=2)
+    await meet(hub, admin, ada, contact)
+    [insight] = await listed(ada)
+    assert (insight["title"], insight["actionable"]) == (
+        "You are in touch with Charles Babbage again",
+        False,
+    )
+    assert await admin.fetchval("SELECT count(*) FROM evidence") == 2
+    assert await listed(grace) == []
+
+
+@pytest.mark.usefixtures("at_monday")
+async def test_a_meeting_tells_what_somebody_could_help_with_and_whom_they_know(
+    hub: Running, ada: User, grace: User, admin: Any
+) -> None:
+    ann, bob, cid = [
+        await admin.fetchval(
+            """INSERT INTO contacts (user_id, full_name, job_title) VALUES ($1, $2, $3)
+            RETURNING id""",
+            ada.id,
+            *row,
+        )
+        for row in (("Ann", "Compiler engineer"), ("Bob", None), ("Cid", "Compiler engineer"))
+    ]
+    await admin.execute(
+        """INSERT INTO contact_links (user_id, contact_a_id, contact_b_id, kind)
+        VALUES ($1, least($2::uuid, $3), greatest($2::uuid, $3), 'friend')""",
+        ada.id,
+        ann,
+        bob,
+    )
+    for who, topic in ((ann, "Chess"), (bob, "chess"), (bob, "golf"), (cid, "golf")):
+        await admin.execute(
+            """INSERT INTO interests (user_id, contact_id, category, topic)
+            VALUES ($1, $2, 'topic', $3)""",
+            ada.id,
+            who,
+            topic,
+        )
+    await admin.execute(
+        """INSERT INTO connection_goals (user_id, kind, intention, contact_id)
+        VALUES ($1, 'mentor', 'Write a compiler', $2)""",
+        ada.id,
+        bob,
+    )
+    await meet(hub, admin, ada, ann, kind="message", times=0)
+    await meet(hub, admin, ada, ann, days_ago=3, times=0)
+    await meet(hub, admin, ada, ann)
+    assert {(item["kind"], item["title"]) for item in await listed(ada)} == {
+        ("opportunity", "Ann could help with a goal"),
+        ("connection_path", "Ann leads to Bob"),
+        ("common_interest", "Ann and Bob care about Chess"),
+    }
+    assert await listed(grace) == []
+
+
+@pytest.mark.usefixtures("at_monday")
+async def test_whoever_notes_down_a_lot_is_told_no_more_than_can_be_read(
+    hub: Running, ada: User, admin: Any
+) -> None:
+    contact = await add_silence(admin, ada)
+    await admin.execute(
+        """INSERT INTO insights (user_id, kind, title, content, actionable, reason, created_at)
+        SELECT $1, 'anomaly', 'x', 'x', true, n::text, $2 FROM generate_series(1, 10) AS n""",
+        ada.id,
+        MONDAY,
+    )
+    await meet(hub, admin, ada, contact)
+    assert {item["title"] for item in await listed(ada)} == {"x"}
 
 
 async def test_shared_interests_bring_contacts_together(
