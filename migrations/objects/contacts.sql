@@ -128,6 +128,17 @@ BEGIN
 END
 $$;
 
+-- Trigger: who is called otherwise is so in their own address book, unless they said something else.
+CREATE OR REPLACE FUNCTION app.rename_self_contact() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.contacts AS c
+  SET full_name = NEW.full_name
+  WHERE c.user_id = NEW.id AND c.is_self AND c.full_name = OLD.full_name;
+  RETURN NULL;
+END
+$$;
+
 -- Trigger: where a contact works has changed, from something that was known.
 CREATE OR REPLACE FUNCTION app.emit_job_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$

@@ -201,6 +201,10 @@ CREATE TRIGGER create_self_contact
 AFTER INSERT ON users
 FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION app.create_self_contact();
 
+CREATE TRIGGER rename_self_contact
+AFTER UPDATE OF full_name ON users
+FOR EACH ROW WHEN (OLD.full_name <> NEW.full_name) EXECUTE FUNCTION app.rename_self_contact();
+
 -- What the hub counts of a job is no change that somebody made.
 CREATE TRIGGER audit
 AFTER INSERT OR DELETE OR UPDATE OF status, dry_run ON import_jobs

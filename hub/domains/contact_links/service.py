@@ -57,6 +57,8 @@ async def put(
     if contact_id == other_id:
         raise DomainError("contact.link_to_itself")
     owner = contacts.owner_of(tx, owner_id)
+    # A merge under way would leave it with a contact that nobody sees any more.
+    await contacts.hold(tx, [contact_id, other_id], owner_id=owner)
     for each in (contact_id, other_id):
         await contacts.find(tx, each, owner_id=owner)
     await queries.put_link.one(tx, owner, contact_id, other_id, new.kind, new.strength)

@@ -128,7 +128,7 @@ list_tags = query(
     SELECT t.tag, count(*)::int AS contacts
     FROM contacts AS c
     CROSS JOIN unnest(c.tags) AS t (tag)
-    WHERE c.user_id = app.user_id() AND c.archived_at IS NULL
+    WHERE c.user_id = app.user_id() AND NOT c.is_self AND c.archived_at IS NULL
     GROUP BY t.tag
     HAVING $1::text IS NULL OR t.tag > $1::text
     ORDER BY t.tag

@@ -48,6 +48,8 @@ async def list_of_category(
 async def put(tx: Tx, contact_id: UUID, new: PutInterest) -> Interest:
     """Say what a contact of the actor cares about; raises contact.not_found."""
     owner = contacts.owner_of(tx, None)
+    # A merge under way would leave it with a contact that nobody sees any more.
+    await contacts.hold(tx, [contact_id])
     await contacts.find(tx, contact_id)
     category, topic = rules.plain(new.category), rules.plain(new.topic)
     await queries.put_interest.one(

@@ -71,7 +71,7 @@ async def test_a_merge_gives_all_to_one_and_an_undo_gives_it_back(ada: User) -> 
     )
     friend = await add(ada, full_name="Mary")
     await ada.client.put(f"/v1/contacts/{merged}/links/{friend}", json={"kind": "friend"})
-    await ada.client.put(
+    await ada.client.post(
         f"/v1/contacts/{merged}/interests", json={"category": "tech", "topic": "gears"}
     )
     await ada.client.put(f"/v1/contacts/{merged}/links/{kept}", json={"kind": "other"})

@@ -116,8 +116,9 @@ async def dump(admin: asyncpg.Connection, owner: UUID) -> dict[str, list[Any]]:
     return found
 
 
+@pytest.mark.parametrize("books", [8, pytest.param(150, marks=pytest.mark.soak)])
 async def test_merges_undone_leave_the_database_as_it_was(
-    pool: Pool, admin: asyncpg.Connection
+    pool: Pool, admin: asyncpg.Connection, books: int
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -140,7 +141,7 @@ async def test_merges_undone_leave_the_database_as_it_was(
 
     # Hypothesis calls back from a thread of its own: the database stays with this loop.
     @settings(
-        max_examples=25,
+        max_examples=books,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],

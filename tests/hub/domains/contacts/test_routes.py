@@ -69,6 +69,13 @@ async def test_contacts_are_archived_and_oneself_is_not(ada: User) -> None:
     assert await listed(ada) == ["Charles"]
     myself = (await ada.client.get("/v1/contacts/self")).json()
     assert (myself["full_name"], myself["is_self"]) == ("Ada Lovelace", True)
+    # As the account is called, unless the address book says something else.
+    for account, own, expected in (("Ada King", "Countess", "Ada King"), ("A. K.", "", "Countess")):
+        await ada.client.patch("/v1/me", json={"full_name": account})
+        present = (await ada.client.get("/v1/contacts/self")).json()
+        assert present["full_name"] == expected
+        if own:
+            await ada.client.patch(f"/v1/contacts/{myself['id']}", json={"full_name": own})
     refused = await ada.client.delete(f"/v1/contacts/{myself['id']}")
     assert (refused.status_code, refused.json()["code"]) == (409, "contact.self")
 
