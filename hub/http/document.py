@@ -22,7 +22,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from core.errors import CATALOGUE
-from hub.http import fields, revalidation, shapes
+from hub.http import fields, recency, revalidation, shapes
 from hub.http.problems import Refusals, documented
 from hub.http.scopes import Scope
 from hub.http.shapes import Json
@@ -130,6 +130,8 @@ def _door(path: str, handler: HTTPRouteHandler, scope: Scope | None) -> Iterable
         yield from ("auth.required", "auth.token_invalid", "auth.token_expired")
         yield from ("auth.ambiguous", "auth.key_malformed", "auth.key_invalid", "auth.key_expired")
         yield "auth.scope_missing" if scope else "auth.key_refused"
+    if handler.opt.get("recent"):
+        yield recency.CODE
     if handler.opt.get("limit", "default") is not None:
         yield from ("request.malformed", "limit.exceeded", "service.unavailable")
     if "{" in path:

@@ -52,7 +52,7 @@ HEADERS: Final[dict[str, Json]] = {
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {
-        "description": "How to authenticate (RFC 6750).",
+        "description": "How to authenticate (RFC 6750), or that it has to be anew (RFC 9470).",
         "schema": {"type": "string"},
     },
 }

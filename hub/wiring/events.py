@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
+from hub.domains.accounts.events import SessionReused, SessionRevoked, SubscriptionChanged
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
 from hub.domains.consents.events import ConsentWithdrawn
@@ -88,6 +88,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
+    "session.reused": Route(("taps:{owner}",)),
     "subscription.changed": Route(),
     "consent.withdrawn": Route((), ("taps.forget_places",)),
 }
@@ -120,6 +121,7 @@ Payload = (
     | CohortJoined
     | CohortLeft
     | SessionRevoked
+    | SessionReused
     | SubscriptionChanged
     | ConsentWithdrawn
 )

@@ -76,10 +76,11 @@ USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_
 -- sessions: looked up by app.find_session, so the hash is never read back
 GRANT SELECT (
   id, user_id, family_id, generation, device_name, user_agent, ip, expires_at, revoked_at,
-  revoked_because, signed_in_at, created_at, updated_at
+  revoked_because, signed_in_at, authenticated_at, created_at, updated_at
 ) ON sessions TO ping_api, ping_worker;
 GRANT INSERT (
-  id, family_id, generation, token_hash, device_name, user_agent, ip, expires_at, signed_in_at
+  id, family_id, generation, token_hash, device_name, user_agent, ip, expires_at, signed_in_at,
+  authenticated_at
 ) ON sessions TO ping_api;
 GRANT UPDATE (device_name, revoked_at, revoked_because) ON sessions TO ping_api, ping_worker;
 CREATE POLICY own ON sessions FOR SELECT TO ping_api, ping_worker
@@ -334,7 +335,7 @@ TO ping_api, ping_worker, ping_system, ping_admin;
 GRANT EXECUTE ON FUNCTION
 app.find_session(bytea), app.find_login(text, text), app.find_api_key(bytea), app.open_direct_conversation(uuid),
 app.lock_conversation(uuid), app.new_gateway_code(uuid, bytea, int), app.revoke_gateway(uuid), app.unfriend(uuid),
-app.match_identities(int[], text[], bytea[], int)
+app.match_identities(int[], text[], bytea[], int), app.note_reuse(uuid)
 TO ping_api;
 -- The actor of these is in each row: only the hub's own processes call them.
 GRANT EXECUTE ON FUNCTION
@@ -350,7 +351,7 @@ TO ping_system;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
-app.end_sessions()
+app.end_sessions(), app.emit_session_reused()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -74,6 +74,7 @@ NOT_SHOWN = {
 # Words of answers and messages that no column holds.
 NOT_STORED = {
     ("SignedIn", "token_type"),
+    ("AddedAccess", "kind"),
     ("OfferedProvider", "kind"),
     ("MadeCredential", "type"),
     ("SignedCredential", "type"),

@@ -94,6 +94,8 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     await system.execute("DELETE FROM cohort_members")
     await sign_in(system, ada)
     await system.execute("UPDATE sessions SET revoked_at = now()")
+    for reason in ("exchanged", "reused"):
+        await system.execute("UPDATE sessions SET revoked_because = $1", reason)
     await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
     await system.execute(
         """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
@@ -149,6 +151,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "cohort.joined",
         "cohort.left",
         "session.revoked",
+        "session.reused",
         "subscription.changed",
         "consent.withdrawn",
     ]

@@ -38,6 +38,7 @@ CALLS = {
     ),
     "app.revoke_gateway(uuid)": Call(("gateways",), raises="ping:gateway.not_found"),
     "app.unfriend(uuid)": Call(("users",), returns=False),
+    "app.note_reuse(uuid)": Call(("sessions",)),
     "app.allows(uuid,text)": Call(("users", "location"), returns=False),
     "app.is_admin()": Call(returns=False),
     "app.match_identities(integer[],text[],bytea[],integer)": Call(([0], ["email"], [b"Ada"], 1)),
