@@ -1,11 +1,12 @@
 """Data keys of this process: opened, each for a bounded time; sealing and opening look here.
 
 A key is announced before it seals, so that every process can open what another one seals with it.
-Nothing here waits: a shell refreshes the list (`hub/domains/encryption`).
+A shell refreshes the list (`hub/domains/encryption`); sealing and opening never wait for it, but
+whoever begins something may (`come_up_to_date`).
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -56,15 +57,27 @@ class DataKeys:
         self.announce_seconds = announce_seconds
         self.wanted: Callable[[], None] | None = None
         """Called, from any thread, when a key was missed that a refresh may bring."""
-        self._now = now
+        self.renewal: Callable[[], Awaitable[None]] | None = None
+        """Waits, in the loop of the shell, for a list that has become old to be read again."""
+        self.now = now
         self._keys: dict[int, OpenDataKey] = {}
         self._sealing: dict[str, list[OpenDataKey]] = {}
         self._listed: dict[int, str] = {}
         self._listed_at: float | None = None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether no key can seal that is not in the list."""
+        return self._listed_at is not None and self.now() - self._listed_at < self.announce_seconds
+
+    async def come_up_to_date(self) -> None:
+        """Wait a moment if the list is old: the process may have stood still, with its machine."""
+        if not self.is_current and self.renewal is not None:
+            await self.renewal()
+
     def sealing(self, scope: str) -> OpenDataKey:
         """Return the newest key of a scope that seals, or raise `service.unavailable`."""
-        now = self._now()
+        now = self.now()
         for key in self._sealing.get(scope, ()):
             if key.seals_at <= now < key.ends_at:
                 return key
@@ -72,13 +85,12 @@ class DataKeys:
 
     def opening(self, key_id: int) -> OpenDataKey:
         """Return a key; raises UnknownKeyError, or `service.unavailable` while it is away."""
-        now = self._now()
+        now = self.now()
         key = self._keys.get(key_id)
         if key is not None and now < key.ends_at:
             return key
         # Keys are announced for longer than a fresh list is old: what it lacks does not exist.
-        is_fresh = self._listed_at is not None and now - self._listed_at < self.announce_seconds
-        if is_fresh and key_id not in self._listed:
+        if self.is_current and key_id not in self._listed:
             raise UnknownKeyError
         raise self._missed()
 
@@ -87,8 +99,8 @@ class DataKeys:
 
         Raises `service.unavailable` while one is away, or while one may have been announced since.
         """
-        now = self._now()
-        if self._listed_at is None or now - self._listed_at >= self.announce_seconds:
+        now = self.now()
+        if not self.is_current:
             raise self._missed()
         found: list[OpenDataKey] = []
         for key_id, scope in self._listed.items():
@@ -104,13 +116,13 @@ class DataKeys:
     def is_due(self, key_id: int) -> bool:
         """Say whether a key is to be opened by its key-encryption key, now or again."""
         key = self._keys.get(key_id)
-        return key is None or self._now() >= key.ends_at - self.cache_seconds / 2
+        return key is None or self.now() >= key.ends_at - self.cache_seconds / 2
 
     def put(
         self, key_id: int, scope: str, number: int, key: bytes, *, seals_in_seconds: float
     ) -> None:
         """Take an opened key; its time begins anew. Of its scope the highest number seals."""
-        now = self._now()
+        now = self.now()
         self._keys[key_id] = OpenDataKey(
             key_id,
             scope,
@@ -121,13 +133,13 @@ class DataKeys:
             _index_cipher(key) if scope == INDEX_SCOPE else None,
         )
 
-    def list_all(self, scopes: Mapping[int, str]) -> None:
-        """Take note of which keys there are, with their scopes; all others go.
+    def list_all(self, scopes: Mapping[int, str], *, asked_at: float | None = None) -> None:
+        """Take note of which keys there were when one asked, with their scopes; all others go.
 
-        So do those whose time is over.
+        So do those whose time is over. None: now.
         """
-        now = self._now()
-        self._listed, self._listed_at = dict(scopes), now
+        now = self.now()
+        self._listed, self._listed_at = dict(scopes), now if asked_at is None else asked_at
         self._keys = {
             key.id: key
             for key in self._keys.values()

@@ -23,6 +23,14 @@ CATALOGUE: Final[dict[str, ErrorSpec]] = {
         401, "Invalid token", "Refresh the access token or sign in again."
     ),
     "auth.token_expired": ErrorSpec(401, "Token expired", "Refresh the access token."),
+    "auth.recent_sign_in_required": ErrorSpec(
+        401,
+        "Recent sign-in required",
+        "Prove again who you are: send the `refresh_token` along with a new sign-in, then retry.",
+    ),
+    "auth.other_account": ErrorSpec(
+        403, "Another account", "Sign in to the account that the refresh token belongs to."
+    ),
     "auth.ambiguous": ErrorSpec(
         400, "More than one credential", "Send one `Authorization` or one `X-API-Key`, not both."
     ),

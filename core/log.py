@@ -16,6 +16,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 # A field with such a name is a mistake of the caller; the log must survive it without leaking.
 _SECRET_WORDS: Final = ("password", "secret", "token", "authorization", "cookie", "key", "email")
+_processors: list[structlog.typing.Processor] = []
 
 
 def configure(level: str = "INFO", style: Literal["json", "console"] = "json") -> None:
@@ -25,16 +26,18 @@ def configure(level: str = "INFO", style: Literal["json", "console"] = "json") -
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    # In place: loggers that were used before hold this list, and are to obey as well.
+    _processors[:] = [
+        structlog.contextvars.merge_contextvars,
+        _add_request_id,
+        redact,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _add_request_id,
-            redact,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Undisturbing())),
         cache_logger_on_first_use=True,

@@ -20,7 +20,7 @@ from hub.http.strict_json import StrictRequest
 from hub.wiring.aliases import ALIASES
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured
-from hub.wiring.house import open_house
+from hub.wiring.house import open_house, with_keys
 from hub.wiring.realtime import connections_first, open_realtime, server_api
 from hub.wiring.rest import ROOT_ROUTES, versioned
 from hub.wiring.scopes import ROUTE_SCOPES
@@ -60,7 +60,7 @@ def create_app(settings: config.Settings | None = None) -> Litestar:
     app.state.route_scopes = ROUTE_SCOPES
     describe(app, ROUTE_SCOPES)
     rest = connections_first(app, revalidated(app.asgi_handler))
-    app.asgi_handler = aliased(ALIASES, envelope.wrap(app, rest))
+    app.asgi_handler = aliased(ALIASES, envelope.wrap(app, with_keys(app, rest)))
     return app
 
 

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.scheduling",
+    "tests.fixtures.logged",
     "tests.fixtures.postgres",
     "tests.fixtures.own_postgres",
     "tests.fixtures.pgbouncer",

@@ -1,6 +1,10 @@
-"""Serves the console: its own files, and the official JS SDK as the install step fetched it."""
+"""Serves the console: its own files, and the official JS SDK as the install step fetched it.
+
+A page may include fragments, by a line of its own: they are put in when the files are read.
+"""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +19,7 @@ from core.errors import DomainError
 from hub.http.auth import UNLIMITED
 
 _STATIC: Final = Path(__file__).parent / "static"
+_FRAGMENTS: Final = Path(__file__).parent / "fragments"
 _PROJECT: Final = Path(__file__).parents[2]
 _SDK: Final = Path("node_modules/centrifuge/dist/centrifuge.js")
 _PAGES: Final = {
@@ -26,6 +31,8 @@ _PAGES: Final = {
     "/console/people": "people.html",
     "/console/realtime": "realtime.html",
 }
+# What several pages have, word for word; a fragment includes none.
+_INCLUDE: Final = re.compile(rb"[ ]*<!-- include ([a-z]+\.html) -->\n")
 _MEDIA_TYPES: Final = {
     ".html": "text/html",
     ".css": "text/css",
@@ -98,8 +105,14 @@ def find_sdk(console: config.Console) -> Path | None:
 
 def _read(path: Path) -> _File:
     body = path.read_bytes()
+    if path.suffix == ".html":
+        body = _INCLUDE.sub(_fragment, body)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     return _File(body=body, media_type=_MEDIA_TYPES[path.suffix], etag=etag)
+
+
+def _fragment(line: re.Match[bytes]) -> bytes:
+    return (_FRAGMENTS / line[1].decode()).read_bytes()
 
 
 def _answer(file: _File, if_none_match: str | None) -> Response[bytes]:

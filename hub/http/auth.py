@@ -1,8 +1,9 @@
 """Admission to a handler: who acts, whether they may do this, and whether again so soon.
 
 Every route is closed unless its `opt` says otherwise: PUBLIC needs no token, UNLIMITED is for
-probes; `page` only tells the OpenAPI document that browsers get pages. API keys open what
-hub/wiring/scopes.py says and nothing else. The guard runs before the body is read.
+probes; RECENT asks for a sign-in of a moment ago; `page` only tells the OpenAPI document that
+browsers get pages. API keys open what hub/wiring/scopes.py says and nothing else. The guard runs
+before the body is read.
 """
 
 import ipaddress
@@ -17,7 +18,7 @@ from core import api_key, log
 from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
 from core.ids import UserId
-from hub.http import limits, scopes
+from hub.http import limits, recency, scopes
 from hub.http.api_keys import KnownKey, refused
 from hub.http.deps import Connection, actor, resources, sign_ins
 from hub.http.origins import own_origins
@@ -57,6 +58,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         await _count(connection, policy_name, current, key)
     if denied is not None:
         raise denied
+    if handler.opt.get("recent"):
+        recency.require_recent(connection.scope["state"]["authenticated_at"])
     if not handler.opt.get("any_media"):
         _refuse_other_media(connection)
     if not public:
@@ -119,6 +122,7 @@ async def _signed_in(connection: Connection) -> Actor:
         raise DomainError("auth.required")
     claims = await _verify(connection, token.strip())
     await sign_ins(connection).admit(str(claims.sid))
+    connection.scope["state"]["authenticated_at"] = claims.auth_time
     return _actor(connection, claims)
 
 

@@ -7,7 +7,8 @@ tests/contract/test_openapi.py says.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from typing import Any, Final, cast
 
 import msgspec
@@ -21,7 +22,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from core.errors import CATALOGUE
-from hub.http import revalidation, shapes
+from hub.http import fields, recency, revalidation, shapes
 from hub.http.problems import Refusals, documented
 from hub.http.scopes import Scope
 from hub.http.shapes import Json
@@ -31,41 +32,16 @@ _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Litestar's words for success, which say less than what is answered does.
 _LITESTARS: Final = ("Request fulfilled", "Document created", "Request accepted")
 _PAGE: Final[Json] = {"text/html": {"schema": {"type": "string"}}}
-_WAIT: Final[dict[str, Json]] = {
-    "Retry-After": {
-        "description": "Seconds after which the request may succeed.",
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
-_HEADERS_BY_STATUS: Final[dict[str, dict[str, Json]]] = {
-    "401": {
-        "WWW-Authenticate": {
-            "description": "How to authenticate (RFC 6750).",
-            "schema": {"type": "string"},
-        }
-    },
-    "429": _WAIT,
-    "503": _WAIT,
-}
-_TAG: Final[dict[str, Json]] = {
-    "ETag": {
-        "description": "The version of what is answered, for `If-None-Match` and `If-Match`.",
-        "schema": {"type": "string"},
-    }
-}
 _SHARED: Final = {
+    "400": "BadRequest",
     "401": "Unauthorized",
+    "403": "Forbidden",
     "413": "TooLarge",
     "415": "UnsupportedMediaType",
+    "422": "Invalid",
     "429": "TooManyRequests",
     "500": "InternalError",
     "503": "Unavailable",
-}
-_REPLAYED: Final[dict[str, Json]] = {
-    "Idempotent-Replayed": {
-        "description": "`true` where this is the stored answer to the same request.",
-        "schema": {"const": "true", "type": "string"},
-    }
 }
 
 
@@ -92,7 +68,7 @@ class DocumentConfig(OpenAPIConfig):
 
     def to_openapi_schema(self) -> OpenAPI:
         plain = super().to_openapi_schema()
-        document = _Document(**{item.name: getattr(plain, item.name) for item in fields(plain)})
+        document = _Document(**{item.name: getattr(plain, item.name) for item in fields_of(plain)})
         document.config = self
         return document
 
@@ -112,7 +88,9 @@ class _Document(OpenAPI):
         operations = [
             item[method] for item in document["paths"].values() for method in _METHODS & item.keys()
         ]
-        document["components"]["responses"] = _share(operations)
+        document["components"]["responses"] = fields.RESPONSES | _share(operations)
+        document["components"]["headers"] = fields.HEADERS
+        document["components"]["parameters"] = fields.PARAMETERS
         return document
 
 
@@ -152,6 +130,8 @@ def _door(path: str, handler: HTTPRouteHandler, scope: Scope | None) -> Iterable
         yield from ("auth.required", "auth.token_invalid", "auth.token_expired")
         yield from ("auth.ambiguous", "auth.key_malformed", "auth.key_invalid", "auth.key_expired")
         yield "auth.scope_missing" if scope else "auth.key_refused"
+    if handler.opt.get("recent"):
+        yield recency.CODE
     if handler.opt.get("limit", "default") is not None:
         yield from ("request.malformed", "limit.exceeded", "service.unavailable")
     if "{" in path:
@@ -173,16 +153,11 @@ def _polished(
     for parameter in parameters:
         _polish_parameter(parameter)
         parameter["schema"] = shapes.named(parameter["schema"], choices)
-    names = {parameter["name"] for parameter in parameters}
     for status, response in operation["responses"].items():
         _polish_response(status, response, schemas)
-        if status.startswith("2"):
-            repeated = _REPLAYED if "Idempotency-Key" in names else {}
-            tag = _TAG if is_tagged or "If-Match" in names else {}
-            if headers := response.get("headers", {}) | repeated | tag:
-                response["headers"] = headers
         if status in pages:
             response.setdefault("content", {}).update(_PAGE)
+    fields.add(operation, is_tagged=is_tagged)
     operation["responses"] = dict(sorted(operation["responses"].items()))
     if "requestBody" in operation:
         _show_bodies(operation["requestBody"]["content"], schemas)
@@ -242,8 +217,6 @@ def _polish_response(status: str, response: Json, schemas: Mapping[str, Json]) -
         name = shapes.target(media.get("schema", {}))
         if status.startswith("2") and name and response["description"].startswith(_LITESTARS):
             response["description"] = schemas[name].get("description", name)
-    if headers := _HEADERS_BY_STATUS.get(status):
-        response.setdefault("headers", {}).update(headers)
 
 
 def _show_bodies(content: Json, schemas: Mapping[str, Json]) -> None:

@@ -20,7 +20,7 @@ _SECONDS = Histogram("pinghub_http_request_seconds", "Time to answer.", ["method
 _ACCEPTED_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Probes come every second and say nothing new, and so do the pongs of streams.
-_QUIET_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/emulation"})
+QUIET_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/emulation"})
 _DEFAULT_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -107,7 +107,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     method = method if method in _METHODS else "other"
     _REQUESTS.labels(method, path, str(status)).inc()
     _SECONDS.labels(method, path).observe(seconds)
-    if path in _QUIET_PATHS and status < 500:  # noqa: PLR2004  # HTTP's own number
+    if path in QUIET_PATHS and status < 500:  # noqa: PLR2004  # HTTP's own number
         return
     # By the key's public part the log tells what a leaked key has done.
     by_key: dict[str, str] = {"api_key": scope["state"]["api_key"]} if _has_key(scope) else {}

@@ -1,8 +1,9 @@
 """Rate limits: GCRA in Redis, one table of policies, a tier's factor on an account's own ones.
 
-Losing Redis must not take the REST interface down with it, so most policies let everything pass
-then; those that guard guessing, money or room refuse. A failure opens a breaker, so that an outage
-delays one request per `_BREAK_SECONDS`, not each of them.
+Losing Redis must not take the REST interface down with it, so most policies are open then: each
+hub counts for itself. Those that guard guessing, money or room refuse, but not before they have
+waited longer. A failure opens a breaker, so that an outage delays one request per `_BREAK_SECONDS`,
+not each of them.
 """
 
 import asyncio
@@ -16,8 +17,13 @@ import msgspec
 from prometheus_client import Counter
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from throttled.asyncio.rate_limiter import BaseRateLimiter, RateLimiterRegistry, per_duration
-from throttled.asyncio.store import RedisStore
+from throttled.asyncio.rate_limiter import (
+    BaseRateLimiter,
+    RateLimiterRegistry,
+    RateLimitResult,
+    per_duration,
+)
+from throttled.asyncio.store import MemoryStore, RedisStore
 from throttled.exceptions import StoreUnavailableError
 
 from core import clock, config, log
@@ -26,15 +32,19 @@ from core.errors import ConfigError, DomainError
 Tier = Literal["free", "pro", "enterprise"]
 
 DEADLINE_SECONDS: Final = 0.2
+# Who is refused has to come again, so Redis has time for a hiccup; clients wait for 10 s and more.
+GUARD_DEADLINE_SECONDS: Final = 2.0
 _BREAK_SECONDS: Final = 1.0
 # Calls wait for a free connection instead of failing: 500 at once must not mean 500 sockets.
 _CONNECTIONS_MAX: Final = 32
+# Counted by one process while Redis is away; beyond that whoever came first is forgotten.
+_OWN_SUBJECTS_MAX: Final = 10_000
 # Whoever has one IPv6 address has the others of its network too (RFC 6177).
 _IPV6_PREFIX_BITS: Final = 64
 
 _REFUSED = Counter("pinghub_limit_refused", "Requests refused by a rate limit.", ["policy"])
 _UNCHECKED = Counter(
-    "pinghub_limit_unchecked", "Requests not counted as Redis was away.", ["outcome"]
+    "pinghub_limit_unchecked", "Requests not counted together as Redis was away.", ["outcome"]
 )
 
 
@@ -55,12 +65,18 @@ class Policy(msgspec.Struct, frozen=True):
     """How many times the quota and burst an account of this tier has."""
     enterprise: int = 1
     without_redis: Literal["open", "closed"] = "open"
-    """What becomes of requests that cannot be counted: they pass, or are refused."""
+    """What becomes of requests that cannot be counted together: this hub alone counts them, or
+    they are refused."""
 
     @property
     def is_by_tier(self) -> bool:
         """Whether it makes a difference which tier an account is in."""
         return self.by != "ip" and (self.pro, self.enterprise) != (1, 1)
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long a request waits for Redis."""
+        return DEADLINE_SECONDS if self.without_redis == "open" else GUARD_DEADLINE_SECONDS
 
     def factor(self, tier: Tier) -> int:
         """Return how many times the quota an account of a tier has."""
@@ -99,6 +115,11 @@ def policies(settings: config.Limits) -> dict[str, Policy]:
         raise ConfigError(f"limits.policies.{name}: there is no such policy, but {known}")
     changed = dict(POLICIES)
     for name, change in settings.policies.items():
+        if change.without_redis == "open" and POLICIES[name].without_redis == "closed":
+            raise ConfigError(
+                f"limits.policies.{name}.without_redis: what guards guessing, money or room cannot "
+                "be open; leave it out"
+            )
         given = {key: to for key, to in msgspec.structs.asdict(change).items() if to is not None}
         changed[name] = msgspec.structs.replace(POLICIES[name], **given)
     return changed
@@ -158,68 +179,85 @@ class Limiter:
                 "CONNECTION_POOL_CLASS": "redis.asyncio.BlockingConnectionPool",
                 "CONNECTION_POOL_KWARGS": {
                     "max_connections": _CONNECTIONS_MAX,
-                    "timeout": DEADLINE_SECONDS,
+                    # Who may wait for less has a deadline of their own.
+                    "timeout": GUARD_DEADLINE_SECONDS,
                     # A repeated call would count twice.
                     "retry": Retry(NoBackoff(), 0),
                 },
-                "SOCKET_TIMEOUT": DEADLINE_SECONDS,
-                "SOCKET_CONNECT_TIMEOUT": DEADLINE_SECONDS,
+                "SOCKET_TIMEOUT": GUARD_DEADLINE_SECONDS,
+                "SOCKET_CONNECT_TIMEOUT": GUARD_DEADLINE_SECONDS,
             },
         )
-        self._limiters: dict[tuple[str, int], BaseRateLimiter] = {}
-        self._closed_until = 0.0
+        self._own_store = MemoryStore(options={"MAX_SIZE": _OWN_SUBJECTS_MAX})
+        self._limiters: dict[tuple[str, int, bool], BaseRateLimiter] = {}
+        self._closed_until: dict[str, float] = {"open": 0.0, "closed": 0.0}
 
     async def take(
         self, name: str, subject: str, *, tier: Tier = "free", cost: int = 1
     ) -> Allowance | None:
         """Count a request of `subject` under the policy of that name, as `cost` of them.
 
-        None when Redis is away and nothing was counted; a policy that is closed then raises
+        None when Redis is away and it passes; a policy that is closed then raises
         service.unavailable.
         """
         policy = self.policies[name]
-        if clock.monotonic_seconds() < self._closed_until:
-            return self._uncounted(policy)
         factor = policy.factor(tier)
         # A tier counts anew: whoever pays for more need not wait for what they had less of.
         key = f"{name}:{subject}" if tier == "free" else f"{name}:{tier}:{subject}"
+        if clock.monotonic_seconds() < self._closed_until[policy.without_redis]:
+            return await self._take_alone(policy, factor, key, cost)
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(policy.deadline_seconds):
                 result = await self._limiter(policy, factor).limit(key, cost)
         except (StoreUnavailableError, OSError, TimeoutError) as error:
-            self._closed_until = clock.monotonic_seconds() + _BREAK_SECONDS
+            self._note_failure(policy)
             log.get("limits").warning("limit_unchecked", error_type=type(error).__name__)
-            return self._uncounted(policy)
-        state = result.state
-        if result.limited:
-            _REFUSED.labels(policy.name).inc()
-        return Allowance(
-            policy=policy,
-            quota=policy.quota * factor,
-            refused=result.limited,
-            remaining=0 if result.limited else state.remaining,
-            reset_after_seconds=state.reset_after,
-            retry_after_seconds=state.retry_after,
-        )
+            return await self._take_alone(policy, factor, key, cost)
+        return _allowance(policy, factor, result)
 
     async def close(self) -> None:
         """Give the connections back."""
         client: Any = self._store._backend.get_client()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the store has no close of its own
         await client.connection_pool.disconnect()
 
-    def _limiter(self, policy: Policy, factor: int) -> BaseRateLimiter:
-        found = self._limiters.get((policy.name, factor))
-        if found is None:
-            window, quota = timedelta(seconds=policy.window_seconds), policy.quota * factor
-            rate = per_duration(window, quota, (policy.burst or policy.quota) * factor)
-            gcra = RateLimiterRegistry.get("gcra")
-            found = gcra(rate, self._store, key_prefix=self._key_prefix)
-            self._limiters[policy.name, factor] = found
-        return found
-
-    @staticmethod
-    def _uncounted(policy: Policy) -> None:
+    async def _take_alone(
+        self, policy: Policy, factor: int, key: str, cost: int
+    ) -> Allowance | None:
+        """Count in this process alone: it can refuse, but not tell what all hubs grant."""
         is_open = policy.without_redis == "open"
         _UNCHECKED.labels("passed" if is_open else "refused").inc()
         if not is_open:
             raise DomainError("service.unavailable", "Limits cannot be counted for now; retry.")
+        result = await self._limiter(policy, factor, alone=True).limit(key, cost)
+        return _allowance(policy, factor, result) if result.limited else None
+
+    def _note_failure(self, policy: Policy) -> None:
+        until = clock.monotonic_seconds() + _BREAK_SECONDS
+        # A hiccup that was too long for an open policy says nothing to those that wait longer.
+        self._closed_until["open"] = until
+        self._closed_until[policy.without_redis] = until
+
+    def _limiter(self, policy: Policy, factor: int, *, alone: bool = False) -> BaseRateLimiter:
+        found = self._limiters.get((policy.name, factor, alone))
+        if found is None:
+            window, quota = timedelta(seconds=policy.window_seconds), policy.quota * factor
+            rate = per_duration(window, quota, (policy.burst or policy.quota) * factor)
+            gcra = RateLimiterRegistry.get("gcra")
+            store = self._own_store if alone else self._store
+            found = gcra(rate, store, key_prefix=self._key_prefix)
+            self._limiters[policy.name, factor, alone] = found
+        return found
+
+
+def _allowance(policy: Policy, factor: int, result: RateLimitResult) -> Allowance:
+    state = result.state
+    if result.limited:
+        _REFUSED.labels(policy.name).inc()
+    return Allowance(
+        policy=policy,
+        quota=policy.quota * factor,
+        refused=result.limited,
+        remaining=0 if result.limited else state.remaining,
+        reset_after_seconds=state.reset_after,
+        retry_after_seconds=state.retry_after,
+    )

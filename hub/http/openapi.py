@@ -30,7 +30,7 @@ _TAGS: Final = {
     "friends": "Friends, and whom one has blocked.",
     "contacts": "The address book: who people are, how they are reached, whom they know.",
     "circles": "Tiers of closeness, and who of one's contacts is in them.",
-    "relationships": "How one's relationships fare, of which types they are, and reminders of people.",
+    "relationships": "How one's relationships fare, their types, and alerts about people.",
     "imports": "Files of contacts, calendars, mail and telephones, and what became of them.",
     "messaging": "Direct conversations and messages.",
     "goals": "What one wants of one's contacts.",

@@ -21,6 +21,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from core import log
 from core.db import Conflict
 from core.errors import CATALOGUE, DomainError
+from hub.http import recency
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -71,7 +72,8 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     docs_url = f"{public_url}/errors#{refusal.code}"
     headers: dict[str, str] = {}
     if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
-        headers["WWW-Authenticate"] = 'Bearer realm="pinghub"'
+        step_up = recency.CHALLENGE if refusal.code == recency.CODE else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="pinghub"{step_up}'
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
     if isinstance(error, MethodNotAllowedException):

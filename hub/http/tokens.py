@@ -53,6 +53,8 @@ class Claims(msgspec.Struct, frozen=True):
     iat: int
     iss: str
     aud: str
+    auth_time: int = 0
+    """When the person last proved who they are (RFC 9068, 2.2.1); 0: nobody knows."""
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -95,13 +97,16 @@ class TokenKeys:
         due = [item for item in self.keys if item.signs_from <= now]
         return max(due, key=_begin) if due else min(self.keys, key=_begin)
 
-    def issue(self, user_id: UUID, session_id: UUID, role: Role) -> str:
+    def issue(
+        self, user_id: UUID, session_id: UUID, role: Role, *, authenticated_at: int = 0
+    ) -> str:
         """Return an access token for a user's sign-in session."""
         issued_at = clock.unix_seconds()
         claims: dict[str, Any] = {
             "sub": str(user_id),
             "sid": str(session_id),
             "role": role,
+            "auth_time": authenticated_at,
             "iat": issued_at,
             "exp": issued_at + self.lifetime_seconds,
             "iss": self._issuer,

@@ -1,9 +1,9 @@
 """`pinghub api-key …`: API keys of users and service accounts, for operators."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,11 +13,13 @@ from rich.console import Console
 
 from core import clock, config
 from core.actor import SYSTEM
-from core.db import Pool, Tx, begin
+from core.db import Tx
 from core.errors import DomainError
 from hub.domains.api_keys import service
 from hub.domains.api_keys.schemas import AccountKey, ApiKeyCreated, NewApiKey, NewServiceAccount
 from hub.http.scopes import MEANINGS
+from hub.processes import listing
+from hub.processes.system_pool import work_once
 
 app = App(
     name="api-key",
@@ -103,17 +105,7 @@ def list_keys(*, account: UUID | None = None, as_json: AsJson = False) -> None:
                 return found
 
     found = _with_database(work)
-    if as_json:
-        _print(msgspec.json.encode({"keys": found}).decode())
-        return
-    for key in found:
-        used = (
-            "never used" if key.last_used_at is None else f"used {key.last_used_at:%Y-%m-%d %H:%M}"
-        )
-        ends = "" if key.expires_at is None else f", ends {key.expires_at:%Y-%m-%d}"
-        _print(
-            f"{key.prefix}  {key.account_kind} {key.user_id}, {used}{ends}: {','.join(key.scopes)}"
-        )
+    listing.show("keys", found, _line, none="no keys that work", as_json=as_json)
 
 
 @app.command
@@ -127,6 +119,12 @@ def revoke(prefix: str, *, as_json: AsJson = False) -> None:
     """
     key_id = _with_database(lambda tx: service.revoke_by_prefix(tx, prefix))
     _print(msgspec.json.encode({"id": key_id}).decode() if as_json else f"revoked {prefix}")
+
+
+def _line(key: AccountKey) -> str:
+    used = "never used" if key.last_used_at is None else f"used {key.last_used_at:%Y-%m-%d %H:%M}"
+    ends = "" if key.expires_at is None else f", ends {key.expires_at:%Y-%m-%d}"
+    return f"{key.prefix}  {key.account_kind} {key.user_id}, {used}{ends}: {','.join(key.scopes)}"
 
 
 def _new_key(name: str, scopes: str, days: int | None) -> NewApiKey:
@@ -149,22 +147,8 @@ def _named(name: str) -> str:
         raise DomainError("request.invalid", str(error)) from None
 
 
-def _with_database(work: Callable[[Tx], Coroutine[Any, Any, _Found]]) -> _Found:
-    async def run() -> _Found:
-        database = config.load().database
-        pool = await Pool.open(
-            config.require(database.system_url, "database.system_url"),
-            max_size=1,
-            connect_timeout_seconds=database.connect_timeout_seconds,
-            statement_timeout_seconds=database.statement_timeout_seconds,
-        )
-        try:
-            async with begin(pool, _OPERATOR) as tx:
-                return await work(tx)
-        finally:
-            await pool.close()
-
-    return asyncio.run(run())
+def _with_database(work: Callable[[Tx], Awaitable[_Found]]) -> _Found:
+    return asyncio.run(work_once(config.load(), _OPERATOR, work))
 
 
 def _print(text: str) -> None:

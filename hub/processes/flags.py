@@ -12,19 +12,13 @@ from cyclopts.validators import Number
 
 from core import config
 from core.actor import SYSTEM
-from core.db import Tx, begin
+from core.db import Tx
 from core.errors import DomainError
 from hub.domains.flags import service
-from hub.domains.flags.schemas import (
-    ChangeFlag,
-    Cohort,
-    CohortMember,
-    Flag,
-    Name,
-    PutCohort,
-)
+from hub.domains.flags.schemas import ChangeFlag, Cohort, CohortMember, Flag, Name, PutCohort
 from hub.http.page import Page
-from hub.processes.system_pool import system_pool
+from hub.processes import listing
+from hub.processes.system_pool import work_once
 
 app = App(
     name="flags",
@@ -45,16 +39,9 @@ _OPERATOR: Final = msgspec.structs.replace(SYSTEM, endpoint="pinghub flags")
 @app.command(name="list")
 def list_flags(*, as_json: AsJson = False) -> None:
     """Show all flags, and for whom they are on."""
-
-    async def ask(tx: Tx, cursor: str | None) -> Page[Flag]:
-        return await service.list_flags(tx, limit=_PAGE, cursor=cursor)
-
-    found = _with_database(lambda tx: _all(lambda cursor: ask(tx, cursor)))
-    if as_json:
-        _print_json({"flags": found})
-        return
-    for flag in found:
-        _print(_line(flag))
+    flags = _all(lambda tx, cursor: service.list_flags(tx, limit=_PAGE, cursor=cursor))
+    none = "no flags yet; `pinghub flags set <key> --enabled` makes one"
+    listing.show("flags", flags, _line, none=none, as_json=as_json)
 
 
 @app.command(
@@ -99,10 +86,7 @@ def set_flag(
     change = _read({name: value for name, value in given.items() if value is not None}, ChangeFlag)
     name = _named(key)
     flag = _with_database(lambda tx: service.set_flag(tx, name, change))
-    if as_json:
-        _print_json(flag)
-    else:
-        _print(_line(flag))
+    _done(flag, _line(flag), as_json=as_json)
 
 
 @app.command
@@ -121,17 +105,9 @@ def remove(key: str, *, as_json: AsJson = False) -> None:
 @cohorts.command(name="list")
 def list_cohorts(*, as_json: AsJson = False) -> None:
     """Show all cohorts, and whom they take by tier or role."""
-
-    async def ask(tx: Tx, cursor: str | None) -> Page[Cohort]:
-        return await service.list_cohorts(tx, limit=_PAGE, cursor=cursor)
-
-    found = _with_database(lambda tx: _all(lambda cursor: ask(tx, cursor)))
-    if as_json:
-        _print_json({"cohorts": found})
-        return
-    for cohort in found:
-        taken = [*cohort.tiers, *cohort.roles]
-        _print(f"{cohort.name}  {', '.join(taken) or 'members'}  {cohort.description}".rstrip())
+    found = _all(lambda tx, cursor: service.list_cohorts(tx, limit=_PAGE, cursor=cursor))
+    none = "no cohorts yet; `pinghub flags cohort set <name>` makes one"
+    listing.show("cohorts", found, _cohort_line, none=none, as_json=as_json)
 
 
 @cohorts.command(name="set")
@@ -183,16 +159,9 @@ def members(name: str, *, as_json: AsJson = False) -> None:
     name
         The cohort.
     """
-
-    async def ask(tx: Tx, cursor: str | None) -> Page[CohortMember]:
-        return await service.list_members(tx, name, limit=_PAGE, cursor=cursor)
-
-    found = _with_database(lambda tx: _all(lambda cursor: ask(tx, cursor)))
-    if as_json:
-        _print_json({"members": found})
-        return
-    for member in found:
-        _print(f"{member.user_id}  since {member.created_at:%Y-%m-%d %H:%M}")
+    found = _all(lambda tx, cursor: service.list_members(tx, name, limit=_PAGE, cursor=cursor))
+    none = f"nobody was put into {name}"
+    listing.show("members", found, _member_line, none=none, as_json=as_json)
 
 
 @cohorts.command
@@ -206,12 +175,7 @@ def add(name: str, *user_ids: UUID, as_json: AsJson = False) -> None:
     user_ids
         The ids of their accounts.
     """
-
-    async def work(tx: Tx) -> None:
-        for user_id in user_ids:
-            await service.add_member(tx, name, user_id)
-
-    _with_database(work)
+    _of_each(user_ids, lambda tx, user_id: service.add_member(tx, name, user_id))
     _done({"added": user_ids}, f"{len(user_ids)} in {name}", as_json=as_json)
 
 
@@ -226,18 +190,22 @@ def drop(name: str, *user_ids: UUID, as_json: AsJson = False) -> None:
     user_ids
         The ids of their accounts.
     """
-
-    async def work(tx: Tx) -> None:
-        for user_id in user_ids:
-            await service.remove_member(tx, name, user_id)
-
-    _with_database(work)
+    _of_each(user_ids, lambda tx, user_id: service.remove_member(tx, name, user_id))
     _done({"dropped": user_ids}, f"{len(user_ids)} out of {name}", as_json=as_json)
 
 
 def _line(flag: Flag) -> str:
     for_whom = ", ".join([f"{flag.percentage} %", *flag.cohorts])
     return f"{flag.key}  {'on' if flag.enabled else 'off'}  {for_whom}  {flag.description}".rstrip()
+
+
+def _cohort_line(cohort: Cohort) -> str:
+    taken = ", ".join((*cohort.tiers, *cohort.roles)) or "members"
+    return f"{cohort.name}  {taken}  {cohort.description}".rstrip()
+
+
+def _member_line(member: CohortMember) -> str:
+    return f"{member.user_id}  since {member.created_at:%Y-%m-%d %H:%M}"
 
 
 def _split(names: str) -> list[str]:
@@ -262,33 +230,29 @@ def _told() -> Generator[None]:
         raise DomainError("request.invalid", str(error)) from None
 
 
-async def _all(ask: Callable[[str | None], Awaitable[Page[_Kind]]]) -> list[_Kind]:
-    found = await ask(None)
-    items = found.items
-    while found.next_cursor is not None:
-        found = await ask(found.next_cursor)
-        items = [*items, *found.items]
-    return items
+def _all(ask: Callable[[Tx, str | None], Awaitable[Page[_Kind]]]) -> list[_Kind]:
+    async def work(tx: Tx) -> list[_Kind]:
+        found = await ask(tx, None)
+        items = found.items
+        while found.next_cursor is not None:
+            found = await ask(tx, found.next_cursor)
+            items = [*items, *found.items]
+        return items
+
+    return _with_database(work)
+
+
+def _of_each(user_ids: tuple[UUID, ...], act: Callable[[Tx, UUID], Awaitable[None]]) -> None:
+    async def work(tx: Tx) -> None:
+        for user_id in user_ids:
+            await act(tx, user_id)
+
+    _with_database(work)
 
 
 def _with_database(work: Callable[[Tx], Awaitable[_Found]]) -> _Found:
-    async def run() -> _Found:
-        async with system_pool(config.load()) as pool, begin(pool, _OPERATOR) as tx:
-            return await work(tx)
-
-    return asyncio.run(run())
+    return asyncio.run(work_once(config.load(), _OPERATOR, work))
 
 
 def _done(said: object, text: str, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(said)
-    else:
-        _print(text)
-
-
-def _print_json(said: object) -> None:
-    _print(msgspec.json.encode(said).decode())
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201  # a command's output
+    print(msgspec.json.encode(said).decode() if as_json else text)  # noqa: T201  # a command's output

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from core import config
-from core.actor import SYSTEM
+from core.actor import SYSTEM, Actor
 from core.config import Settings
 from core.db import Pool, Replica, Tx, begin
 
@@ -40,3 +40,11 @@ async def read_once(settings: Settings, ask: Callable[[Tx], Awaitable[_Found]]) 
     """Return what `ask` reads."""
     async with system_pool(settings) as pool, begin(pool, SYSTEM, read_only=True) as tx:
         return await ask(tx)
+
+
+async def work_once(
+    settings: Settings, actor: Actor, work: Callable[[Tx], Awaitable[_Found]]
+) -> _Found:
+    """Return what `work` does in a transaction, in the name of whoever gave the command."""
+    async with system_pool(settings) as pool, begin(pool, actor) as tx:
+        return await work(tx)

@@ -12,10 +12,11 @@ from cyclopts import App, Group, Parameter
 
 from core import config
 from core.actor import SYSTEM, Actor, Role
-from core.db import Tx, begin
+from core.db import Tx
 from hub.domains.accounts import service
 from hub.domains.accounts.schemas import KnownAccount, SubscriptionStatus, SubscriptionTier
-from hub.processes.system_pool import system_pool
+from hub.processes import listing
+from hub.processes.system_pool import work_once
 
 app = App(
     name="users",
@@ -57,11 +58,8 @@ def list_users(*, name: str = "", role: Role | None = None, as_json: AsJson = Fa
                 return found
 
     found = _with_database("list", work)
-    if as_json:
-        _print(msgspec.json.encode({"users": found}).decode())
-        return
-    for user in found:
-        _print(_told(user))
+    none = "no such account" if name or role else "no accounts yet"
+    listing.show("users", found, _told, none=none, as_json=as_json)
 
 
 @app.command(
@@ -140,14 +138,7 @@ def _operator(command: str) -> Actor:
 
 
 def _with_database(command: str, work: Callable[[Tx], Awaitable[_Found]]) -> _Found:
-    async def run() -> _Found:
-        async with (
-            system_pool(config.load()) as pool,
-            begin(pool, _operator(command)) as tx,
-        ):
-            return await work(tx)
-
-    return asyncio.run(run())
+    return asyncio.run(work_once(config.load(), _operator(command), work))
 
 
 def _print(text: str) -> None:

@@ -23,6 +23,7 @@ from hub.providers.oidc_tokens import (
     Person,
     TokenExpiredError,
     TokenRefusedError,
+    authenticated_at,
     check_id_token,
     check_supabase,
     hashed_nonce,
@@ -69,12 +70,26 @@ class Provider:
         )
 
     async def authorization_url(
-        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str
+        self,
+        *,
+        redirect_uri: str,
+        state: str,
+        nonce: str,
+        code_verifier: str,
+        max_age: int | None = None,
     ) -> str:
-        """Return where the browser goes to sign in."""
+        """Return where the browser goes to sign in.
+
+        `max_age`: who has shown the provider who they are longer ago, in seconds, shall do so anew.
+        Google and Apple know no such thing; Google then asks which account it is.
+        """
         with self._translated():
             metadata = await self._issuer.metadata()
         more = {"response_mode": "form_post"} if self.response_mode == "form_post" else {}
+        if max_age is not None and self.settings.kind == "oidc":
+            more["max_age"] = str(max_age)
+        elif max_age is not None and self.settings.kind == "google":
+            more["prompt"] = "select_account"
         return str(
             _grant_uri(
                 metadata.authorization_endpoint,
@@ -91,12 +106,19 @@ class Provider:
         )
 
     async def finish(
-        self, *, code: str, issuer: str | None, redirect_uri: str, nonce: str, code_verifier: str
+        self,
+        *,
+        code: str,
+        issuer: str | None,
+        redirect_uri: str,
+        nonce: str,
+        code_verifier: str,
+        max_age: int | None = None,
     ) -> Person:
         """Exchange the provider's code and return whom it vouches for.
 
-        `issuer` is the parameter `iss` of the answer (RFC 9207). Raises login.refused or
-        login.provider_unavailable.
+        `max_age` as it was asked for; `issuer` is the parameter `iss` of the answer (RFC 9207).
+        Raises login.refused or login.provider_unavailable.
         """
         with self._translated():
             metadata = await self._issuer.metadata()
@@ -118,9 +140,10 @@ class Provider:
                 self._expected((self.settings.client_id,)),
                 nonce=nonce,
                 access_token=answer.access_token,
+                max_age=max_age if self.settings.kind == "oidc" else None,
                 now=clock.unix_seconds(),
             )
-            person = person_of(claims, self.issuer)
+            person = _signed_in(claims, self.issuer)
             if person.email or not metadata.userinfo_endpoint or not answer.access_token:
                 return person
             return await self._ask_userinfo(metadata.userinfo_endpoint, answer, person)
@@ -140,7 +163,7 @@ class Provider:
                 nonce=hashed_nonce(nonce),
                 now=clock.unix_seconds(),
             )
-            return person_of(claims, self.issuer), int(claims["exp"])
+            return _signed_in(claims, self.issuer), int(claims["exp"])
 
     async def verify_bearer(self, token: str) -> Bearer:
         """Return what an access token of Supabase Auth says.
@@ -156,7 +179,10 @@ class Provider:
             else:
                 _, claims = verified_claims(token, self._shared, ("HS256",))
             check_supabase(claims, self.issuer, clock.unix_seconds())
-            person = person_of(claims, self.issuer)
+            # Without a word of it nobody knows: `iat` is of the latest renewal.
+            person = msgspec.structs.replace(
+                person_of(claims, self.issuer), authenticated_at=authenticated_at(claims)
+            )
         # `user_metadata`, where Supabase keeps such things, is what the user has written there.
         verified = self.settings.trusts_email and bool(person.email)
         return Bearer(
@@ -202,7 +228,8 @@ class Provider:
         claims = cast("dict[str, Any]", said)
         if claims.get("sub") != person.subject:
             raise TokenRefusedError("userinfo of somebody else")
-        return person_of(claims, self.issuer)
+        said_now = person_of(claims, self.issuer)
+        return msgspec.structs.replace(said_now, authenticated_at=person.authenticated_at)
 
     @contextmanager
     def _translated(self, refused: str = "login.refused") -> Generator[None]:
@@ -221,6 +248,14 @@ class Provider:
         except (TokenRefusedError, RefusedError) as error:
             _logger.info("login_refused", provider=self.name, reason=str(error))
             raise DomainError(refused) from None
+
+
+def _signed_in(claims: dict[str, Any], issuer: str) -> Person:
+    """Return whom an ID token vouches for; it is made at the sign-in, unless it says otherwise."""
+    shown_at = authenticated_at(claims) or int(claims["iat"])
+    return msgspec.structs.replace(
+        person_of(claims, issuer), authenticated_at=min(shown_at, clock.unix_seconds())
+    )
 
 
 def challenge_of(code_verifier: str) -> str:

@@ -11,7 +11,7 @@ import hmac
 import json
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 import msgspec
 from authlib.oidc.core import CodeIDToken
@@ -28,6 +28,26 @@ _TEXT_MAX_CHARS: Final = 255
 _MOMENT_MAX: Final = 1 << 40
 _SUPABASE_AUDIENCE: Final = "authenticated"
 _EMAIL_MAX_CHARS: Final = 254
+# Of Supabase Auth (`amr` of its access tokens); neither "token_refresh" nor "anonymous".
+_PROVING_METHODS: Final = frozenset(
+    {
+        "password",
+        "otp",
+        "magiclink",
+        "oauth",
+        "oauth_provider/authorization_code",
+        "sso/saml",
+        "totp",
+        "mfa/phone",
+        "mfa/webauthn",
+        "passkey",
+        "web3",
+        "recovery",
+        "invite",
+        "email/signup",
+        "email_change",
+    }
+)
 
 # The kind of key that an algorithm needs; an EC key also says its curve.
 _KINDS: Final = {
@@ -90,6 +110,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     phone_verified: bool = False
     full_name: str = ""
     locale: str = ""
+    authenticated_at: int = 0
+    """When they proved to the provider who they are, in Unix seconds; 0: it does not say."""
 
 
 def read_keys(document: object) -> dict[str, Key]:
@@ -154,9 +176,13 @@ def check_id_token(  # each is one of the token's claims
     *,
     nonce: str,
     access_token: str = "",
+    max_age: int | None = None,
     now: int,
 ) -> None:
-    """Raise TokenRefusedError unless an ID token is for us, of now and of this very sign-in."""
+    """Raise TokenRefusedError unless an ID token is for us, of now and of this very sign-in.
+
+    `max_age`: how many seconds ago at most the person has shown the provider who they are.
+    """
     check_times(claims, now)
     issuer, azp, said_nonce = claims.get("iss"), claims.get("azp"), claims.get("nonce")
     if issuer not in expected.issuers:
@@ -174,6 +200,8 @@ def check_id_token(  # each is one of the token's claims
     ):
         raise TokenRefusedError("another nonce")
     check_text(claims.get("sub"), "subject")
+    if max_age is not None and now - authenticated_at(claims) > max_age + _CLOCK_LEEWAY_SECONDS:
+        raise TokenRefusedError("an older sign-in")
     params = {"nonce": nonce, "access_token": access_token or None, "client_id": azp}
     standard: Any = CodeIDToken(claims, header, params=params)
     try:
@@ -200,16 +228,29 @@ def check_times(claims: dict[str, Any], now: int) -> None:
     expires_at, issued_at = claims.get("exp"), claims.get("iat")
     not_before = claims.get("nbf", 0)
     for moment in (expires_at, issued_at, not_before):
-        if (
-            isinstance(moment, bool)
-            or not isinstance(moment, int | float)
-            or not _is_moment(moment)
-        ):
+        if not _is_moment(moment):
             raise TokenRefusedError("without its times")
     if not float(expires_at or 0) > now:
         raise TokenExpiredError("expired")
     if not max(float(issued_at or 0), float(not_before)) <= now + _CLOCK_LEEWAY_SECONDS:
         raise TokenRefusedError("of the future")
+
+
+def authenticated_at(claims: dict[str, Any]) -> int:
+    """Return when the person last proved who they are, in Unix seconds; 0: the token does not say.
+
+    By `auth_time` (OpenID Connect Core, 2), or by the newest way of `amr` as Supabase Auth lists
+    them; renewing a token is in its list too, and proves nothing.
+    """
+    listed = claims.get("amr")
+    ways = cast("list[Any]", listed) if isinstance(listed, list) else []
+    said: list[Any] = [claims.get("auth_time")]
+    for way in ways:
+        found = cast("dict[str, Any]", way) if isinstance(way, dict) else {}
+        if str(found.get("method")) in _PROVING_METHODS:
+            said.append(found.get("timestamp"))
+    moments = [int(item) for item in said if _is_moment(item)]
+    return max(moments, default=0)
 
 
 def audiences_of(claims: dict[str, Any]) -> list[str]:
@@ -328,8 +369,10 @@ def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 _strict_json: Final = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 
 
-def _is_moment(seconds: float) -> bool:
-    return 0 <= seconds < _MOMENT_MAX  # also refuses what is no number
+def _is_moment(seconds: object) -> TypeGuard[float]:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return False
+    return 0 <= seconds < _MOMENT_MAX  # also refuses NaN
 
 
 def _is_true(value: object) -> bool:

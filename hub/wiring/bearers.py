@@ -39,6 +39,7 @@ def foreign_bearer(house: Resources) -> ForeignBearer | None:
             iat=bearer.issued_at,
             iss=bearer.person.issuer,
             aud=AUDIENCE,
+            auth_time=bearer.person.authenticated_at,
         )
 
     return verify

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from core import clock
-from hub.domains.accounts.events import SessionRevoked, SubscriptionChanged
+from hub.domains.accounts.events import SessionReused, SessionRevoked, SubscriptionChanged
 from hub.domains.achievements.events import AchievementUnlocked
 from hub.domains.certificates.events import GatewayClaimed, GatewayRevoked
 from hub.domains.claims.events import ClaimAsked
@@ -139,6 +139,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.joined": Route(("taps:{owner}",)),
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
+    "session.reused": Route(("taps:{owner}",)),
     "subscription.changed": Route(),
     "consent.withdrawn": Route(
         (), ("taps.forget_places", "contacts.forget_matches", "paths.forget_person")
@@ -190,6 +191,7 @@ Payload = (
     | CohortJoined
     | CohortLeft
     | SessionRevoked
+    | SessionReused
     | SubscriptionChanged
     | ConsentWithdrawn
     | ImportProgressed

@@ -187,6 +187,8 @@ def _handler(house: Resources, method: str, procedure: Procedure) -> RpcHandler:
         token = log.request_id.set(actor.request_id)
         try:
             await _count(house, UUID(claims.user))
+            if house.cipher.data_keys is not None:
+                await house.cipher.data_keys.come_up_to_date()
             async with begin(house.api, actor, read_only=not procedure.writes) as tx:
                 answer = await procedure.run(Call(tx, text, house), params)
             return msgspec.json.encode(answer)

@@ -162,6 +162,11 @@ DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
 EXECUTE FUNCTION app.emit_session_revoked('session.revoked');
 
+CREATE TRIGGER emit_session_reused
+AFTER UPDATE OF revoked_because ON sessions
+FOR EACH ROW WHEN (OLD.revoked_because = 'exchanged' AND NEW.revoked_because = 'reused')
+EXECUTE FUNCTION app.emit_session_reused('session.reused');
+
 -- A touch is one row per side, so each side is told of its own and of nothing else.
 CREATE TRIGGER emit_touch_asked
 AFTER INSERT ON touches

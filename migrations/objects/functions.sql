@@ -81,11 +81,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   )
 $$;
 
-CREATE OR REPLACE FUNCTION app.my_conversations() RETURNS SETOF uuid
-LANGUAGE sql STABLE ROWS 50 SECURITY DEFINER SET search_path = '' AS $$
-  SELECT m.conversation_id FROM public.conversation_members AS m WHERE m.user_id = app.user_id()
-$$;
-
 -- One's own, public ones, and those of friends and people one is in a conversation with.
 CREATE OR REPLACE FUNCTION app.can_see_profile(owner uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$

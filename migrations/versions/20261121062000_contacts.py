@@ -3,7 +3,7 @@
 from migrations import scripts
 
 revision = "20261121062000"
-down_revision = "20261121061600"
+down_revision = "20261121061700"
 
 
 def upgrade() -> None:

@@ -121,6 +121,7 @@ NOT_SHOWN = {
 # Words of answers and messages that no column holds.
 NOT_STORED = {
     ("SignedIn", "token_type"),
+    ("AddedAccess", "kind"),
     ("OfferedProvider", "kind"),
     ("MadeCredential", "type"),
     ("SignedCredential", "type"),

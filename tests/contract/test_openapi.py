@@ -9,6 +9,7 @@ from core import config
 from core.errors import CATALOGUE
 from hub.app import create_app
 from hub.wiring.scopes import ROUTE_SCOPES
+from tests.fixtures.app import User
 
 HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
 HIDDEN = {"/", "/metrics", "/errors", "/schema/scalar.js", "/connection/websocket"}
@@ -141,6 +142,56 @@ def test_what_the_door_may_answer_stands_at_each_operation(document):
         if operation.get("requestBody"):
             expected |= {"413", "415", "422"}
         assert expected <= operation["responses"].keys(), name
+
+
+def test_every_route_with_a_limit_lists_the_fields_by_which_a_client_paces_itself(app, document):
+    limits = {
+        (method, re.sub(r":\w+}", "}", route.path)): handler.opt.get("limit", "default")
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        for method in handler.http_methods
+    }
+    counted = 0
+    for name, operation in operations(document):
+        is_limited = limits[tuple(name.split(" "))] is not None
+        counted += is_limited
+        for status, response in operation["responses"].items():
+            listed = response.get("headers", {}).keys()
+            is_counted = is_limited and status != "401" and status < "500"
+            assert (listed >= {"RateLimit", "RateLimit-Policy"}) is is_counted, (name, status)
+            if status in {"429", "503"}:
+                assert "Retry-After" in listed, (name, status)
+        assert ("429" in operation["responses"]) is is_limited, name
+    assert counted > 100
+
+
+def test_every_answer_that_may_be_kept_lists_its_tag_and_how_to_ask_whether_it_holds(document):
+    condition = {"$ref": "#/components/parameters/IfNoneMatch"}
+    kept = 0
+    for name, operation in operations(document):
+        may_be_kept = name.startswith("GET /v1/") and not name.startswith("GET /v1/auth/")
+        kept += may_be_kept
+        assert ("304" in operation["responses"]) is may_be_kept, name
+        assert (condition in operation.get("parameters", ())) is may_be_kept, name
+        if may_be_kept:
+            assert "content" not in operation["responses"]["304"], name
+            for status in ("200", "304"):
+                assert "ETag" in operation["responses"][status]["headers"], (name, status)
+    assert kept > 30
+
+
+async def test_answers_carry_the_fields_that_the_document_lists(document, ada: User):
+    listed = dict(operations(document))["GET /v1/me"]["responses"]
+    answers = [await ada.client.get("/v1/me")]
+    known = {"If-None-Match": answers[0].headers["etag"]}
+    answers.append(await ada.client.get("/v1/me", headers=known))
+    assert [answer.status_code for answer in answers] == [200, 304]
+    for answer in answers:
+        fields = listed[str(answer.status_code)]["headers"]
+        assert fields.keys() == {"ETag", "RateLimit", "RateLimit-Policy"}
+        for name in fields:
+            schema = document["components"]["headers"][name]["schema"]
+            jsonschema_rs.validate(schema, answer.headers[name])
 
 
 def test_nobody_is_told_of_tokens_where_none_is_asked_for(document):

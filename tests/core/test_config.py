@@ -149,13 +149,13 @@ def test_secrets_of_providers_are_not_shown(environ: dict[str, str]) -> None:
 def test_limits_are_tables_in_the_file_and_json_in_the_environment(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    policies = '{"ai": {"quota": 7, "without_redis": "open"}}'
+    policies = '{"search": {"quota": 7, "without_redis": "closed"}}'
     by_environment = config.load({**environ, "PINGHUB_LIMITS__POLICIES": policies})
     (tmp_path / "pinghub.toml").write_text(
-        '[limits.policies.ai]\nquota = 7\nwithout_redis = "open"\n'
+        '[limits.policies.search]\nquota = 7\nwithout_redis = "closed"\n'
     )
     assert config.load(environ) == by_environment
-    assert config_shown.shown(by_environment)["limits"]["policies"]["ai"]["quota"] == 7
+    assert config_shown.shown(by_environment)["limits"]["policies"]["search"]["quota"] == 7
     for wrong in ('{"ai": {"quota": 0}}', '{"ai": {"rate": 7}}', '{"ai": {"without_redis": "?"}}'):
         with pytest.raises(ConfigError, match="limits"):
             config.load({**environ, "PINGHUB_LIMITS__POLICIES": wrong})

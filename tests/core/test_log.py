@@ -44,6 +44,22 @@ def test_lower_levels_are_left_out() -> None:
     assert [line["event"] for line in lines(body, "WARNING")] == ["loud"]
 
 
+def test_a_logger_that_was_used_before_obeys_what_is_configured_later() -> None:
+    body = """
+from structlog.testing import capture_logs
+used = log.get("x")
+used.info("before")
+log.configure("INFO", "json")
+with capture_logs() as captured:
+    used.info("captured")
+used.info("after", count=len(captured))
+"""
+    assert [(line["event"], line.get("count")) for line in lines(body)] == [
+        ("before", None),
+        ("after", 1),
+    ]
+
+
 def test_an_exception_stays_one_line() -> None:
     body = """
 try:

@@ -92,15 +92,7 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
         await system.execute("INSERT INTO feature_flags VALUES (DEFAULT, 'new-cards', true, 5)")
     await system.execute("INSERT INTO cohort_members (cohort, user_id) VALUES ('beta', $1)", ada)
     await system.execute("DELETE FROM cohort_members")
-    await sign_in(system, ada)
-    await system.execute("UPDATE sessions SET revoked_at = now()")
-    await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
-    await system.execute(
-        """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
-        VALUES ($1, 'location', true, 1, 'settings', now())""",
-        ada,
-    )
-    await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
+    await use_account(system, ada)
     await change_contacts(system, ada)
     await system.execute(
         "INSERT INTO interactions (user_id, kind, occurred_at) VALUES ($1, 'call', now())", ada
@@ -112,6 +104,21 @@ async def act(system: asyncpg.Connection) -> tuple[UUID, UUID]:
     )
     await system.execute("UPDATE import_jobs SET status = 'running', items_total = 1")
     return ada, grace
+
+
+async def use_account(system: asyncpg.Connection, ada: UUID) -> None:
+    """Do everything to an account that becomes an event, once."""
+    await sign_in(system, ada)
+    await system.execute("UPDATE sessions SET revoked_at = now()")
+    for reason in ("exchanged", "reused"):
+        await system.execute("UPDATE sessions SET revoked_because = $1", reason)
+    await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
+    await system.execute(
+        """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
+        VALUES ($1, 'location', true, 1, 'settings', now())""",
+        ada,
+    )
+    await system.execute("UPDATE consents SET granted = false, withdrawn_at = now()")
 
 
 async def change_contacts(system: asyncpg.Connection, ada: UUID) -> None:
@@ -254,6 +261,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "cohort.joined",
         "cohort.left",
         "session.revoked",
+        "session.reused",
         "subscription.changed",
         "consent.withdrawn",
         "contact.created",

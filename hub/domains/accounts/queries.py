@@ -11,6 +11,7 @@ from hub.domains.accounts.schemas import (
     SealedEmail,
     SignInSession,
     StoredSession,
+    Successor,
 )
 
 # As the system login: the picker of the development sign-in shows what no user may see.
@@ -88,22 +89,30 @@ note_login = command("UPDATE users SET last_login_at = now() WHERE id = app.user
 
 insert_session = command(
     """
-    INSERT INTO sessions (family_id, token_hash, user_agent, ip, expires_at)
-    VALUES ($1, $2, nullif($3, ''), nullif($4, '')::inet, now() + make_interval(secs => $5::int))
+    INSERT INTO sessions (family_id, token_hash, user_agent, ip, expires_at, authenticated_at)
+    VALUES (
+      $1, $2, nullif($3, ''), nullif($4, '')::inet, now() + make_interval(secs => $5::int),
+      to_timestamp($6::bigint)
+    )
     """
 )
 
-insert_successor = command(
+# Returns when the person was last authenticated, in Unix seconds: $7, or as the parent knows it.
+insert_successor = query(
+    int,
     """
     INSERT INTO sessions (
-      id, family_id, generation, device_name, signed_in_at, token_hash, user_agent, ip, expires_at
+      id, family_id, generation, device_name, signed_in_at, token_hash, user_agent, ip, expires_at,
+      authenticated_at
     )
     SELECT
       $2, family_id, generation + 1, device_name, signed_in_at, $3, nullif($4, ''),
-      nullif($5, '')::inet, now() + make_interval(secs => $6::int)
+      nullif($5, '')::inet, now() + make_interval(secs => $6::int),
+      coalesce(to_timestamp($7::bigint), authenticated_at)
     FROM sessions
     WHERE id = $1
-    """
+    RETURNING floor(extract(epoch FROM coalesce(authenticated_at, signed_in_at)))::bigint
+    """,
 )
 
 # Before an actor is known: the function answers ids only, keyed by the secret's hash.
@@ -132,9 +141,12 @@ exchange_token = query(
 # The live child of a token that was exchanged a moment ago. clock_timestamp: now() is from before
 # the wait for the lock.
 find_fresh_successor = query(
-    UUID,
+    Successor,
     """
-    SELECT child.id
+    SELECT
+      child.id,
+      floor(extract(epoch FROM coalesce(child.authenticated_at, child.signed_in_at)))::bigint
+        AS authenticated_at
     FROM sessions AS parent
     JOIN sessions AS child
       ON child.family_id = parent.family_id AND child.generation = parent.generation + 1
@@ -158,6 +170,9 @@ revoke_family = query(
     RETURNING family_id
     """,
 )
+
+# Which of its tokens was used a second time; its owner is told what may have been done with it.
+note_reuse = command("SELECT app.note_reuse($1)")
 
 revoke_other_families = query(
     UUID,

@@ -8,7 +8,6 @@ from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
 from core.actor import Actor
-from core.errors import DomainError
 from core.ids import UserId
 from hub.domains.accounts import service
 from hub.domains.accounts.schemas import (
@@ -62,7 +61,7 @@ async def sign_in_for_development(
     lifetime_seconds = resources(request).settings.auth.refresh_token_seconds
     async with acting_as(request, _named(request, data.user_id)) as tx:
         opened = await service.open_session(tx, lifetime_seconds=lifetime_seconds)
-    return service.signed_in(opened, resources(request).token_keys)
+    return service.signed_in(opened, resources(request).token_keys, sign_ins(request).end)
 
 
 @post(
@@ -90,10 +89,7 @@ async def refresh_tokens(request: Request[Any, Any, Any], data: JSONBody[Refresh
             lifetime_seconds=house.settings.auth.refresh_token_seconds,
             key=house.index_key,
         )
-    if opened is None:
-        sign_ins(request).end(str(session.family_id))
-        raise DomainError("auth.token_invalid")
-    return service.signed_in(opened, resources(request).token_keys)
+    return service.signed_in(opened, house.token_keys, sign_ins(request).end)
 
 
 @post("/auth/logout", tags=["accounts"], status_code=204, responses=documented())

@@ -129,6 +129,14 @@ class StoredSession(Struct, frozen=True):
     revoked_at: datetime | None
 
 
+class Successor(Struct, frozen=True):
+    """The refresh token that another one was exchanged for."""
+
+    id: UUID
+    authenticated_at: int
+    """When the person last proved who they are, in Unix seconds."""
+
+
 class SignInSession(Struct, frozen=True):
     """One sign-in of the user, on one device."""
 

@@ -2,13 +2,14 @@
 
 import base64
 import zoneinfo
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from core import ids, normal_forms
+from core import clock, ids, normal_forms
 from core.actor import Role
 from core.crypto import FieldCipher, blind_index, token_hash
 from core.db import Tx
@@ -29,7 +30,7 @@ from hub.domains.accounts.schemas import (
 )
 from hub.domains.audit import service as audit
 from hub.domains.profiles import service as profiles
-from hub.http import page
+from hub.http import page, recency
 from hub.http.tokens import TokenKeys
 
 USERS_LISTING = "users"
@@ -37,6 +38,8 @@ SESSIONS_LISTING = "sessions"
 EMAIL_COLUMN = "users.email"
 # A repeated request after a lost answer comes within seconds; a copy of the token has no longer.
 GRACE_SECONDS: Final = 10.0
+ANEW: Final = ("auth.token_invalid", "auth.other_account", recency.CODE)
+"""What `enter` refuses, where it is given a refresh token."""
 _FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 
@@ -46,6 +49,14 @@ class OpenedSession(Struct, frozen=True):
     refresh_token: str
     family_id: UUID
     account: Account
+    authenticated_at: int
+    """When the person last proved who they are, in Unix seconds."""
+
+
+class EndedSession(Struct, frozen=True):
+    """A sign-in session that a refresh token has just ended, or had ended before."""
+
+    family_id: UUID
 
 
 async def list_users(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[PickableUser]:
@@ -102,13 +113,19 @@ def email_index(index_key: bytes, email: str) -> bytes:
     return blind_index(index_key, "email", normal_forms.vouched_email(email))
 
 
-async def open_session(tx: Tx, *, lifetime_seconds: int) -> OpenedSession:
-    """Start a family of refresh tokens for the actor, who must exist."""
+async def open_session(
+    tx: Tx, *, lifetime_seconds: int, authenticated_at: int | None = None
+) -> OpenedSession:
+    """Start a family of refresh tokens for the actor, who must exist.
+
+    `authenticated_at`: Unix seconds; None: the person proved just now who they are.
+    """
     await queries.note_login.run(tx)
     account = await queries.find_me.first(tx)
     if account is None:
         raise DomainError("request.not_found", "There is no such user.")
     refresh_token, family_id = ids.new_token(), ids.new_id()
+    shown_at = clock.unix_seconds() if authenticated_at is None else authenticated_at
     await queries.insert_session.run(
         tx,
         family_id,
@@ -116,8 +133,9 @@ async def open_session(tx: Tx, *, lifetime_seconds: int) -> OpenedSession:
         tx.actor.user_agent,
         tx.actor.ip,
         lifetime_seconds,
+        shown_at,
     )
-    return OpenedSession(refresh_token, family_id, account)
+    return OpenedSession(refresh_token, family_id, account, shown_at)
 
 
 async def find_session(tx: Tx, refresh_token: str) -> StoredSession:
@@ -128,42 +146,94 @@ async def find_session(tx: Tx, refresh_token: str) -> StoredSession:
     return session
 
 
+async def enter(
+    tx: Tx,
+    refresh_token: str | None,
+    *,
+    lifetime_seconds: int,
+    key: bytes,
+    authenticated_at: int | None = None,
+) -> OpenedSession | EndedSession:
+    """Sign the actor in, who has proved who they are: anew, or to the session of a refresh token.
+
+    Raises where that session is another account's, or the proof is not recent. EndedSession as
+    `rotate_session` returns it.
+    """
+    if refresh_token is None:
+        return await open_session(
+            tx, lifetime_seconds=lifetime_seconds, authenticated_at=authenticated_at
+        )
+    shown_at = clock.unix_seconds() if authenticated_at is None else authenticated_at
+    # A provider that did not ask anew has shown nothing that the session does not say already.
+    recency.require_recent(shown_at)
+    session = await find_session(tx, refresh_token)
+    if session.user_id != tx.actor.user_id:
+        raise DomainError("auth.other_account")
+    return await rotate_session(
+        tx,
+        session,
+        refresh_token,
+        lifetime_seconds=lifetime_seconds,
+        key=key,
+        authenticated_at=shown_at,
+    )
+
+
 async def rotate_session(
-    tx: Tx, session: StoredSession, refresh_token: str, *, lifetime_seconds: int, key: bytes
-) -> OpenedSession | None:
+    tx: Tx,
+    session: StoredSession,
+    refresh_token: str,
+    *,
+    lifetime_seconds: int,
+    key: bytes,
+    authenticated_at: int | None = None,
+) -> OpenedSession | EndedSession:
     """Exchange the actor's refresh token for its successor; soon again, for the same one.
 
-    None when it has expired, or when it was exchanged before and is not the parent of the newest
-    one or not a moment ago: somebody else may hold a copy, so the sign-in session has ended. The
-    caller commits, then refuses.
+    EndedSession when it has expired, or when it was exchanged before and is not the parent of the
+    newest one or not a moment ago: somebody else may hold a copy, so the sign-in session has ended.
+    The caller commits, then refuses.
+
+    With `authenticated_at` (Unix seconds) the person has proved anew who they are. Nobody who holds
+    a copy shall have a part in that: the successor is not derived from the token, so there is no
+    grace for a repetition, and a token that has a successor already is refused.
     """
     await queries.lock_sessions.run(tx)
     account = await queries.find_me.first(tx)
     if account is None:
         await queries.revoke_family.all(tx, session.family_id, "removed")
-        return None
+        return EndedSession(session.family_id)
     if await queries.exchange_token.first(tx, session.id) is not None:
-        successor = ids.new_id()
-        token = _successor_token(key, successor, refresh_token)
-        await queries.insert_successor.run(
+        successor_id = ids.new_id()
+        token = (
+            _successor_token(key, successor_id, refresh_token)
+            if authenticated_at is None
+            else ids.new_token()
+        )
+        shown_at = await queries.insert_successor.one(
             tx,
             session.id,
-            successor,
+            successor_id,
             token_hash(token),
             tx.actor.user_agent,
             tx.actor.ip,
             lifetime_seconds,
+            authenticated_at,
         )
-        return OpenedSession(token, session.family_id, account)
+        return OpenedSession(token, session.family_id, account, shown_at)
     successor = await queries.find_fresh_successor.first(tx, session.id, GRACE_SECONDS)
     if successor is not None:
-        token = _successor_token(key, successor, refresh_token)
+        token = _successor_token(key, successor.id, refresh_token)
         stored = await queries.find_session.first(tx, token_hash(token))
-        if stored is not None and stored.id == successor:
-            return OpenedSession(token, session.family_id, account)
+        if stored is not None and stored.id == successor.id:
+            if authenticated_at is not None:
+                raise DomainError("auth.token_invalid", "Use its successor, then sign in anew.")
+            return OpenedSession(token, session.family_id, account, successor.authenticated_at)
     reason: RevokedBecause = "expired" if session.revoked_at is None else "reused"
-    await queries.revoke_family.all(tx, session.family_id, reason)
-    return None
+    ended = await queries.revoke_family.all(tx, session.family_id, reason)
+    if ended and reason == "reused":
+        await queries.note_reuse.run(tx, session.id)
+    return EndedSession(session.family_id)
 
 
 async def list_sessions(
@@ -220,13 +290,23 @@ async def sessions_revoked_within(tx: Tx, *, seconds: float) -> list[UUID]:
     return await queries.sessions_revoked_within.all(tx, seconds)
 
 
-def signed_in(opened: OpenedSession, keys: TokenKeys) -> SignedIn:
-    """Return the tokens of a session that was opened or exchanged."""
-    account = opened.account
+def signed_in(
+    entered: OpenedSession | EndedSession, keys: TokenKeys, end: Callable[[str], None]
+) -> SignedIn:
+    """Return the tokens of a session that was opened or exchanged; the caller has committed.
+
+    Of one that has ended `end` is told, and auth.token_invalid is raised.
+    """
+    if isinstance(entered, EndedSession):
+        end(str(entered.family_id))
+        raise DomainError("auth.token_invalid")
+    account = entered.account
     return SignedIn(
-        access_token=keys.issue(account.id, opened.family_id, account.role),
+        access_token=keys.issue(
+            account.id, entered.family_id, account.role, authenticated_at=entered.authenticated_at
+        ),
         expires_in=keys.lifetime_seconds,
-        refresh_token=opened.refresh_token,
+        refresh_token=entered.refresh_token,
         user=account,
     )
 

@@ -24,13 +24,14 @@ from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
+from hub.http.recency import RECENT
 
 _EDITED: Final = ("name", "scopes")
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _ADMIN: Final = ("auth.forbidden", "account.not_found")
 
 
-@post("/api-keys", tags=["api-keys"], responses=documented("key.limit", *_KEYED))
+@post("/api-keys", opt=RECENT, tags=["api-keys"], responses=documented("key.limit", *_KEYED))
 async def create_api_key(
     request: Request[Any, Any, Any], data: JSONBody[NewApiKey], idempotency_key: OptionalKey = None
 ) -> Response[ApiKeyCreated]:
@@ -61,6 +62,7 @@ async def get_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -
 
 @patch(
     "/api-keys/{key_id:uuid}",
+    opt=RECENT,
     tags=["api-keys"],
     responses=documented("key.not_found", "request.precondition_failed"),
 )
@@ -88,7 +90,12 @@ async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
         await service.revoke_key(tx, user_id_of(request), key_id)
 
 
-@post("/service-accounts", tags=["api-keys"], responses=documented("auth.forbidden", *_KEYED))
+@post(
+    "/service-accounts",
+    opt=RECENT,
+    tags=["api-keys"],
+    responses=documented("auth.forbidden", *_KEYED),
+)
 async def create_service_account(
     request: Request[Any, Any, Any],
     data: JSONBody[NewServiceAccount],
@@ -117,7 +124,12 @@ async def list_service_accounts(
         return await service.list_service_accounts(tx, limit=limit, cursor=cursor)
 
 
-@delete("/service-accounts/{account_id:uuid}", tags=["api-keys"], responses=documented(*_ADMIN))
+@delete(
+    "/service-accounts/{account_id:uuid}",
+    opt=RECENT,
+    tags=["api-keys"],
+    responses=documented(*_ADMIN),
+)
 async def close_service_account(
     request: Request[Any, Any, Any], account_id: FromPath[UUID]
 ) -> None:
@@ -128,6 +140,7 @@ async def close_service_account(
 
 @post(
     "/service-accounts/{account_id:uuid}/api-keys",
+    opt=RECENT,
     tags=["api-keys"],
     responses=documented("key.limit", *_ADMIN, *_KEYED),
 )
@@ -182,6 +195,7 @@ async def get_service_api_key(
 
 @patch(
     "/service-accounts/{account_id:uuid}/api-keys/{key_id:uuid}",
+    opt=RECENT,
     tags=["api-keys"],
     responses=documented("key.not_found", "request.precondition_failed", *_ADMIN),
 )

@@ -11,6 +11,12 @@ _RING_COLUMNS: Final = (
     "next_id_key"
 )
 
+# What a claim sets, by whichever proof.
+_TAKEN: Final = (
+    "user_id = app.user_id(), label = $2, status = 'active', claimed_at = now(), "
+    "claim_code_hash = NULL, key_version = key_version + 1"
+)
+
 find_claimable = query(
     RingRow,
     """
@@ -134,11 +140,7 @@ take_by_key = query(
     """
     UPDATE rings
     SET
-        user_id = app.user_id(),
-        label = $2,
-        status = 'active',
-        claimed_at = now(),
-        claim_code_hash = NULL,
+        {columns},
         verified = true,
         tap_key = CASE WHEN $3 THEN next_tap_key ELSE tap_key END,
         id_key = CASE WHEN $3 THEN next_id_key ELSE id_key END,
@@ -148,11 +150,11 @@ take_by_key = query(
         rotated_boot = NULL,
         rotated_seq = NULL,
         claimed_boot = $6,
-        claimed_seq = $7,
-        key_version = key_version + 1
+        claimed_seq = $7
     WHERE id = $1 AND status = 'unclaimed'
     RETURNING id
     """,
+    columns=_TAKEN,
     login="system",
 )
 
@@ -161,17 +163,13 @@ take_by_sun = query(
     """
     UPDATE rings
     SET
-        user_id = app.user_id(),
-        label = $2,
-        status = 'active',
-        claimed_at = now(),
-        claim_code_hash = NULL,
+        {columns},
         verified = true,
-        sun_counter = $3,
-        key_version = key_version + 1
+        sun_counter = $3
     WHERE id = $1 AND status = 'unclaimed' AND sun_counter < $3
     RETURNING id
     """,
+    columns=_TAKEN,
     login="system",
 )
 
@@ -180,15 +178,11 @@ take_by_code = query(
     """
     UPDATE rings
     SET
-        user_id = app.user_id(),
-        label = $2,
-        status = 'active',
-        claimed_at = now(),
-        claim_code_hash = NULL,
-        key_version = key_version + 1
+        {columns}
     WHERE id = $1 AND status = 'unclaimed'
     RETURNING id
     """,
+    columns=_TAKEN,
     login="system",
 )
 

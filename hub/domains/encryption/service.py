@@ -27,6 +27,7 @@ from hub.providers.key_wrapping import Wrapped, Wrapping, open_wrapping
 BATCH_ROWS: Final = 500
 _PASSES_MAX: Final = 5
 _START_SECONDS: Final = 3.0
+_RENEWAL_SECONDS: Final = 2.0
 _FIRST_ROW: Final = UUID(int=0)
 # Triggers know by it that nobody has changed anything: no stamp, no entry in the audit log.
 _RESEALING: Final = replace(SYSTEM, endpoint="keys.reseal")
@@ -45,6 +46,58 @@ class Walk(Struct, frozen=True):
     renewed: Callable[[queries.SealedRow], bytes | None]
 
 
+class Keeper:
+    """Keeps data keys fresh: `run` does it, `renewal` waits for it where they have become old."""
+
+    def __init__(self, pool: Pool, data_keys: DataKeys, wrapping: Wrapping, seconds: float) -> None:
+        """`seconds`: between two looks."""
+        self.is_wanted, self.is_fresh = asyncio.Event(), asyncio.Event()
+        self._pool = pool
+        self._data_keys = data_keys
+        self._wrapping = wrapping
+        self._seconds = seconds
+        self._failures = 0
+        self._has_tried = asyncio.Event()
+
+    async def run(self) -> None:
+        """Refresh from time to time, and when it is wanted, until cancelled."""
+        while True:
+            self.is_wanted.clear()
+            try:
+                await refresh(self._pool, self._data_keys, self._wrapping)
+            except DomainError as error:
+                self._end_try(self._failures + 1)
+                if self._failures == 1 or self._failures % 20 == 0:
+                    _log.warning("data_keys_wait", code=error.code, failures=self._failures)
+                await asyncio.sleep(pause_seconds(self._failures))
+                continue
+            except Exception:  # noqa: BLE001  # logged; keys that are open stay so
+                _log.exception("data_keys_not_refreshed")
+                self._end_try(self._failures + 1)
+            else:
+                self._end_try(0)
+                self.is_fresh.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self.is_wanted.wait()
+            if self.is_wanted.is_set() and self._data_keys.is_current:
+                # Whoever asks for a key that does not come must not make us ask without a pause.
+                await asyncio.sleep(pause_seconds(1))
+
+    async def renewal(self) -> None:
+        """Wait until the list is current, for not long, and not at all while that fails."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RENEWAL_SECONDS):
+                while not self._data_keys.is_current and not self._failures:
+                    self.is_wanted.set()
+                    await self._has_tried.wait()
+
+    def _end_try(self, failures: int) -> None:
+        self._failures = failures
+        self._has_tried.set()
+        self._has_tried = asyncio.Event()
+
+
 @asynccontextmanager
 async def kept(pool: Pool, cipher: FieldCipher, settings: Keys) -> AsyncGenerator[None]:
     """Keep a cipher's data keys fresh for a while.
@@ -54,43 +107,18 @@ async def kept(pool: Pool, cipher: FieldCipher, settings: Keys) -> AsyncGenerato
     """
     data_keys = _data_keys(cipher)
     wrapping = open_wrapping(settings, cipher.ring)
-    is_wanted, is_fresh = asyncio.Event(), asyncio.Event()
+    keeper = Keeper(pool, data_keys, wrapping, settings.refresh_seconds)
     loop = asyncio.get_running_loop()
-    data_keys.wanted = lambda: _wake(loop, is_wanted)
-
-    async def keep() -> None:
-        failures = 0
-        while True:
-            is_wanted.clear()
-            try:
-                await refresh(pool, data_keys, wrapping)
-            except DomainError as error:
-                failures += 1
-                if failures == 1 or failures % 20 == 0:
-                    _log.warning("data_keys_wait", code=error.code, failures=failures)
-                await asyncio.sleep(pause_seconds(failures))
-                continue
-            except Exception:  # noqa: BLE001  # logged; keys that are open stay so
-                _log.exception("data_keys_not_refreshed")
-                failures += 1
-            else:
-                failures = 0
-                is_fresh.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(settings.refresh_seconds):
-                    await is_wanted.wait()
-            if is_wanted.is_set():
-                # Whoever asks for a key that does not come must not make us ask without a pause.
-                await asyncio.sleep(pause_seconds(1))
-
-    keeping = asyncio.create_task(keep())
+    data_keys.wanted = lambda: _wake(loop, keeper.is_wanted)
+    data_keys.renewal = keeper.renewal
+    keeping = asyncio.create_task(keeper.run())
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
-                await is_fresh.wait()
+                await keeper.is_fresh.wait()
         yield
     finally:
-        data_keys.wanted = None
+        data_keys.wanted = data_keys.renewal = None
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
@@ -102,6 +130,7 @@ async def refresh(pool: Pool, data_keys: DataKeys, wrapping: Wrapping) -> None:
     Raises `service.unavailable` when the database or a key-encryption key is away; keys that are
     open stay so for their time.
     """
+    asked_at = data_keys.now()
     stored = await _list(pool)
     missing = set(get_args(Scope)) - {key.scope for key in stored}
     for scope in sorted(missing):
@@ -122,7 +151,8 @@ async def refresh(pool: Pool, data_keys: DataKeys, wrapping: Wrapping) -> None:
             data_keys.put(
                 key.id, key.scope, key.number, opened, seals_in_seconds=key.seals_in_seconds
             )
-    data_keys.list_all({key.id: key.scope for key in stored if key.wrapped is not None})
+    listed = {key.id: key.scope for key in stored if key.wrapped is not None}
+    data_keys.list_all(listed, asked_at=asked_at)
     if failure is not None:
         raise failure
 
@@ -186,7 +216,7 @@ async def reseal(
         )
         for item in SEALED_COLUMNS
     ]
-    return await _walk_all(pool, walks, batch_rows, progress)
+    return await _walk_all(pool, _data_keys(cipher), walks, batch_rows, progress)
 
 
 async def reindex(
@@ -206,7 +236,7 @@ async def reindex(
         )
         for item in INDEXED_COLUMNS
     ]
-    return await _walk_all(pool, walks, batch_rows, progress)
+    return await _walk_all(pool, _data_keys(cipher), walks, batch_rows, progress)
 
 
 async def read_status(pool: Pool) -> Status:
@@ -252,6 +282,8 @@ async def rotate(
 ) -> Rotated:
     """Do all that is to do; again after whatever interrupted it."""
     data_keys = _data_keys(cipher)
+    # Large tables take longer than a list of keys may be old.
+    data_keys.renewal = partial(refresh, pool, data_keys, wrapping)
     await refresh(pool, data_keys, wrapping)
     rewrapped = await rewrap(pool, wrapping)
     made = 0
@@ -273,12 +305,16 @@ async def _wait_until_they_seal(pool: Pool) -> None:
 
 
 async def _walk_all(
-    pool: Pool, walks: Sequence[Walk], batch_rows: int, progress: Callable[[str, int], None]
+    pool: Pool,
+    data_keys: DataKeys,
+    walks: Sequence[Walk],
+    batch_rows: int,
+    progress: Callable[[str, int], None],
 ) -> tuple[int, int]:
     done, unreadable = 0, 0
     for walk in walks:
         for _ in range(_PASSES_MAX):
-            passed, broken = await _pass_over(pool, walk, batch_rows, progress)
+            passed, broken = await _pass_over(pool, data_keys, walk, batch_rows, progress)
             done += passed
             if not passed:
                 unreadable += broken
@@ -287,13 +323,18 @@ async def _walk_all(
 
 
 async def _pass_over(
-    pool: Pool, walk: Walk, batch_rows: int, progress: Callable[[str, int], None]
+    pool: Pool,
+    data_keys: DataKeys,
+    walk: Walk,
+    batch_rows: int,
+    progress: Callable[[str, int], None],
 ) -> tuple[int, int]:
     after, done, broken, failures, size = _FIRST_ROW, 0, 0, 0, batch_rows
     while True:
-        mark = walk.mark()
         rows: list[queries.SealedRow] = []
         try:
+            await data_keys.come_up_to_date()
+            mark = walk.mark()
             async with begin(pool, _RESEALING) as tx:
                 rows = await queries.find_sealed.all(tx, *walk.names, after, mark, size)
                 fresh = [walk.renewed(row) for row in rows]

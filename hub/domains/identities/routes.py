@@ -14,6 +14,7 @@ from hub.http.auth import client_address, user_id_of
 from hub.http.deps import reading, resources, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
+from hub.http.recency import RECENT
 
 
 @get("/me/identities", tags=["accounts"], responses=documented("request.cursor_invalid"))
@@ -38,6 +39,7 @@ async def get_identity(request: Request[Any, Any, Any], identity_id: FromPath[UU
 
 @delete(
     "/me/identities/{identity_id:uuid}",
+    opt=RECENT,
     tags=["accounts"],
     status_code=204,
     responses=documented("identity.not_found"),

@@ -30,9 +30,10 @@ from hub.domains.logins.schemas import (
 )
 from hub.http import human_page
 from hub.http.auth import PUBLIC, limited
-from hub.http.deps import acting_as, actor, as_system, reading, resources, writing
+from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
+from hub.http.recency import RECENT
 from hub.providers.oidc import Provider, challenge_of
 from hub.providers.oidc_tokens import Person
 
@@ -56,6 +57,14 @@ AppState = Annotated[
         max_length=512,
         pattern=r"^[!-~]*$(?!\n)",
         description="Comes back to the app as it is.",
+    ),
+]
+MaxAge = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        le=86_400,
+        description="Whoever signed in at the provider longer ago, in seconds, does so anew.",
     ),
 ]
 
@@ -90,7 +99,9 @@ async def start_sign_in(
     provider: FromPath[str],
     redirect_uri: RedirectUri,
     code_challenge: Challenge,
+    *,
     app_state: AppState = "",
+    max_age: MaxAge = None,
 ) -> Redirect:
     """Send the browser to a provider; it ends at `redirect_uri` with `code` or with `error`."""
     house = resources(request)
@@ -105,6 +116,7 @@ async def start_sign_in(
         challenge=code_challenge,
         app_state=app_state,
         started_at=clock.unix_seconds(),
+        max_age=max_age,
     )
     key = ids.new_token()
     url = await found.authorization_url(
@@ -112,6 +124,7 @@ async def start_sign_in(
         state=key,
         nonce=flow.nonce,
         code_verifier=flow.code_verifier,
+        max_age=max_age,
     )
     sealed = house.one_time.seal(msgspec.json.encode(flow), purpose=_FLOW, bound_to=key)
     cookie = _cookie(request, found, key, sealed, rules.FLOW_SECONDS)
@@ -157,12 +170,12 @@ async def finish_posted_sign_in(
     security=[{}],
     tags=["accounts"],
     status_code=200,
-    responses=documented("login.code_invalid", *_OUTCOMES),
+    responses=documented("login.code_invalid", *_OUTCOMES, *accounts.ANEW),
 )
 async def exchange_code(request: Request[Any, Any, Any], data: JSONBody[ExchangeCode]) -> SignedIn:
     """Exchange the code of a sign-in that ended for tokens; a code works once, for a minute."""
     proof = await _take(request, data.code, data.code_verifier)
-    return await _sign_in(request, proof)
+    return await _sign_in(request, proof, data.refresh_token)
 
 
 @post(
@@ -171,13 +184,14 @@ async def exchange_code(request: Request[Any, Any, Any], data: JSONBody[Exchange
     security=[{}],
     tags=["accounts"],
     status_code=200,
-    responses=documented("login.provider_unknown", *_OUTCOMES),
+    responses=documented("login.provider_unknown", *_OUTCOMES, *accounts.ANEW),
 )
 async def sign_in_natively(
     request: Request[Any, Any, Any], provider: FromPath[str], data: JSONBody[NativeSignIn]
 ) -> SignedIn:
     """Sign in with the ID token of a phone's SDK (Google, Apple); a token works once."""
-    return await _sign_in(request, await _verify(request, provider, data.id_token, data.nonce))
+    proof = await _verify(request, provider, data.id_token, data.nonce)
+    return await _sign_in(request, proof, data.refresh_token)
 
 
 @get("/me/logins", tags=["accounts"], responses=documented("request.cursor_invalid"))
@@ -191,7 +205,7 @@ async def list_logins(
 
 @post(
     "/me/logins",
-    opt=limited("auth"),
+    opt={**limited("auth"), **RECENT},
     tags=["accounts"],
     responses=documented(
         "login.provider_unknown",
@@ -230,6 +244,7 @@ async def get_login(request: Request[Any, Any, Any], login_id: FromPath[UUID]) -
 
 @delete(
     "/me/logins/{login_id:uuid}",
+    opt=RECENT,
     tags=["accounts"],
     responses=documented("login.not_found", "login.last"),
 )
@@ -272,6 +287,7 @@ async def _finish(
         redirect_uri=_callback(request, found),
         nonce=flow.nonce,
         code_verifier=flow.code_verifier,
+        max_age=flow.max_age,
     )
     proof = replace(_proof(found, person), challenge=flow.challenge)
     value = msgspec.json.encode(proof)
@@ -311,19 +327,27 @@ async def _verify(request: Request[Any, Any, Any], name: str, id_token: str, non
     return _proof(found, person)
 
 
-async def _sign_in(request: Request[Any, Any, Any], proof: Proof) -> SignedIn:
+async def _sign_in(
+    request: Request[Any, Any, Any], proof: Proof, refresh_token: str | None
+) -> SignedIn:
     house = resources(request)
+    keys = service.Keys(house.cipher, house.index_key)
     async with as_system(request) as tx:
-        user_id = await service.sign_in(tx, proof, service.Keys(house.cipher, house.index_key))
-    async with acting_as(request, _named(request, user_id)) as tx:
-        opened = await accounts.open_session(
-            tx, lifetime_seconds=house.settings.auth.refresh_token_seconds
+        # Who signs in anew has an account: none is made of a login that is not its own.
+        known = service.sign_in if refresh_token is None else service.recognise
+        user_id = await known(tx, proof, keys)
+    if user_id is None:
+        raise DomainError("auth.other_account")
+    who: Actor = replace(actor(request), kind="user", user_id=UserId(user_id))
+    async with acting_as(request, who) as tx:
+        entered = await accounts.enter(
+            tx,
+            refresh_token,
+            lifetime_seconds=house.settings.auth.refresh_token_seconds,
+            key=house.index_key,
+            authenticated_at=proof.authenticated_at,
         )
-    return accounts.signed_in(opened, house.token_keys)
-
-
-def _named(request: Request[Any, Any, Any], user_id: UUID) -> Actor:
-    return replace(actor(request), kind="user", user_id=UserId(user_id))
+    return accounts.signed_in(entered, house.token_keys, sign_ins(request).end)
 
 
 def _proof(found: Provider, person: Person) -> Proof:

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from core.actor import Role
+from hub.domains.accounts.schemas import RefreshToken
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 Code = Annotated[str, Meta(min_length=16, max_length=128, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
@@ -40,6 +41,8 @@ class ExchangeCode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     code: Code
     code_verifier: Verifier
+    refresh_token: RefreshToken | None = None
+    """Signs in anew to the sign-in session that it belongs to, instead of beginning another."""
 
 
 class NativeSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +50,8 @@ class NativeSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     id_token: IdToken
     nonce: Nonce
+    refresh_token: RefreshToken | None = None
+    """Signs in anew to the sign-in session that it belongs to, instead of beginning another."""
 
 
 class LinkByCode(
@@ -106,6 +111,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     phone_verified: bool = False
     full_name: str = ""
     locale: str = ""
+    authenticated_at: int = 0
     challenge: str = ""
 
 
@@ -119,3 +125,4 @@ class Flow(Struct, frozen=True, kw_only=True):
     challenge: str
     app_state: str
     started_at: int
+    max_age: int | None = None

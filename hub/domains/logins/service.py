@@ -38,15 +38,21 @@ async def sign_in(tx: Tx, proof: Proof, keys: Keys) -> UUID:
 
     Raises login.link_required where an account has the address, which may be the same person's.
     """
+    known = await recognise(tx, proof, keys)
+    return await _add_user(tx, proof, keys) if known is None else known
+
+
+async def recognise(tx: Tx, proof: Proof, keys: Keys) -> UUID | None:
+    """Return the user of a login, None if nobody has it; a system transaction."""
     await queries.lock_login.run(tx, proof.issuer, proof.subject)
     owner = await queries.find_owner.first(tx, proof.issuer, proof.subject)
-    if owner is not None:
-        if owner.is_closed:
-            raise DomainError("login.refused")
-        await queries.note_use.run(tx, owner.id, proof.provider)
-        await _note_identities(tx, owner.user_id, owner.id, proof, keys)
-        return owner.user_id
-    return await _add_user(tx, proof, keys)
+    if owner is None:
+        return None
+    if owner.is_closed:
+        raise DomainError("login.refused")
+    await queries.note_use.run(tx, owner.id, proof.provider)
+    await _note_identities(tx, owner.user_id, owner.id, proof, keys)
+    return owner.user_id
 
 
 async def link(tx: Tx, user_id: UUID, proof: Proof, keys: Keys) -> UUID:

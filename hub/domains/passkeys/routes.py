@@ -31,11 +31,12 @@ from hub.domains.passkeys.schemas import (
     SignUpOptions,
 )
 from hub.http.auth import limited, user_id_of
-from hub.http.deps import acting_as, actor, as_system, reading, resources, writing
+from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.origins import RelyingParty
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
+from hub.http.recency import RECENT
 
 _EDITED: Final = ("name",)
 # A challenge of one ceremony is none of another one.
@@ -80,7 +81,7 @@ async def sign_up(request: Request[Any, Any, Any], data: JSONBody[SignUp]) -> Si
     made = service.verify_made(data.credential, challenge, party)
     async with as_system(request) as tx:
         await service.sign_up(tx, newcomer, made, name=data.name, party=party, cipher=house.cipher)
-    return await _open_session(request, newcomer.user_id)
+    return await _enter(request, newcomer.user_id)
 
 
 @post(
@@ -103,7 +104,7 @@ async def begin_sign_in(request: Request[Any, Any, Any]) -> RequestOptions:
     security=[{}],
     tags=["accounts"],
     status_code=200,
-    responses=documented("passkey.refused", "passkey.unavailable"),
+    responses=documented("passkey.refused", "passkey.unavailable", *accounts.ANEW),
 )
 async def sign_in(request: Request[Any, Any, Any], data: JSONBody[SignIn]) -> SignedIn:
     """Sign in with what the device signed."""
@@ -114,12 +115,12 @@ async def sign_in(request: Request[Any, Any, Any], data: JSONBody[SignIn]) -> Si
         user_id = await service.sign_in(tx, data.credential, challenge, party)
     if user_id is None:
         raise service.refused("counter", "passkey.refused")
-    return await _open_session(request, user_id)
+    return await _enter(request, user_id, data.refresh_token)
 
 
 @post(
     "/me/passkeys/options",
-    opt=limited("login"),
+    opt={**limited("login"), **RECENT},
     tags=["accounts"],
     status_code=200,
     responses=documented("passkey.unavailable"),
@@ -136,7 +137,7 @@ async def begin_adding(request: Request[Any, Any, Any]) -> CreationOptions:
 
 @post(
     "/me/passkeys",
-    opt=limited("auth"),
+    opt={**limited("auth"), **RECENT},
     tags=["accounts"],
     responses=documented(
         "passkey.invalid",
@@ -201,6 +202,7 @@ async def name_passkey(
 
 @delete(
     "/me/passkeys/{passkey_id:uuid}",
+    opt=RECENT,
     tags=["accounts"],
     responses=documented("passkey.not_found", "login.last"),
 )
@@ -243,14 +245,19 @@ async def _take_challenge(
     return said.challenge, value
 
 
-async def _open_session(request: Request[Any, Any, Any], user_id: UUID) -> SignedIn:
+async def _enter(
+    request: Request[Any, Any, Any], user_id: UUID, refresh_token: str | None = None
+) -> SignedIn:
     house = resources(request)
     who: Actor = replace(actor(request), kind="user", user_id=UserId(user_id))
     async with acting_as(request, who) as tx:
-        opened = await accounts.open_session(
-            tx, lifetime_seconds=house.settings.auth.refresh_token_seconds
+        entered = await accounts.enter(
+            tx,
+            refresh_token,
+            lifetime_seconds=house.settings.auth.refresh_token_seconds,
+            key=house.index_key,
         )
-    return accounts.signed_in(opened, house.token_keys)
+    return accounts.signed_in(entered, house.token_keys, sign_ins(request).end)
 
 
 PASSKEY_ROUTES: Final = [

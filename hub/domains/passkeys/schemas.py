@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from hub.domains.accounts.schemas import Line
+from hub.domains.accounts.schemas import Line, RefreshToken
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
 CredentialId = Annotated[
@@ -79,6 +79,8 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ends a sign-in."""
 
     credential: SignedCredential
+    refresh_token: RefreshToken | None = None
+    """Signs in anew to the sign-in session that it belongs to, instead of beginning another."""
 
 
 class AddPasskey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,58 +9,35 @@ from core.edge import RingLinkState, TapKind, TimeSource
 from hub.domains.rings.schemas import RingKind, RingStatus, TapSource
 
 
-class RingClaimed(Struct, frozen=True, kw_only=True, tag="ring.claimed"):
+class _Ring(Struct, frozen=True, kw_only=True):
+    ring_id: UUID
+    label: str | None
+    kind: RingKind
+    status: RingStatus
+
+
+class RingClaimed(_Ring, frozen=True, tag="ring.claimed"):
     """A user made a ring theirs."""
 
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
-
-class RingRenamed(Struct, frozen=True, kw_only=True, tag="ring.renamed"):
+class RingRenamed(_Ring, frozen=True, tag="ring.renamed"):
     """The owner changed a ring's label."""
 
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
-
-class RingLost(Struct, frozen=True, kw_only=True, tag="ring.lost"):
+class RingLost(_Ring, frozen=True, tag="ring.lost"):
     """The owner reported a ring as lost; its taps are refused from now on."""
 
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
-
-class RingFound(Struct, frozen=True, kw_only=True, tag="ring.found"):
+class RingFound(_Ring, frozen=True, tag="ring.found"):
     """A lost ring is there again; its taps count from now on."""
 
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
-
-class RingReleased(Struct, frozen=True, kw_only=True, tag="ring.released"):
+class RingReleased(_Ring, frozen=True, tag="ring.released"):
     """The owner parted with a ring; its history stays theirs."""
 
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
-
-class RingRevoked(Struct, frozen=True, kw_only=True, tag="ring.revoked"):
+class RingRevoked(_Ring, frozen=True, tag="ring.revoked"):
     """The owner cast a ring out, for good."""
-
-    ring_id: UUID
-    label: str | None
-    kind: RingKind
-    status: RingStatus
 
 
 class RingChanged(Struct, frozen=True, kw_only=True, tag="ring.changed"):

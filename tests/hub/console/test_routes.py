@@ -1,5 +1,6 @@
 """The console's files: what is served, under which headers, and what is not."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from core import config
 from core.errors import DomainError
 from hub.console import console_routes
 
+FOLDER = Path(console_routes.__code__.co_filename).parent
 PAGES = (
     "/console",
     "/console/account",
@@ -72,13 +74,38 @@ def test_a_page_holds_no_inline_script_or_style_that_the_policy_would_refuse(
 
 def test_every_file_of_the_page_has_its_media_type(sdk: Path) -> None:
     expected = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-    folder = Path(console_routes.__code__.co_filename).parent / "static"
     with console(sdk) as client:
-        for path in folder.iterdir():
+        for path in (FOLDER / "static").iterdir():
             answer = client.get(f"/console/{path.name}")
-            assert answer.content == path.read_bytes()
+            if path.suffix != ".html":
+                assert answer.content == path.read_bytes()
             kind = answer.headers["content-type"]
             assert kind.startswith(expected.get(path.suffix, "text/html")), path.name
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_served_whole_with_what_it_shares_with_others(sdk: Path, path: str) -> None:
+    with console(sdk) as client:
+        page = client.get(path).text
+    assert "<!-- include" not in page
+    head = (FOLDER / "fragments/head.html").read_text()
+    assert page.count(head) == 1
+    # What the scripts look up by its id, and what labels refer to, is there once.
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert {"problem", "main"} <= set(ids)
+
+
+def test_a_fragment_is_part_of_a_page_and_no_page(sdk: Path) -> None:
+    used = {
+        name
+        for page in (FOLDER / "static").glob("*.html")
+        for name in re.findall("<!-- include (.+) -->", page.read_text())
+    }
+    assert used == {path.name for path in (FOLDER / "fragments").iterdir()}
+    with console(sdk) as client:
+        for name in used:
+            assert client.get(f"/console/{name}").status_code == 404
 
 
 def test_an_unchanged_file_costs_no_second_transfer(sdk: Path) -> None:

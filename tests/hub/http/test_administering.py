@@ -64,7 +64,8 @@ async def test_a_claim_that_the_database_does_not_have_opens_nothing(
     hub: Running, ada: User
 ) -> None:
     # As if a key of the hub had leaked, or a role had been taken away a moment ago.
-    token = hub.resources.token_keys.issue(ada.id, new_id(), "admin")
+    now = clock.unix_seconds()
+    token = hub.resources.token_keys.issue(ada.id, new_id(), "admin", authenticated_at=now)
     assert await with_token(hub, token) == (403, "auth.forbidden")
     async with hub.client(authorization=f"Bearer {token}") as client:
         for method, path, body in (

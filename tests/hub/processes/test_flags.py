@@ -118,3 +118,19 @@ def test_what_makes_no_sense_makes_no_flag(
         flags.set_flag(key, **wrong)
     assert refused.value.code == "request.invalid"
     assert shown(capsys) == []
+
+
+def test_where_there_is_nothing_people_are_told_so_and_programs_find_no_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags.list_flags()
+    told = capsys.readouterr()
+    assert (told.out, told.err.startswith("no flags yet")) == ("", True)
+    flags.list_cohorts()
+    told = capsys.readouterr()
+    assert (told.out, told.err.startswith("no cohorts yet")) == ("", True)
+    flags.set_cohort("beta")
+    capsys.readouterr()
+    flags.members("beta")
+    assert capsys.readouterr() == ("", "nobody was put into beta\n")
+    assert shown(capsys) == []

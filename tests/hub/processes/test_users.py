@@ -115,3 +115,16 @@ def test_whom_there_is_not_and_what_is_no_person_gets_no_role(database: Database
                 attempt()
             assert refused.value.code == "request.not_found"
     assert entries(database) == []
+
+
+def test_who_is_not_found_is_said_beside_the_lines(
+    people: list[UUID], capsys: pytest.CaptureFixture[str]
+) -> None:
+    users.list_users(name="nobody of that name")
+    assert capsys.readouterr() == ("", "no such account\n")
+    users.list_users(name="nobody of that name", as_json=True)
+    assert output(capsys) == {"users": []}
+    users.list_users(name="Ada")
+    told = capsys.readouterr()
+    assert told.out.startswith(str(people[0]))
+    assert told.err == ""

@@ -85,6 +85,37 @@ async def test_a_token_opens_rest_for_the_same_account_each_time(
     assert await count_rows(system_pool, "users") == 2
 
 
+async def test_a_token_is_as_recent_as_the_sign_in_that_it_names(hub: Running, project: JwksServer):
+    now = clock.unix_seconds()
+    old, new = now - 700, now - 60
+    for amr, expected in (
+        ([{"method": "password", "timestamp": new}], 201),
+        ([{"method": "password", "timestamp": old}, {"method": "totp", "timestamp": new}], 201),
+        ([{"method": "oauth", "timestamp": old}], 401),
+        # Renewed, or nobody at all: nothing was shown.
+        (
+            [
+                {"method": "password", "timestamp": old},
+                {"method": "token_refresh", "timestamp": new},
+            ],
+            401,
+        ),
+        ([{"method": "anonymous", "timestamp": new}], 401),
+        ([{"method": "password", "timestamp": True}, {"method": "otp"}, "otp", 7], 401),
+        ([{"method": ["password"], "timestamp": new}], 401),
+        ("password", 401),
+        (None, 401),
+    ):
+        token = by_secret(claims(project, amr=amr))
+        async with hub.client(authorization=f"Bearer {token}") as client:
+            body = {"name": "backend", "scopes": ["taps:read"]}
+            answer = await client.post("/v1/api-keys", json=body)
+        assert answer.status_code == expected, amr
+    token = by_secret(claims(project, auth_time=new))
+    async with hub.client(authorization=f"Bearer {token}") as client:
+        assert (await client.post("/v1/api-keys", json=body)).status_code == 201
+
+
 @pytest.mark.req("ACC-14")
 async def test_a_role_that_the_project_gives_is_none_of_ours(hub: Running, project: JwksServer):
     boasting = {

@@ -58,7 +58,7 @@ async def exchange(hub: Running, user: User, token: str) -> str | None:
         opened = await accounts.rotate_session(
             tx, session, token, lifetime_seconds=3600, key=hub.resources.index_key
         )
-    return opened and opened.refresh_token
+    return opened.refresh_token if isinstance(opened, accounts.OpenedSession) else None
 
 
 async def pass_grace(pool: Pool) -> None:

@@ -154,6 +154,23 @@ async def test_every_index_moves_to_the_new_key_and_the_old_one_may_go(
     assert await add_person(fresh, "Ada@Example.com") == user
 
 
+async def test_a_rotation_may_take_longer_than_a_list_of_keys_is_believed(
+    process: Process, admin: asyncpg.Connection
+) -> None:
+    for number in range(3):
+        await add_person(process, f"person-{number}@example.com")
+    await new_index_key(process)
+
+    def slowly(_place: str, _values: int) -> None:
+        process.seconds += 61
+
+    done = await service.rotate(
+        process.pool, process.cipher, process.wrapping, with_new_keys=False, progress=slowly
+    )
+    assert (done.reindexed, done.unreadable) == (3, 0)
+    assert await marks(admin, "users.email_hash") == {process.cipher.indexes.mark()}
+
+
 async def test_an_address_is_one_persons_whichever_key_it_was_written_under(
     process: Process, system_pool: Pool, admin: asyncpg.Connection
 ) -> None:

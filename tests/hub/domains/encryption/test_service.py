@@ -15,6 +15,7 @@ from core.db import Pool
 from core.errors import DomainError
 from core.sealed_columns import SEALED_COLUMNS, SealedColumn
 from hub.domains.encryption import service
+from hub.domains.encryption.schemas import StoredKey
 from tests.fixtures.postgres import Database
 from tests.hub.domains.encryption.processes import Process, rotate, unheard
 from tests.hub.providers.transit_double import TOKEN, TransitDouble, serving
@@ -261,6 +262,62 @@ async def test_a_new_data_key_is_known_to_all_before_it_seals(
     assert asked
     await late.refresh()
     assert late.open(sealed, row) == b"new"
+
+
+async def test_a_process_that_stood_still_looks_anew_before_it_goes_on(
+    system_pool: Pool, rows: asyncpg.Connection
+) -> None:
+    early, late = Process(system_pool, OLD_RING), Process(system_pool, OLD_RING)
+    settings = config.Keys(refresh_seconds=3600)
+    async with service.kept(system_pool, late.cipher, settings):
+        await early.refresh()
+        await service.make_keys(system_pool, early.wrapping, 60.0)
+        await begin_to_seal(rows, early)
+        sealed = early.seal(b"new", row := ids.new_id())
+        # Longer than anything is kept; several requests find themselves there.
+        late.seconds += 7200
+        await asyncio.gather(*(late.data_keys.come_up_to_date() for _ in range(5)))
+        assert late.data_keys.is_current
+        assert late.open(sealed, row) == b"new"
+        assert late.open(late.seal(b"more", row), row) == b"more"
+
+
+async def test_nobody_waits_for_keys_while_the_database_is_away(
+    system_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, tries = Process(system_pool, OLD_RING), asyncio.Semaphore(0)
+
+    async def refused(*_: object) -> None:
+        tries.release()
+        raise DomainError("service.unavailable")
+
+    monkeypatch.setattr(service, "_RENEWAL_SECONDS", 3600)
+    async with service.kept(system_pool, process.cipher, config.Keys(refresh_seconds=3600)):
+        monkeypatch.setattr(service, "refresh", refused)
+        process.seconds += 7200
+        # The first one is told of the failure, the others know of it.
+        for _ in range(5):
+            await process.data_keys.come_up_to_date()
+        assert not process.data_keys.is_current
+        await tries.acquire()
+
+
+async def test_a_list_is_as_old_as_the_question(
+    system_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(system_pool, OLD_RING)
+    await process.refresh()
+    inner = service._list
+
+    async def slowly(pool: Pool) -> list[StoredKey]:
+        found = await inner(pool)
+        process.seconds += 61
+        return found
+
+    monkeypatch.setattr(service, "_list", slowly)
+    await process.refresh()
+    # What was announced meanwhile may seal by now.
+    assert not process.data_keys.is_current
 
 
 async def test_a_key_that_was_never_announced_is_a_broken_value_not_an_outage(

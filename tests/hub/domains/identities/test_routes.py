@@ -55,7 +55,9 @@ async def sign_in(hub: Running, admin: asyncpg.Connection) -> AsyncIterator[Sign
         if consents:
             async with consenting:
                 await allow(admin, user_id, "contact_matching")
-        token = house.token_keys.issue(user_id, opened.family_id, "user")
+        token = house.token_keys.issue(
+            user_id, opened.family_id, "user", authenticated_at=opened.authenticated_at
+        )
         clients.append(hub.client(authorization=f"Bearer {token}"))
         return User(user_id, name, clients[-1])
 
@@ -273,7 +275,7 @@ async def test_who_cannot_be_counted_is_not_answered(
     sign_in: SignIn, hub: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grace = await sign_in("Grace Hopper")
-    monkeypatch.setattr(hub.resources.limiter, "_closed_until", float("inf"))
+    monkeypatch.setattr(hub.resources.limiter, "_closed_until", {"open": 0, "closed": float("inf")})
     asked = plain("email", "ada@example.com")
     refused = await grace.client.post("/v1/contacts/match", json={"addresses": asked})
     assert (refused.status_code, refused.json()["code"]) == (503, "service.unavailable")

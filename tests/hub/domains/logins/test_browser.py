@@ -1,8 +1,11 @@
 """Signing in through a browser, at a real identity provider."""
 
 import asyncio
+import base64
+import json
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 from unittest.mock import AsyncMock
 
 import httpx
@@ -81,6 +84,30 @@ async def test_a_first_sign_in_makes_an_account_and_the_next_one_finds_it(browse
         "/v1/auth/refresh", json={"refresh_token": tokens.json()["refresh_token"]}
     )
     assert refreshed.status_code == 200
+
+
+async def test_who_is_signed_in_at_the_provider_is_asked_anew_where_the_app_wants_it(
+    browser: Browser, identity_provider: IdentityProvider
+):
+    tokens = (await browser.exchange(await browser.sign_in())).json()
+    start = await browser.start(max_age="600")
+    assert "max_age=600" in start.headers["location"]
+    back = await browser.authorize(start)
+    told = landed(await browser.come_back(back.headers["location"]))
+    again = await browser.exchange(told, refresh_token=tokens["refresh_token"])
+    assert again.status_code == 200, again.text
+    assert again.json()["refresh_token"] != tokens["refresh_token"]
+    assert session_of(again.json()) == session_of(tokens)
+    # A provider that did not ask, or says nothing of it, is not believed.
+    for lie in ({"claims": {"auth_time": clock.unix_seconds() - 700}}, {"drop": ["auth_time"]}):
+        await identity_provider.tamper(**lie)
+        back = await browser.authorize(await browser.start(max_age="600"))
+        assert landed(await browser.come_back(back.headers["location"]))["error"] == "login.refused"
+
+
+def session_of(tokens: dict[str, Any]) -> str:
+    payload = tokens["access_token"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))["sid"]
 
 
 async def test_a_client_without_a_secret_signs_in_by_pkce_alone(browser: Browser):

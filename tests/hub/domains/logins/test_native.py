@@ -15,8 +15,10 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet, RSAKey
 from redis.exceptions import ConnectionError as RedisGone
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from core import clock, config
 from core.db import Pool
@@ -192,6 +194,45 @@ async def test_tokens_that_are_not_for_this_hub_and_moment_sign_nobody_in(
         answer = await bring(anonymous, idp.sign(idp.claims(nonce, **changes)), nonce)
         assert refusal(answer) == (401, "login.refused"), changes
     assert await count_rows(system_pool, "users") == 0
+
+
+async def test_a_token_of_the_sdk_proves_anew_who_one_is_if_the_provider_has_just_asked(
+    hub: Running, anonymous, idp: IdentityProvider, system_pool: Pool
+):
+    async def prove(refresh_token: str | None, **claims: Any) -> httpx.Response:
+        nonce = new_token()
+        body = {"id_token": idp.sign(idp.claims(nonce, **claims)), "nonce": nonce}
+        given = body if refresh_token is None else {**body, "refresh_token": refresh_token}
+        return await anonymous.post("/v1/auth/idp/id-token", json=given)
+
+    async def keys(access_token: str) -> int:
+        async with hub.client(authorization=f"Bearer {access_token}") as client:
+            body = {"name": "backend", "scopes": ["taps:read"]}
+            return (await client.post("/v1/api-keys", json=body)).status_code
+
+    long_ago = clock.unix_seconds() - 700
+    # Who is still signed in at the provider has shown nothing new; nor has a token that was kept.
+    for claims in ({"auth_time": long_ago}, {"iat": long_ago}):
+        first = (await prove(None, **claims)).json()
+        assert await keys(first["access_token"]) == 401
+        again = await prove(first["refresh_token"], **claims)
+        assert refusal(again) == (401, "auth.recent_sign_in_required")
+    now = clock.unix_seconds()
+    stranger = await prove(first["refresh_token"], sub="idp-nameless", auth_time=now)
+    assert refusal(stranger) == (403, "auth.other_account")
+    proved = (await prove(first["refresh_token"], auth_time=now)).json()
+    assert await keys(proved["access_token"]) == 201
+    assert await count_rows(system_pool, "users") == 1
+    # A provider cannot vouch for what is to come.
+    ahead = (await prove(None, auth_time=now + 100_000)).json()
+    body = {"refresh_token": ahead["refresh_token"]}
+    renewed = await anonymous.post("/v1/auth/refresh", json=body)
+    claims = jwt.decode(renewed.json()["access_token"], hub_keys(hub), algorithms=["EdDSA"]).claims
+    assert claims["auth_time"] <= clock.unix_seconds()
+
+
+def hub_keys(hub: Running) -> KeySet:
+    return KeySet.import_key_set(hub.resources.token_keys.public_keys())
 
 
 async def test_an_issuer_that_is_down_lets_nobody_in_and_says_so(
@@ -383,14 +424,13 @@ def broken() -> Any:
     return AsyncMock(set=AsyncMock(side_effect=RedisGone()))
 
 
-async def test_nothing_of_a_token_is_in_the_log(
-    anonymous, idp: IdentityProvider, capsys: pytest.CaptureFixture[str]
-):
+async def test_nothing_of_a_token_is_in_the_log(anonymous, idp: IdentityProvider):
     nonce = new_token()
     token = idp.sign(idp.claims(nonce))
-    await bring(anonymous, token, nonce)
-    await bring(anonymous, token + "x", nonce)
-    logged = capsys.readouterr().out
+    with capture_logs([format_exc_info]) as lines:
+        await bring(anonymous, token, nonce)
+        await bring(anonymous, token + "x", nonce)
+    logged = json.dumps(lines, default=str)
     assert "login_refused" in logged
     for secret in (token, token.split(".")[1], nonce, "idp-ada", "Ada@Example.org"):
         assert secret not in logged

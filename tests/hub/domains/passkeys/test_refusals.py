@@ -1,12 +1,14 @@
 """What must not sign anybody in, nor become a passkey: refused in one word, without effect."""
 
 import asyncio
+import json
 from typing import Any
 from unittest.mock import AsyncMock
 
-import pytest
 from prometheus_client import REGISTRY
 from redis.exceptions import ConnectionError as RedisGone
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from core.db import Pool
 from tests.fixtures.app import Running, User, count_rows
@@ -233,14 +235,14 @@ async def test_a_counter_that_goes_back_is_refused_noted_and_shown(anonymous, si
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
 
 
-async def test_nothing_that_names_a_device_is_in_the_log(
-    anonymous, sign_up: SignUp, capsys: pytest.CaptureFixture[str]
-):
-    device, _ = await sign_up("Very Private Name", flags=PRESENT | VERIFIED, counts=True)
-    await sign_in(anonymous, device)
-    await sign_in(anonymous, device, count=1)
-    await sign_in(anonymous, device, said={"origin": "https://evil.example"})
-    said = "".join(capsys.readouterr())
+async def test_nothing_that_names_a_device_is_in_the_log(anonymous, sign_up: SignUp):
+    with capture_logs([format_exc_info]) as lines:
+        device, _ = await sign_up("Very Private Name", flags=PRESENT | VERIFIED, counts=True)
+        await sign_in(anonymous, device)
+        await sign_in(anonymous, device, count=1)
+        await sign_in(anonymous, device, said={"origin": "https://evil.example"})
+    said = json.dumps(lines, default=str)
+    assert "request_finished" in said
     for secret in ("Very Private", encoded(device.credentials[0].id), "evil.example"):
         assert secret not in said
 
