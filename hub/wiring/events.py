@@ -57,7 +57,7 @@ from hub.domains.rings.events import (
     RingRevoked,
     RingTapped,
 )
-from hub.domains.streaks.events import StreakMilestone
+from hub.domains.streaks.events import StreakAtRisk, StreakMilestone
 from hub.domains.touches.events import TouchAsked, TouchExchanged, TouchMutual
 from hub.realtime.cluster.messages import AnyOrder, Revoke
 
@@ -134,6 +134,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "reminder.due": Route(("notifications:{owner}",)),
     "insight.created": Route(("insights:{owner}",)),
     "streak.milestone": Route(("achievements:{owner}",)),
+    "streak.at_risk": Route(("achievements:{owner}",)),
     "achievement.unlocked": Route(("achievements:{owner}",)),
     "flags.changed": Route(("flags:all",)),
     "cohort.joined": Route(("taps:{owner}",)),
@@ -186,6 +187,7 @@ Payload = (
     | ReminderDue
     | InsightCreated
     | StreakMilestone
+    | StreakAtRisk
     | AchievementUnlocked
     | FlagsChanged
     | CohortJoined

@@ -27,6 +27,7 @@ from hub.domains.paths import tasks as paths
 from hub.domains.profiles import tasks as profiles
 from hub.domains.relationships import tasks as relationships
 from hub.domains.reminders import tasks as reminders
+from hub.domains.streaks import tasks as streaks
 from hub.domains.taps import tasks as taps
 from hub.domains.touches import tasks as touches
 
@@ -73,6 +74,7 @@ PERIODIC_TASKS: Final = (
     PeriodicTask("reminders.fire_due", 60, reminders.fire_due),
     PeriodicTask("insights.tell_weekly", 600, insights.tell_weekly),
     PeriodicTask("streaks.count_visits", 600, achievements.count_visits),
+    PeriodicTask("streaks.warn", 600, streaks.warn),
     PeriodicTask("achievements.purge_increments", _HOUR, achievements.purge_increments),
     PeriodicTask("paths.purge", _HOUR, paths.purge),
     PeriodicTask("admissions.reconcile", 60, admissions.reconcile),

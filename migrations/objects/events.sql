@@ -434,6 +434,13 @@ EXECUTE FUNCTION app.emit_row(
   'streak.milestone', 'streak', 'id', 'user_id', 'streak_id=id', 'kind', 'length', 'started_on'
 );
 
+CREATE TRIGGER emit_streak_at_risk
+AFTER UPDATE OF at_risk_on ON streaks
+FOR EACH ROW WHEN (OLD.at_risk_on IS DISTINCT FROM NEW.at_risk_on AND NEW.at_risk_on IS NOT NULL)
+EXECUTE FUNCTION app.emit_row(
+  'streak.at_risk', 'streak', 'id', 'user_id', 'streak_id=id', 'kind', 'length', 'at_risk_on'
+);
+
 CREATE TRIGGER emit_achievement_unlocked
 AFTER UPDATE OF unlocked_at ON achievement_progress
 FOR EACH ROW WHEN (OLD.unlocked_at IS NULL AND NEW.unlocked_at IS NOT NULL)

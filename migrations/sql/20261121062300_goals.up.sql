@@ -202,9 +202,11 @@ CREATE TABLE streaks (
   length int NOT NULL CHECK (length >= 1),
   max_length int NOT NULL CHECK (max_length >= length), -- of this kind so far
   last_event_at timestamptz NOT NULL,
+  at_risk_on date, -- the day of which the user was told that the streak ends with it
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX streaks_at_risk_idx ON streaks ((started_on + length)) WHERE ended_on IS NULL;
 CREATE UNIQUE INDEX streaks_open_key ON streaks (user_id, kind) WHERE ended_on IS NULL;
 CREATE INDEX streaks_user_id_idx ON streaks (user_id, id DESC);
 

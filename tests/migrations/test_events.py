@@ -202,6 +202,7 @@ async def reach_goals(system: asyncpg.Connection, ada: UUID) -> None:
         """INSERT INTO streaks (user_id, kind, started_on, length, max_length, last_event_at)
         VALUES ($1, 'contact', '2026-11-15', 6, 6, now())""",
         "UPDATE streaks SET length = 7, max_length = 7 WHERE user_id = $1",
+        "UPDATE streaks SET at_risk_on = '2026-11-22' WHERE user_id = $1",
         """INSERT INTO achievement_progress (
           user_id, achievement_id, current_value, target_value, last_increment_at
         )
@@ -285,6 +286,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "reminder.due",
         "insight.created",
         "streak.milestone",
+        "streak.at_risk",
         "achievement.unlocked",
         "achievement.unlocked",
         "import.progressed",

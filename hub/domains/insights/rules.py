@@ -185,11 +185,14 @@ def returns(contact: Named, meetings: Sequence[Meeting], now: datetime) -> list[
 
     `meetings` are the latest first. What is told late, by an import of old ones, is no news.
     """
-    gaps = [later.occurred_at - earlier.occurred_at for later, earlier in pairwise(meetings)]
+    gaps_days = [
+        (later.occurred_at - earlier.occurred_at) / timedelta(days=1)
+        for later, earlier in pairwise(meetings)
+    ]
     if len(meetings) < _MEETINGS_MIN or now - meetings[0].occurred_at > NEWS_MAX:
         return []
-    silence, usual = gaps[0], median(gaps[1:])
-    if silence < max(SILENCE_MIN, usual * SILENCE_FACTOR):
+    silence_days, usual_days = gaps_days[0], median(gaps_days[1:])
+    if silence_days < max(SILENCE_MIN / timedelta(days=1), usual_days * SILENCE_FACTOR):
         return []
     return [
         Found(
@@ -198,7 +201,7 @@ def returns(contact: Named, meetings: Sequence[Meeting], now: datetime) -> list[
             title=_short(f"You are in touch with {contact.name} again"),
             content=(
                 f"You are usually in touch with {contact.name} every "
-                f"{_days(usual / timedelta(days=1))}, and now were after {silence.days} days."
+                f"{_days(usual_days)}, and now were after {int(silence_days)} days."
             ),
             contact_ids=[contact.id],
             evidence_ids=[meeting.id for meeting in meetings[:2]],

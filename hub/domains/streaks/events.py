@@ -1,4 +1,4 @@
-"""Payload of the event of streaks; written by migrations/objects/events.sql."""
+"""Payloads of the events of streaks; written by migrations/objects/events.sql."""
 
 from datetime import date
 from uuid import UUID
@@ -15,3 +15,12 @@ class StreakMilestone(Struct, frozen=True, kw_only=True, tag="streak.milestone")
     kind: StreakKind
     length: int
     started_on: date
+
+
+class StreakAtRisk(Struct, frozen=True, kw_only=True, tag="streak.at_risk"):
+    """It is evening, and without anything today a streak ends with the day; said once a day."""
+
+    streak_id: UUID
+    kind: StreakKind
+    length: int
+    at_risk_on: date

@@ -54,6 +54,49 @@ begin = command(
     login="system",
 )
 
+list_time_zones = query(
+    str,
+    """
+    SELECT DISTINCT u.timezone
+    FROM streaks AS k
+    JOIN users AS u ON u.id = k.user_id AND u.deleted_at IS NULL
+    -- Whichever day it is where the user is.
+    WHERE k.ended_on IS NULL AND k.started_on + k.length BETWEEN $1::date - 1 AND $1::date + 1
+    """,
+    login="system",
+)
+
+# What another worker has locked it tells of; the trigger of `at_risk_on` writes the events. Visits
+# of the last minutes may not have been counted yet.
+warn = command(
+    """
+    UPDATE streaks AS s
+    SET at_risk_on = r.day
+    FROM (
+        SELECT k.id, z.day
+        FROM unnest($1::text[], $2::date[], $3::timestamptz[]) AS z (timezone, day, midnight)
+        JOIN streaks AS k ON k.started_on + k.length = z.day
+        JOIN users AS u
+            ON u.id = k.user_id AND u.timezone = z.timezone AND u.deleted_at IS NULL
+        WHERE k.ended_on IS NULL
+            AND k.length >= $4
+            AND k.at_risk_on IS DISTINCT FROM z.day
+            AND NOT (
+                k.kind = 'login'
+                AND EXISTS (
+                    SELECT FROM sessions AS v
+                    WHERE v.user_id = k.user_id AND v.created_at >= z.midnight
+                )
+            )
+        ORDER BY k.id
+        LIMIT $5
+        FOR UPDATE OF k SKIP LOCKED
+    ) AS r
+    WHERE s.id = r.id
+    """,
+    login="system",
+)
+
 # Apps that are open exchange their token several times an hour, so the sessions tell who was here.
 list_visits = query(
     Activity,

@@ -1,9 +1,13 @@
 """Which day an activity is of, and what it does to a streak. Pure."""
 
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+RISK_HOUR: Final = 20
+"""From then on the user is told that a streak ends with the day."""
+LENGTH_MIN: Final = 3
+"""Whoever has come so far would be sorry."""
 Effect = Literal["nothing", "prolongs", "begins_anew"]
 
 
@@ -28,3 +32,11 @@ def effect_of(day: date, started_on: date, length: int) -> Effect:
 def current_length(started_on: date, length: int, today: date) -> int:
     """Return how long a streak is; until the end of the day after its last one it lives."""
     return length if today <= last_day(started_on, length) + timedelta(days=1) else 0
+
+
+def evening(now: datetime, zone: ZoneInfo) -> tuple[date, datetime] | None:
+    """Return the day that is about to end in a time zone and when it began; None: not yet."""
+    local = now.astimezone(zone)
+    if local.hour < RISK_HOUR:
+        return None
+    return local.date(), datetime.combine(local.date(), datetime.min.time(), zone)

@@ -13,6 +13,7 @@ from hub.domains.streaks.schemas import StoredStreak, Streak, StreakKind, Streak
 
 LOOKED_BACK: Final = timedelta(days=2)
 VISITS_AT_ONCE: Final = 500
+WARNED_AT_ONCE: Final = 500
 
 
 async def list_own(tx: Tx) -> Streaks:
@@ -56,6 +57,20 @@ async def list_visits(tx: Tx, now: datetime) -> list[tuple[UUID, datetime]]:
     """Return who was here since that was last counted, the earliest first. A system transaction."""
     rows = await queries.list_visits.all(tx, now - LOOKED_BACK, VISITS_AT_ONCE)
     return [(row.user_id, row.at) for row in rows]
+
+
+async def warn(tx: Tx, now: datetime) -> bool:
+    """Tell whose streaks end with today; says whether more are left. A system transaction."""
+    names = await queries.list_time_zones.all(tx, now.date())
+    evenings = {name: rules.evening(now, _zone(name)) for name in names}
+    ending = [(name, *evening) for name, evening in evenings.items() if evening is not None]
+    if not ending:
+        return False
+    zones, days, midnights = zip(*ending, strict=True)
+    warned = await queries.warn.run(
+        tx, list(zones), list(days), list(midnights), rules.LENGTH_MIN, WARNED_AT_ONCE
+    )
+    return warned == WARNED_AT_ONCE
 
 
 def _shown(row: StoredStreak, length: int) -> Streak:
