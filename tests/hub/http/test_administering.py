@@ -8,7 +8,6 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from core import clock
-from core import clock
 from core.actor import SYSTEM, Actor
 from core.db import Pool, begin, command, query
 from core.ids import UserId, new_id
