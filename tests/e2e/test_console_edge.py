@@ -15,22 +15,19 @@ from hub.domains.accounts import service as accounts
 from hub.domains.flags import service as flags
 from hub.domains.flags.schemas import PutFlag
 from hub.processes.system_pool import system_pool
-from tests.e2e.test_console import (
+from tests.e2e.console import (
     PHONE,
     axe_violations,
-    browser,
     expect_connected,
     has_horizontal_scroll,
     press_ring,
     violations_by_day_and_night,
-    window,
 )
 from tests.fixtures import patient
 from tests.fixtures.postgres import run
 from tests.fixtures.stack import Stack
 from tests.fixtures.waiting import wait_until
 
-__all__ = ["browser", "window"]
 ADA = "Ada Lovelace"
 Open = Callable[..., Page]
 

@@ -10,20 +10,17 @@ import pytest
 import websockets.sync.client
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_console import (
+from tests.e2e.console import (
     PHONE,
-    browser,
     has_horizontal_scroll,
     press_ring,
     violations_by_day_and_night,
-    window,
 )
 from tests.fixtures import patient
 from tests.fixtures.stack import Stack
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-__all__ = ["browser", "window"]
 Open = Callable[..., Page]
 Connect = Callable[..., dict[str, Any]]
 Publish = Callable[[str, Any], None]

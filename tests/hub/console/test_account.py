@@ -14,7 +14,7 @@ from core import clock, config
 from core.db import Pool
 from hub.domains.logins.schemas import Proof
 from hub.providers.oidc import open_providers
-from tests.e2e.test_console import AXE, DESKTOP, PHONE
+from tests.e2e.console import AXE, DESKTOP, PHONE
 from tests.fixtures.app import Running
 from tests.fixtures.chromium import AUTHENTICATOR, CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
