@@ -27,6 +27,7 @@ from hub.domains.gateways.events import (
     GatewayRecovered,
     GatewayReported,
 )
+from hub.domains.identities.events import IdentityLost
 from hub.domains.messaging.events import ConversationOpened, MessageSent
 from hub.domains.rings.events import (
     RingChanged,
@@ -89,6 +90,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
     "session.reused": Route(("taps:{owner}",)),
+    "identity.lost": Route(("taps:{owner}",)),
     "subscription.changed": Route(),
     "consent.withdrawn": Route((), ("taps.forget_places",)),
 }
@@ -122,6 +124,7 @@ Payload = (
     | CohortLeft
     | SessionRevoked
     | SessionReused
+    | IdentityLost
     | SubscriptionChanged
     | ConsentWithdrawn
 )

@@ -351,7 +351,7 @@ TO ping_system;
 GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
-app.end_sessions(), app.emit_session_reused()
+app.end_sessions(), app.emit_session_reused(), app.emit_identity_lost()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;
