@@ -19,7 +19,7 @@ from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
 from core.ids import UserId
 from hub.http import limits, recency, scopes
-from hub.http.api_keys import KnownKey, refused
+from hub.http.api_keys import GUESSES, KnownKey, refused
 from hub.http.deps import Connection, actor, resources, sign_ins
 from hub.http.origins import own_origins
 from hub.http.tokens import Claims
@@ -169,13 +169,13 @@ async def _presented_key(connection: Connection) -> KnownKey | None:
         text = token.strip()
         if scheme.lower() != "bearer" or not text.startswith(api_key.MARK):
             return None
-    house = resources(connection)
-    try:
-        key = await house.api_keys.find(text)
-    except DomainError as refusal:
-        if refusal.status == 401:  # noqa: PLR2004  # HTTP's own number
-            await _count(connection, "refused_key", anonymous(connection))
-        raise
+    nobody = anonymous(connection)
+
+    async def count() -> None:
+        await _count(connection, GUESSES, nobody)
+
+    address = limits.address_subject(nobody.ip)
+    key = await resources(connection).api_keys.find(text, address, count)
     connection.scope["state"]["api_key"] = key.prefix
     return key
 

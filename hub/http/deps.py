@@ -136,7 +136,7 @@ async def open_resources(settings: config.Settings) -> AsyncGenerator[Resources]
         )
         tiers = Tiers(system)
         await stack.enter_async_context(tiers.kept())
-        api_keys = ApiKeys(api, system)
+        api_keys = ApiKeys(api, system, limiter)
         stack.push_async_callback(api_keys.close)
         yield Resources(
             settings=settings,

@@ -197,8 +197,8 @@ class Limiter:
     ) -> Allowance | None:
         """Count a request of `subject` under the policy of that name, as `cost` of them.
 
-        None when Redis is away and it passes; a policy that is closed then raises
-        service.unavailable.
+        A cost of 0 counts nothing and asks what is left. None when Redis is away and it passes; a
+        policy that is closed then raises service.unavailable.
         """
         policy = self.policies[name]
         factor = policy.factor(tier)
@@ -229,7 +229,7 @@ class Limiter:
         if not is_open:
             raise DomainError("service.unavailable", "Limits cannot be counted for now; retry.")
         result = await self._limiter(policy, factor, alone=True).limit(key, cost)
-        return _allowance(policy, factor, result) if result.limited else None
+        return _allowance(policy, factor, result) if result.limited or not cost else None
 
     def _note_failure(self, policy: Policy) -> None:
         until = clock.monotonic_seconds() + _BREAK_SECONDS

@@ -5,10 +5,8 @@ from one to the other is a rotation.
 """
 
 import base64
-import ipaddress
 import re
 import ssl
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -171,15 +169,9 @@ def _place(url: str) -> str:
     except outgoing_rules.AddressError as error:
         raise ConfigError(f"keys.kms_url is no address of a KMS: {error}") from None
     # Token and data keys go over it as they are.
-    if target.scheme != "https" and not _is_here(target.host):
+    if not target.is_protected:
         raise ConfigError("keys.kms_url has to begin with https://, but on this machine")
     return target.place
-
-
-def _is_here(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:

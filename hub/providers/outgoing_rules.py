@@ -5,7 +5,7 @@ only one spelling of each address is taken and everything doubtful is refused.
 """
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
@@ -82,6 +82,11 @@ class Target(msgspec.Struct, frozen=True):
         """The scheme and the place (RFC 6454)."""
         return f"{self.scheme}://{self.place}"
 
+    @property
+    def is_protected(self) -> bool:
+        """Whether nobody on the way changes what is answered: TLS, or it stays on this machine."""
+        return self.scheme == "https" or self.host == "localhost" or _is_loopback(self.host)
+
 
 def read(url: str) -> Target:
     """Return where an http or https address leads, or raise AddressError."""
@@ -127,6 +132,13 @@ def read_host(host: str) -> str:
     if len(name) > _NAME_MAX_CHARS or not _NAME.fullmatch(name):
         raise AddressError("no host")
     return name
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_public(address: str) -> bool:

@@ -39,6 +39,7 @@ from hub.domains.gateways.events import (
     GatewayReported,
 )
 from hub.domains.goals.events import GoalAchieved, GoalSet
+from hub.domains.identities.events import IdentityLost
 from hub.domains.imports.events import MOVED_ON, ImportProgressed
 from hub.domains.insights.events import InsightCreated
 from hub.domains.insights.schemas import NEWS_MAX
@@ -141,6 +142,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cohort.left": Route(("taps:{owner}",)),
     "session.revoked": Route(order="revoke {subject}"),
     "session.reused": Route(("taps:{owner}",)),
+    "identity.lost": Route(("taps:{owner}",)),
     "subscription.changed": Route(),
     "consent.withdrawn": Route(
         (), ("taps.forget_places", "contacts.forget_matches", "paths.forget_person")
@@ -194,6 +196,7 @@ Payload = (
     | CohortLeft
     | SessionRevoked
     | SessionReused
+    | IdentityLost
     | SubscriptionChanged
     | ConsentWithdrawn
     | ImportProgressed

@@ -162,6 +162,10 @@ DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
 EXECUTE FUNCTION app.emit_session_revoked('session.revoked');
 
+CREATE TRIGGER emit_identity_lost
+AFTER DELETE ON identity_hashes
+FOR EACH ROW EXECUTE FUNCTION app.emit_identity_lost('identity.lost');
+
 CREATE TRIGGER emit_session_reused
 AFTER UPDATE OF revoked_because ON sessions
 FOR EACH ROW WHEN (OLD.revoked_because = 'exchanged' AND NEW.revoked_because = 'reused')

@@ -44,4 +44,20 @@ BEGIN
 END
 $$;
 
+-- Trigger: who did not give an address up themselves is told; somebody who is erased is not.
+CREATE OR REPLACE FUNCTION app.emit_identity_lost() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  IF OLD.user_id IS DISTINCT FROM app.user_id()
+    AND EXISTS (SELECT FROM public.users AS u WHERE u.id = OLD.user_id)
+  THEN
+    PERFORM app.emit(
+      TG_ARGV[0], OLD.user_id, 'identity', OLD.id,
+      jsonb_build_object('identity_id', OLD.id, 'kind', OLD.kind)
+    );
+  END IF;
+  RETURN NULL;
+END
+$$;
+
 SET LOCAL ROLE ping_owner;

@@ -48,7 +48,7 @@ BEGIN
     FROM public.sessions AS s
     WHERE s.user_id = NEW.user_id AND s.signed_in_at >= NEW.created_at
       AND s.family_id <> NEW.family_id AND s.revoked_at IS NULL
-    LIMIT 200
+    LIMIT 200 -- sign-ins may be many
   ) AS a;
   PERFORM app.emit(TG_ARGV[0], NEW.user_id, 'session', NEW.family_id, report);
   PERFORM app.write_audit(

@@ -33,7 +33,7 @@ ROWS = 1_000_000
 USERS = 2_000
 CONVERSATIONS = 20_000
 ROUNDS = 1_500
-COST_MAX, COST_OF_ONE_MAX = 1.3, 1.5
+COST_MAX, COST_OF_ONE_MAX = 1.3, 1.4
 
 _LOAD = f"""
 SET session_replication_role = replica;

@@ -209,5 +209,6 @@ async def test_no_input_of_many_is_a_server_error_or_answered_out_of_the_documen
     hub: Running, address: str, credentials: Path, who: str, size: dict[str, Any]
 ):
     judged = await ask_everything(hub, address, credentials, size, who=who, seconds=150)
+    print(f"{judged.answers.total()} answers, {len(judged.served)} operations served")
     assert not judged.problems, "\n".join(map(" ".join, judged.problems.items()))
     assert len(judged.served) > 20, judged.answers

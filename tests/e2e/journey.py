@@ -13,10 +13,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPException
 from typing import Any, Final
 
 import asyncpg
+import httpx
 
 from core import config
 from core.db.bootstrap import at_database
@@ -119,9 +119,9 @@ class Journey:
         while True:
             try:
                 await asyncio.to_thread(
-                    call, self.system.url, self._messages_path, body, token, key
+                    call, self.system.url, self._messages_path, body, token, key=key
                 )
-            except (OSError, HTTPException):  # refused, cut off, 503, 409 while in flight
+            except httpx.HTTPError:  # refused, cut off, 503, 409 while in flight
                 assert asyncio.get_running_loop().time() < deadline, "no answer to a message"
                 await asyncio.sleep(_TICK_SECONDS)
             else:

@@ -1,18 +1,24 @@
 """A phone: the official Python SDK, recovering, with a memory of everything that it was told."""
 
-import json
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import httpx
 from centrifuge import Client, ClientEventHandler, ConnectedContext, SubscriptionEventHandler
 from centrifuge.contexts import (
     PublicationContext,
     ServerPublicationContext,
     ServerSubscribedContext,
     SubscribedContext,
+)
+
+from tests.fixtures.patient import PatientTransport
+
+# No connection is kept: what it leads to may be killed between two requests.
+_CLIENT = httpx.Client(
+    transport=PatientTransport(limits=httpx.Limits(max_keepalive_connections=0)), timeout=30
 )
 
 
@@ -129,14 +135,16 @@ def user_ids(url: str) -> dict[str, str]:
     return {user["full_name"]: user["id"] for user in users}
 
 
-def call(url: str, path: str, body: object = None, token: str = "", key: str = "") -> Any:
-    """Call the REST interface and return the decoded answer."""
-    request = urllib.request.Request(
+def call(
+    url: str, path: str, body: object = None, token: str = "", *, key: str = "", method: str = ""
+) -> Any:
+    """Call the REST interface and return the decoded answer; raises httpx.HTTPError."""
+    answer = _CLIENT.request(
+        method or ("GET" if body is None else "POST"),
         url + path,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"}
-        | ({"Authorization": f"Bearer {token}"} if token else {})
+        json=body,
+        headers=({"Authorization": f"Bearer {token}"} if token else {})
         | ({"Idempotency-Key": key} if key else {}),
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.loads(response.read())
+    answer.raise_for_status()
+    return answer.json() if answer.content else None

@@ -1,86 +1,29 @@
 """The console in a real browser, before the whole system: every part between ring and page runs."""
 
 import asyncio
-import contextlib
 import json
 import re
 import statistics
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-import redis
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
-from tests.fixtures.chromium import AUTHENTICATOR, CHROMIUM, FLAGS
-from tests.fixtures.ports import missing
+from tests.e2e.console import (
+    SignIn,
+    expect_connected,
+    open_thread,
+    press,
+    press_ring,
+    taps,
+)
+from tests.fixtures.chromium import AUTHENTICATOR
 from tests.fixtures.stack import Stack
 
-AXE = Path("node_modules/axe-core/axe.min.js")
-DESKTOP = {"width": 1280, "height": 820}
-PHONE = {"width": 360, "height": 740}
 LATENCY_GOAL_MS = 500
-
-SignIn = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing("chromium (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def window(browser: Browser, stack: Stack) -> Iterator[Callable[..., Page]]:
-    """Open windows; afterwards none may have asked another origin or broken the page's policy."""
-    contexts: list[BrowserContext] = []
-    origins: set[str] = set()
-    complaints: list[str] = []
-
-    def open_window(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        page = context.new_page()
-        context.on("request", lambda request: origins.add(urlsplit(request.url).netloc))
-        page.on("websocket", lambda socket: origins.add(urlsplit(socket.url).netloc))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda line: (
-                complaints.append(line.text) if "Content Security Policy" in line.text else None
-            ),
-        )
-        page.goto(f"{stack.url}/console")
-        return page
-
-    yield open_window
-    for context in contexts:
-        context.close()
-    own = urlsplit(stack.url).netloc
-    assert origins <= {own, own.replace("127.0.0.1", "localhost")}
-    assert complaints == []
-
-
-@pytest.fixture
-def signed_in(window: Callable[..., Page]) -> SignIn:
-    def sign_in(name: str, **options: Any) -> Page:
-        page = window(**options)
-        page.get_by_role("button", name=name).click()
-        expect_connected(page)
-        return page
-
-    return sign_in
 
 
 @pytest.fixture
@@ -97,60 +40,6 @@ def find_lost_rings(stack: Stack) -> Iterator[None]:
     thread = threading.Thread(target=lambda: asyncio.run(find()))
     thread.start()
     thread.join()
-
-
-def expect_connected(page: Page) -> None:
-    expect(page.locator("#connection")).to_have_text("Connected", timeout=20_000)
-    expect(page.locator("#desk")).not_to_have_attribute("aria-busy", "true")
-
-
-def taps(page: Page) -> list[str]:
-    return page.locator("#taps > li").evaluate_all("rows => rows.map(row => row.dataset.tap)")
-
-
-def press_ring(stack: Stack, name: str) -> None:
-    """Press a ring by hand: the hub need not be there."""
-    stack.press(next(ring["device_id"] for ring in stack.rings if ring["name"] == name))
-
-
-def press(page: Page, ring: int = 0) -> None:
-    """Press one of the rings and wait for its tap to arrive."""
-    before = page.locator("#taps > li").count()
-    page.get_by_role("button", name="Tap ring").nth(ring).click()
-    expect(page.locator("#taps > li")).to_have_count(before + 1)
-
-
-def open_thread(page: Page, name: str) -> None:
-    page.locator("#people").get_by_role("button", name=name).click()
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
-
-
-def has_horizontal_scroll(page: Page) -> bool:
-    return page.evaluate(
-        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    )
-
-
-def axe_violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text() + "\n;undefined")
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
-        " 'best-practice']})"
-    )
-    return [
-        f"{issue['impact']} {issue['id']}: {node['html'][:200]}"
-        for issue in found["violations"]
-        for node in issue["nodes"]
-    ]
-
-
-def violations_by_day_and_night(page: Page) -> list[str]:
-    """Return what axe finds in the light colours and in the dark ones, which the page ends in."""
-    found: list[str] = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found += axe_violations(page)
-    return found
 
 
 @pytest.mark.req("RNG-02", "RTM-02")
@@ -279,74 +168,6 @@ def test_a_message_whose_answer_was_lost_is_sent_again_but_exists_once(signed_in
     expect(ada.locator("#bubbles > li", has_text=text)).to_have_count(1)
 
 
-def test_what_happened_while_the_hub_was_away_is_recovered_and_said(
-    signed_in: SignIn, stack: Stack
-) -> None:
-    page = signed_in("Ada Lovelace")
-    known = taps(page)
-    stack.kill("serve")
-    expect(page.locator("#connection")).to_contain_text("Reconnecting")
-    expect(page.locator("#link-words")).to_contain_text("Connection to the hub lost")
-    expect(page.get_by_role("button", name="Retry now")).to_be_visible()
-    for _ in range(3):
-        press_ring(stack, "ada-1")
-    stack.start("serve")
-    expect(page.locator("#notice-words")).to_have_text(
-        "Connected again: recovered 3 missed events.", timeout=20_000
-    )
-    expect_connected(page)
-    expect(page.get_by_role("button", name="Retry now")).to_be_hidden()
-    assert taps(page)[3:] == known
-
-
-def test_a_lost_history_is_said_and_the_lists_are_loaded_again(
-    signed_in: SignIn, stack: Stack
-) -> None:
-    page = signed_in("Ada Lovelace")
-    press(page)
-    known = taps(page)
-    stack.kill("serve")
-    redis.Redis.from_url(stack.settings.redis.url).flushall()
-    press_ring(stack, "ada-1")
-    stack.start("serve")
-    expect(page.locator("#notice-words")).to_have_text(
-        "Connected again, but the history was lost: the lists were reloaded.", timeout=20_000
-    )
-    expect(page.locator("#taps > li").nth(1)).to_have_attribute("data-tap", known[0])
-    press(page)
-
-
-def test_the_wait_for_the_next_attempt_is_counted_down_and_can_be_cut_short(
-    signed_in: SignIn, stack: Stack
-) -> None:
-    page = signed_in("Ada Lovelace")
-    stack.kill("serve")
-    # The waits grow, so that a long one is sure to come.
-    expect(page.locator("#connection")).to_have_text(
-        re.compile(r"Reconnecting in [345] s"), timeout=30_000
-    )
-    expect(page.locator("#connection")).to_have_text(re.compile(r"Reconnecting in [12] s"))
-    stack.start("serve")
-    expect(page.locator("#connection")).to_have_text(
-        re.compile(r"Reconnecting in [345] s|Connected"), timeout=30_000
-    )
-    if page.get_by_role("button", name="Retry now").is_visible():
-        page.get_by_role("button", name="Retry now").click()
-    expect(page.locator("#connection")).to_have_text("Connected", timeout=2_000)
-
-
-def test_a_device_without_network_is_told_apart_from_a_hub_that_is_away(
-    signed_in: SignIn,
-) -> None:
-    page = signed_in("Ada Lovelace")
-    page.context.set_offline(True)
-    expect(page.locator("#connection")).to_have_text("Offline")
-    expect(page.locator("#link-words")).to_contain_text("no network")
-    page.context.set_offline(False)
-    expect_connected(page)
-    expect(page.locator("#notice-words")).to_contain_text("nothing was missed")
-
-
 def test_a_ring_is_renamed_everywhere_at_once(signed_in: SignIn) -> None:
     here, there = signed_in("Grace Hopper"), signed_in("Grace Hopper")
     press(here)
@@ -439,131 +260,3 @@ def test_a_session_that_the_hub_ended_leads_back_to_the_sign_in(signed_in: SignI
     page.reload()
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
     expect(page.locator("#notice-words")).to_contain_text("Your session has ended")
-
-
-def test_without_the_sdk_the_page_says_what_to_run(browser: Browser, stack: Stack) -> None:
-    with contextlib.closing(browser.new_context()) as context:
-        page = context.new_page()
-        page.route("**/console/sdk/centrifuge.js", lambda route: route.fulfill(status=404))
-        page.goto(f"{stack.url}/console")
-        expect(page.get_by_role("alert")).to_contain_text("make up")
-
-
-@pytest.mark.parametrize(
-    "command",
-    [("-m", "hub.embedded.node", "docs/examples/taps.mjs"), ("docs/examples/taps.py",)],
-    ids=["javascript", "python"],
-)
-def test_the_client_example_prints_taps_of_the_named_user(
-    stack: Stack, command: tuple[str, ...]
-) -> None:
-    client = subprocess.Popen(
-        [sys.executable, *command, stack.url, "Grace Hopper"], stdout=subprocess.PIPE, text=True
-    )
-    assert client.stdout is not None
-    try:
-        assert client.stdout.readline() == "Following the taps of Grace Hopper; Ctrl-C ends.\n"
-        # The subscription is part of connecting, so a tap from now on cannot be missed.
-        press_ring(stack, "ada-1")
-        press_ring(stack, "grace-1")
-        assert "tap_to_phone" in client.stdout.readline()
-    finally:
-        client.kill()
-        client.wait()
-        client.stdout.close()
-
-
-def test_the_page_has_no_accessibility_issue(
-    signed_in: SignIn, window: Callable[..., Page], stack: Stack
-) -> None:
-    welcome = window()
-    expect(welcome.get_by_role("button", name="Ada Lovelace")).to_be_visible()
-    assert violations_by_day_and_night(welcome) == []
-
-    desk = signed_in("Ada Lovelace", reduced_motion="reduce")
-    press(desk)
-    open_thread(desk, "Grace Hopper")
-    desk.get_by_role("textbox", name="Message to Grace Hopper").fill("Is this readable?")
-    desk.keyboard.press("Enter")
-    expect(desk.locator("#bubbles > li").last).to_contain_text("readable")
-    assert violations_by_day_and_night(desk) == []
-
-    desk.get_by_role("button", name="Rename").first.click()
-    desk.context.set_offline(True)
-    expect(desk.locator("#connection")).to_have_text("Offline")
-    desk.get_by_role("button", name="Tap ring").click()
-    expect(desk.get_by_role("alert")).to_contain_text("The hub did not answer.")
-    assert violations_by_day_and_night(desk) == []
-    desk.context.set_offline(False)
-    expect_connected(desk)
-
-    desk.keyboard.press("Escape")
-    desk.get_by_role("button", name="Report").last.click()
-    expect(desk.get_by_role("dialog")).to_be_visible()
-    assert violations_by_day_and_night(desk) == []
-
-
-def test_at_360_pixels_nothing_scrolls_sideways(
-    signed_in: SignIn, window: Callable[..., Page]
-) -> None:
-    welcome = window(viewport=PHONE)
-    expect(welcome.get_by_role("button", name="Ada Lovelace")).to_be_visible()
-    assert not has_horizontal_scroll(welcome)
-
-    page = signed_in("Ada Lovelace", viewport=PHONE, has_touch=True)
-    press(page)
-    open_thread(page, "Grace Hopper")
-    page.get_by_role("textbox", name="Message to Grace Hopper").fill("W" * 200)
-    page.keyboard.press("Enter")
-    expect(page.locator("#bubbles > li").last).to_contain_text("WWW")
-    assert not has_horizontal_scroll(page)
-    page.get_by_role("button", name="Rename").first.click()
-    page.context.set_offline(True)
-    expect(page.locator("#connection")).to_have_text("Offline")
-    page.get_by_role("button", name="Tap ring").first.click()
-    expect(page.get_by_role("alert")).to_contain_text("The hub did not answer.")
-    assert not has_horizontal_scroll(page)
-
-
-def test_everything_can_be_done_with_the_keyboard(window: Callable[..., Page]) -> None:
-    page = window()
-    expect(page.get_by_role("button", name="Ada Lovelace")).to_be_visible()
-
-    def tab_to(role: Any, name: str) -> None:
-        wanted = page.get_by_role(role, name=name).first
-        for _ in range(40):
-            page.keyboard.press("Tab")
-            if wanted.evaluate("element => element === document.activeElement"):
-                outline = wanted.evaluate("element => getComputedStyle(element).outlineStyle")
-                assert outline != "none", f"{name} has no visible focus"
-                return
-        pytest.fail(f"Tab never reaches {name}")
-
-    tab_to("button", "Ada Lovelace")
-    page.keyboard.press("Enter")
-    expect_connected(page)
-    expect(page.locator("#rings > li")).to_have_count(2)
-    before = page.locator("#taps > li").count()
-    tab_to("button", "Tap ring")
-    page.keyboard.press("Space")
-    expect(page.locator("#taps > li")).to_have_count(before + 1)
-    expect(page.locator("#announcer")).to_contain_text("New tap")
-
-    tab_to("button", "Rename")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("textbox", name="Name of the ring")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Rename").first).to_be_focused()
-
-    tab_to("button", "Report")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Keep ring")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Report").first).to_be_focused()
-
-    tab_to("button", "Grace Hopper")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("textbox", name="Message to Grace Hopper")).to_be_focused()
-    page.keyboard.type("Sent without a mouse")
-    page.keyboard.press("Enter")
-    expect(page.locator("#bubbles > li").last).to_contain_text("Sent without a mouse")

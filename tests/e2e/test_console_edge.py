@@ -15,21 +15,19 @@ from hub.domains.accounts import service as accounts
 from hub.domains.flags import service as flags
 from hub.domains.flags.schemas import PutFlag
 from hub.processes.system_pool import system_pool
-from tests.e2e.test_console import (
+from tests.e2e.console import (
     PHONE,
     axe_violations,
-    browser,
     expect_connected,
     has_horizontal_scroll,
     press_ring,
     violations_by_day_and_night,
-    window,
 )
+from tests.fixtures import patient
 from tests.fixtures.postgres import run
 from tests.fixtures.stack import Stack
 from tests.fixtures.waiting import wait_until
 
-__all__ = ["browser", "window"]
 ADA = "Ada Lovelace"
 Open = Callable[..., Page]
 
@@ -50,7 +48,7 @@ def edge_page(window: Callable[..., Page], stack: Stack) -> Open:
 @pytest.fixture
 def ada(stack: Stack) -> httpx.Client:
     """REST as Ada, the owner of the stack's gateway."""
-    client = httpx.Client(base_url=stack.url)
+    client = patient.client(stack.url)
     users = client.get("/v1/auth/development/users").json()["items"]
     user = next(user for user in users if user["full_name"] == ADA)
     signed_in = client.post("/v1/auth/development/sign-in", json={"user_id": user["id"]}).json()

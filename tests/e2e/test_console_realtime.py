@@ -6,24 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import pytest
 import websockets.sync.client
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_console import (
+from tests.e2e.console import (
     PHONE,
-    browser,
     has_horizontal_scroll,
     press_ring,
     violations_by_day_and_night,
-    window,
 )
+from tests.fixtures import patient
 from tests.fixtures.stack import Stack
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-__all__ = ["browser", "window"]
 Open = Callable[..., Page]
 Connect = Callable[..., dict[str, Any]]
 Publish = Callable[[str, Any], None]
@@ -60,13 +57,12 @@ def opened(page_of: Open, key: str) -> Open:
 def phone(stack: Stack) -> Iterator[Callable[..., dict[str, Any]]]:
     """Connect as a demo user, subscribed to more channels; return what connecting answered."""
     sockets = ExitStack()
+    rest = sockets.enter_context(patient.client(stack.url))
 
     def connect(name: str, *channels: str) -> dict[str, Any]:
-        users = httpx.get(f"{stack.url}/v1/auth/development/users").json()["items"]
+        users = rest.get("/v1/auth/development/users").json()["items"]
         user_id = next(user["id"] for user in users if user["full_name"] == name)
-        signed_in = httpx.post(
-            f"{stack.url}/v1/auth/development/sign-in", json={"user_id": user_id}
-        ).json()
+        signed_in = rest.post("/v1/auth/development/sign-in", json={"user_id": user_id}).json()
         url = stack.url.replace("http", "ws") + "/connection/websocket"
         socket = sockets.enter_context(websockets.sync.client.connect(url))
         socket.send(json.dumps({"id": 1, "connect": {"token": signed_in["access_token"]}}))
@@ -84,7 +80,8 @@ def phone(stack: Stack) -> Iterator[Callable[..., dict[str, Any]]]:
 def publish(stack: Stack, key: str) -> Publish:
     def publish(channel: str, data: Any) -> None:
         body = {"channel": channel, "data": data}
-        answer = httpx.post(f"{stack.url}/api/publish", json=body, headers={"X-API-Key": key})
+        with patient.client(stack.url) as rest:
+            answer = rest.post("/api/publish", json=body, headers={"X-API-Key": key})
         assert "result" in answer.json()
 
     return publish

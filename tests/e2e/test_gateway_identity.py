@@ -2,7 +2,6 @@
 
 import ssl
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,13 +61,7 @@ class Device:
 
 
 def revoke(url: str, gateway_id: str, token: str) -> None:
-    request = urllib.request.Request(
-        f"{url}/v1/gateways/{gateway_id}",
-        method="DELETE",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    call(url, f"/v1/gateways/{gateway_id}", None, token, method="DELETE")
 
 
 @pytest.fixture

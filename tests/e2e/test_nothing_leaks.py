@@ -20,6 +20,7 @@ from core import edge
 from core.ids import new_id
 from hub.processes import leftovers
 from tests.e2e.planting import CONTROL, Planted, forms_of, places, plant
+from tests.fixtures.patient import async_client
 from tests.fixtures.stack import PROCESSES, SERVICES, Stack
 from tests.fixtures.waiting import wait_until
 
@@ -53,7 +54,7 @@ def planted(stack: Stack) -> Planted:
 
 async def drive(stack: Stack) -> Driven:
     seen = Driven()
-    async with httpx.AsyncClient(base_url=stack.url, timeout=20) as client:
+    async with async_client(stack.url) as client:
         users = (await client.get("/v1/auth/development/users")).json()["items"]
         seen.words |= {user["full_name"] for user in users}
         signed_in = [await sign_in(client, user["id"]) for user in users[:2]]

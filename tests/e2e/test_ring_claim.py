@@ -1,6 +1,5 @@
 """The life of a ring in the whole system: given away, claimed through a gateway, tapped, lost."""
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from tests.e2e.phone import Phone, call, sign_in
 from tests.fixtures.mqtt_gateway import MqttGateway
 from tests.fixtures.rings import eventually
 from tests.fixtures.stack import Stack
+from tests.fixtures.waiting import running_seconds
 
 WITHIN_SECONDS = 1.0
 
@@ -30,7 +30,7 @@ class Watching(Phone):
     def note(self, channel: str, publication: Any) -> None:
         super().note(channel, publication)
         event = publication.data
-        self.seen.append((event["type"], event["data"], time.monotonic()))
+        self.seen.append((event["type"], event["data"], running_seconds()))
 
     async def wait(self, kind: str, ring_id: str, since: float) -> float:
         """Wait for an event of a ring; return after how many seconds it came."""
@@ -123,14 +123,14 @@ async def test_a_ring_goes_from_hand_to_hand_and_each_keeps_their_own_history(
     stack.press(entry["device_id"])
     await ada.phone.wait("ring.tapped", first, 0)
 
-    since = time.monotonic()
+    since = running_seconds()
     released = ada.post(f"/v1/rings/{first}/release")
     assert await ada.phone.wait("ring.released", first, since) < WITHIN_SECONDS
     history = [item for item in ada.taps if item["ring_id"] == first]
     assert history
 
     # Back to its owner: the same device is another ring with other keys.
-    since = time.monotonic()
+    since = running_seconds()
     second = await claim(ada, stack, released["claim_code"], "Back again")
     await ada.phone.wait("ring.claimed", second, since)
     boot, seq = stack.press(entry["device_id"])
@@ -147,13 +147,13 @@ async def test_a_ring_goes_from_hand_to_hand_and_each_keeps_their_own_history(
     assert (100_000, "bad_tag") in {pair for ack in gateway.acks for pair in ack.rej}
 
     # Lost: refused within a second; found: counted again.
-    since = time.monotonic()
+    since = running_seconds()
     ada.post(f"/v1/rings/{second}/lost")
     stack.press(entry["device_id"])
     assert await ada.phone.wait("ring.lost", second, since) < WITHIN_SECONDS
     refused = "SELECT count(*) FROM rejected_taps WHERE reason = 'ring_revoked'"
     while await database.fetchval(refused) == 0:
-        assert time.monotonic() - since < 20
+        assert running_seconds() - since < 20
     ada.post(f"/v1/rings/{second}/found")
     boot, seq = stack.press(entry["device_id"])
     await eventually(lambda: (second, boot, seq) in ada.phone.taps, "the tap after", 20)

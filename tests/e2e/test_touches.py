@@ -14,6 +14,7 @@ from core.db.bootstrap import at_database
 from firmware_bridge.cli import ask
 from hub.embedded.generated import DATABASE_NAME
 from tests.e2e.phone import Phone, sign_in
+from tests.fixtures.patient import async_client
 from tests.fixtures.stack import Stack
 
 NAMES = ("Ada Lovelace", "Grace Hopper")
@@ -51,7 +52,7 @@ class Watch(Phone):
 def rest(stack: Stack, name: str) -> httpx.AsyncClient:
     """Return a client of a demo user."""
     token = sign_in(stack.url, name)
-    return httpx.AsyncClient(base_url=stack.url, headers={"Authorization": f"Bearer {token}"})
+    return async_client(stack.url, headers={"Authorization": f"Bearer {token}"})
 
 
 async def share(stack: Stack, setting: str) -> None:

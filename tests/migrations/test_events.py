@@ -112,6 +112,10 @@ async def use_account(system: asyncpg.Connection, ada: UUID) -> None:
     await system.execute("UPDATE sessions SET revoked_at = now()")
     for reason in ("exchanged", "reused"):
         await system.execute("UPDATE sessions SET revoked_because = $1", reason)
+    await system.execute(
+        "INSERT INTO identity_hashes (user_id, kind, hash) VALUES ($1, 'phone', 'x')", ada
+    )
+    await system.execute("DELETE FROM identity_hashes")
     await system.execute("UPDATE users SET subscription_tier = 'pro' WHERE id = $1", ada)
     await system.execute(
         """INSERT INTO consents (user_id, purpose, granted, text_version, source, granted_at)
@@ -263,6 +267,7 @@ async def test_each_type_fires_once_and_decodes_with_its_struct(
         "cohort.left",
         "session.revoked",
         "session.reused",
+        "identity.lost",
         "subscription.changed",
         "consent.withdrawn",
         "contact.created",

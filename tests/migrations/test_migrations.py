@@ -99,6 +99,32 @@ def test_each_step_down_undoes_its_step_up(database: Database) -> None:
     assert sorted(schema(database).splitlines()) == newest
 
 
+def test_indexes_that_were_built_on_partitions_beforehand_are_taken_by_the_step(
+    database: Database,
+) -> None:
+    """As docs/migrations.md tells operators to, so that nothing is built while all is locked."""
+    step = (SQL / "20261121061500_consents.up.sql").read_text()
+    (create,) = re.findall(r"CREATE INDEX audit_log_request_id_idx .*;", step)
+    before = schema(database)
+    execute(database.owner_url, "DROP INDEX audit_log_request_id_idx")
+    partitions = fetch(
+        database.owner_url,
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+        " WHERE inhparent = 'audit_log'::regclass",
+    )
+    for partition in partitions:
+        here = create.replace("audit_log_request_id_idx ON audit_log", f"ON {partition['name']}")
+        execute(database.owner_url, here.replace("INDEX", "INDEX CONCURRENTLY"))
+    files = """SELECT indexrelid::regclass::text AS name, pg_relation_filenode(indexrelid) AS file
+        FROM pg_index WHERE indexrelid::regclass::text LIKE 'audit_log%request_id_idx'
+        AND pg_relation_filenode(indexrelid) IS NOT NULL ORDER BY 1"""
+    built = fetch(database.owner_url, files)
+    assert len(built) == len(partitions) > 1
+    execute(database.owner_url, create)
+    assert fetch(database.owner_url, files) == built
+    assert schema(database) == before
+
+
 def test_upgrading_the_newest_schema_changes_nothing(database: Database) -> None:
     before = schema(database)
     migrating.upgrade(database.owner_url)

@@ -4,12 +4,17 @@ import { call, Problem, Session } from "./api.js";
 import { ask, field } from "./ask.js";
 import { byId, el, show, timeOf } from "./dom.js";
 import { clearProblem, notice, problem } from "./notices.js";
-import { add, obstacle, said } from "./passkeys.js";
+import { add, obstacle, said, signIn } from "./passkeys.js";
 import { leave, returned, withPages } from "./providers.js";
 
 const RETRY_AFTER_MS = 3_000;
-const session = new Session({ onEnd: () => location.assign("/console") });
+const session = new Session({ onEnd: () => location.assign("/console"), signInAgain });
 const back = returned();
+// How this person can sign in here.
+let canUsePasskeys = false;
+let pages = [];
+let hasPasskey = false;
+let providersOfTheirs = [];
 
 async function start() {
   if (!session.stored) return show(true, "welcome");
@@ -21,7 +26,16 @@ async function start() {
     problem(error);
     return setTimeout(start, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
   }
-  return back && finishLogin();
+  return back && (back.again ? finishAgain() : finishLogin());
+}
+
+async function signInAgain(refreshToken) {
+  if (hasPasskey) return signIn(refreshToken);
+  if (providersOfTheirs.length === 0) {
+    throw new Problem({ title: "You signed in a while ago", detail: "Sign out and in again, then repeat this." });
+  }
+  await leave(providersOfTheirs[0], { again: true });
+  return new Promise(() => undefined); // the page is gone
 }
 
 async function open(methods) {
@@ -31,6 +45,8 @@ async function open(methods) {
   show(hindrance === null, "passkey-add");
   byId("passkey-add").onclick = addPasskey;
   const providers = withPages(methods);
+  pages = providers.map(({ name }) => name);
+  canUsePasskeys = hindrance === null;
   byId("login-add").replaceChildren(
     ...providers.map(({ name }) => el("button", { type: "button", class: "plain", click: () => confirmLeaving(name) }, `Add ${name}`)),
   );
@@ -42,6 +58,8 @@ async function open(methods) {
 async function load() {
   const [passkeys, logins] = await Promise.all([session.get("/v1/me/passkeys?limit=200"), session.get("/v1/me/logins?limit=200")]);
   const others = logins.items.filter((login) => login.provider !== "passkey");
+  hasPasskey = canUsePasskeys && passkeys.items.length > 0;
+  providersOfTheirs = others.map((login) => login.provider).filter((name) => pages.includes(name));
   byId("passkeys").replaceChildren(...passkeys.items.map(passkeyRow));
   byId("logins").replaceChildren(...others.map(loginRow));
   show(passkeys.items.length === 0, "passkeys-empty");
@@ -136,10 +154,24 @@ function confirmLeaving(provider) {
   });
 }
 
+async function finishAgain() {
+  const { code, code_verifier: verifier, error: refusal } = back;
+  try {
+    if (refusal) throw new Problem({ title: "You have not signed in again", detail: refusal });
+    await session.renew((token) =>
+      call("POST", "/v1/auth/token", { body: { code, code_verifier: verifier, refresh_token: token } }),
+    );
+    clearProblem();
+    notice("You have signed in again. Repeat what you were about to do.");
+  } catch (error) {
+    problem(error);
+  }
+}
+
 async function finishLogin() {
   try {
     if (back.error) throw new Problem({ title: "The login was not added", detail: back.error });
-    await session.post("/v1/me/logins", { by: "code", ...back });
+    await session.post("/v1/me/logins", { by: "code", code: back.code, code_verifier: back.code_verifier });
     await load();
     clearProblem();
     notice("The login was added.");

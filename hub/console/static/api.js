@@ -1,6 +1,7 @@
 // REST with a session: the access token lives in memory, the refresh token in this window only.
 
 const STORED = "pinghub.refresh_token";
+const NOT_RECENT = "auth.recent_sign_in_required";
 
 /** A refusal in words: what the hub says in its problem details, or why it could not be asked. */
 export class Problem extends Error {
@@ -27,10 +28,15 @@ export class Session {
   #access = "";
   #refreshing = null;
   #onEnd;
+  #signInAgain;
 
-  /** `onEnd(problem)` is called when the hub no longer accepts this session. */
-  constructor({ onEnd }) {
+  /**
+   * `onEnd(problem)` is called when the hub no longer accepts this session. `signInAgain(refreshToken)`
+   * returns the tokens of a new sign-in to it, for what only a recent one may do.
+   */
+  constructor({ onEnd, signInAgain = null }) {
     this.#onEnd = onEnd;
+    this.#signInAgain = signInAgain;
   }
 
   get token() {
@@ -83,6 +89,12 @@ export class Session {
     return this.#refreshing;
   }
 
+  /** Sign in to this session anew: `way(refreshToken)` returns its tokens. */
+  async renew(way) {
+    await this.#refreshing;
+    this.#keep(await way(sessionStorage.getItem(STORED)));
+  }
+
   async #refresh() {
     const refreshToken = sessionStorage.getItem(STORED);
     try {
@@ -123,8 +135,12 @@ export class Session {
       return await call(method, path, { ...options, token });
     } catch (problem) {
       if (problem.status !== 401) throw problem;
+      if (problem.code === NOT_RECENT) {
+        if (!this.#signInAgain) throw problem;
+        await this.renew(this.#signInAgain);
+      }
       // Another request may have renewed it while this one was under way.
-      if (this.#access === token) await this.refresh();
+      else if (this.#access === token) await this.refresh();
       return call(method, path, { ...options, token: this.#access });
     }
   }

@@ -23,12 +23,12 @@ export function said({ words, href }) {
   return href ? [`${words} `, el("a", { href }, "Open this page there"), "."] : [words];
 }
 
-/** Sign in with a passkey of this device, or of one nearby; returns the tokens. */
-export async function signIn() {
+/** Sign in with a passkey of this device, or of one nearby, anew to a session or to none; returns the tokens. */
+export async function signIn(refreshToken) {
   const options = await call("POST", "/v1/auth/passkeys/sign-in/options");
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
   const credential = await asked(() => navigator.credentials.get({ publicKey }));
-  return call("POST", "/v1/auth/passkeys/sign-in", { body: { credential } });
+  return call("POST", "/v1/auth/passkeys/sign-in", { body: { credential, refresh_token: refreshToken } });
 }
 
 /** Make an account whose login is a passkey; returns the tokens. */

@@ -13,7 +13,7 @@ export async function offer(take) {
   const methods = await call("GET", "/v1/auth/methods");
   const hindrance = obstacle(methods.passkeys_of);
   const providers = withPages(methods);
-  byId("passkey-sign-in").onclick = (event) => attempt(event.currentTarget, take, signIn);
+  byId("passkey-sign-in").onclick = (event) => attempt(event.currentTarget, take, () => signIn());
   byId("passkey-sign-up").onsubmit = (event) => {
     event.preventDefault();
     attempt(event.submitter, take, () => signUp(byId("sign-up-name").value.trim()));
@@ -33,7 +33,7 @@ export async function finish(take) {
   if (!back) return false;
   await attempt(byId("passkey-sign-in"), take, async () => {
     if (back.error) throw new Problem({ title: "The sign-in did not succeed", detail: back.error });
-    return call("POST", "/v1/auth/token", { body: back });
+    return call("POST", "/v1/auth/token", { body: { code: back.code, code_verifier: back.code_verifier } });
   });
   return true;
 }

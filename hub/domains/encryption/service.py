@@ -43,7 +43,8 @@ class Walk(Struct, frozen=True):
     names: tuple[str, str, str]
     """Table, column and the column of the row's id."""
     mark: Callable[[], bytes]
-    renewed: Callable[[queries.SealedRow], bytes | None]
+    renewed: Callable[[queries.SealedRow], bytes]
+    """Raises DecryptionError or UnreadableIndexError."""
 
 
 class Keeper:
@@ -232,7 +233,7 @@ async def reindex(
             item.place,
             (item.table, item.column, "id"),
             cipher.indexes.mark,
-            partial(_reindexed, cipher, item.place),
+            lambda row: cipher.indexes.renewed(row.sealed),
         )
         for item in INDEXED_COLUMNS
     ]
@@ -337,7 +338,7 @@ async def _pass_over(
             mark = walk.mark()
             async with begin(pool, _RESEALING) as tx:
                 rows = await queries.find_sealed.all(tx, *walk.names, after, mark, size)
-                fresh = [walk.renewed(row) for row in rows]
+                fresh = [_renewed(walk, row) for row in rows]
                 pairs = [(row, new) for row, new in zip(rows, fresh, strict=True) if new]
                 replaced = await queries.reseal.one(
                     tx,
@@ -369,21 +370,17 @@ async def _pass_over(
         progress(walk.place, replaced)
 
 
-def _resealed(cipher: FieldCipher, item: SealedColumn, row: queries.SealedRow) -> bytes | None:
+def _renewed(walk: Walk, row: queries.SealedRow) -> bytes | None:
     try:
-        opened = cipher.open(row.sealed, column=item.bound_to, row=row.row_id.bytes)
-    except DecryptionError as error:
-        _log.error("value_unreadable", place=item.place, row_id=str(row.row_id), reason=str(error))
+        return walk.renewed(row)
+    except (DecryptionError, UnreadableIndexError) as error:
+        _log.error("value_unreadable", place=walk.place, row_id=str(row.row_id), reason=str(error))
         return None
+
+
+def _resealed(cipher: FieldCipher, item: SealedColumn, row: queries.SealedRow) -> bytes:
+    opened = cipher.open(row.sealed, column=item.bound_to, row=row.row_id.bytes)
     return cipher.seal(opened, column=item.bound_to, row=row.row_id.bytes)
-
-
-def _reindexed(cipher: FieldCipher, place: str, row: queries.SealedRow) -> bytes | None:
-    try:
-        return cipher.indexes.renewed(row.sealed)
-    except UnreadableIndexError as error:
-        _log.error("value_unreadable", place=place, row_id=str(row.row_id), reason=str(error))
-        return None
 
 
 def _data_keys(cipher: FieldCipher) -> DataKeys:

@@ -39,7 +39,18 @@ lock_identity = command(
     "SELECT pg_advisory_xact_lock(hashtextextended(encode($1::bytea, 'hex'), 15))", login="system"
 )
 
-# Whoever was first keeps it, until they give it up.
+# A statement of its own: the row has to be gone before another one takes its place.
+release = command(
+    """
+    DELETE FROM identity_hashes
+    WHERE
+      kind = $2 AND hash = ANY($3::bytea[]) AND user_id <> $1
+      AND verified_at < now() - make_interval(days => $4)
+    """,
+    login="system",
+)
+
+# Whoever else still holds it keeps it.
 note_verified = command(
     """
     WITH held AS (

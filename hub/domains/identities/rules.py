@@ -1,11 +1,19 @@
 """What an address is found by."""
 
 import hashlib
+from typing import Final
 
 from core import normal_forms
 from core.crypto import blind_index
 from core.normal_forms import AddressKind
 from hub.domains.identities.schemas import HashedAddress, PlainAddress
+
+PROVED_DAYS: Final = 45
+"""How long nobody else can have got an address that somebody has proved.
+
+Carriers give a telephone number to the next subscriber after 45 days at the earliest (in the USA:
+47 CFR 52.15(f)(1)(ii)).
+"""
 
 
 def digest_of(address: PlainAddress | HashedAddress, region: str | None) -> str | None:

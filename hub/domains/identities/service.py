@@ -52,11 +52,14 @@ async def note_verified(
 ) -> None:
     """Remember that a user has proved an address, given in its normal form. A system transaction.
 
-    Nobody finds them by it before they consent to `contact_matching`.
+    Somebody else who has it gives it up and is told, unless their own proof is so young that both
+    must have it at present: then it stays with them. Nobody finds a user by it before they consent
+    to `contact_matching`.
     """
     index = rules.identity_index(index_key, kind, rules.digest(form))
     await queries.lock_identity.run(tx, index)
     live = cipher.indexes.live(index)
+    await queries.release.run(tx, user_id, kind, live, rules.PROVED_DAYS)
     await queries.note_verified.run(tx, user_id, login_id, kind, live[0], live)
 
 

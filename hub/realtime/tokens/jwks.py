@@ -73,6 +73,11 @@ class EndpointKeys:
             self._target = outgoing_rules.read(self._url)
         except outgoing_rules.AddressError as error:
             raise ValueError(f"has to be an http or https address: {error}") from None
+        if not self._target.is_protected:
+            raise ValueError(
+                "the JWKS address has to be https: over http anybody on the way signs tokens with"
+                " keys of their own (http only on this machine)"
+            )
         # The address is the one that was configured: without redirects.
         self._outgoing = Outgoing((self._target.place,))
         self._now = now

@@ -10,11 +10,11 @@ import pytest_asyncio
 from msgspec.structs import replace
 from playwright.async_api import Browser, CDPSession, Page, Route, async_playwright, expect
 
-from core import config
+from core import clock, config
 from core.db import Pool
 from hub.domains.logins.schemas import Proof
 from hub.providers.oidc import open_providers
-from tests.e2e.test_console import AXE, DESKTOP, PHONE
+from tests.e2e.console import AXE, DESKTOP, PHONE
 from tests.fixtures.app import Running
 from tests.fixtures.chromium import AUTHENTICATOR, CHROMIUM, FLAGS
 from tests.fixtures.ports import missing
@@ -198,18 +198,72 @@ async def test_the_account_page_lists_adds_names_and_removes_passkeys_and_logins
     await expect(page.locator("#logins-empty")).to_be_visible()
 
 
-async def add_provider(here: Device, hub: Running) -> None:
-    """Add a provider's login by leaving the account page and coming back, then sign in with it."""
+async def test_who_signed_in_a_while_ago_proves_it_again_and_goes_on(
+    device: Callable[..., Awaitable[Device]], hub: Running, system_pool: Pool
+):
+    provider = config.LoginProvider(issuer="https://idp.example", client_id="pinghub")
+    hub.resources.login_providers.update(open_providers(config.Auth(providers={"idp": provider})))
+    here = await device()
+    await sign_up(here, "Mary Jackson")
+    await open_account(here.page)
+    await add_provider(here, hub)
+    (made,) = await here.passkeys()
+    await open_account(here.page)
+    await age(here.page, system_pool)
+    # By the passkey, without a word of the page.
+    await here.press("Remove: idp")
+    await here.press("Remove", within="dialog")
+    await expect(here.page.locator("#logins-empty")).to_be_visible()
+    (used,) = await here.passkeys()
+    assert used["signCount"] > made["signCount"]
+
+    # Whoever has a provider alone is asked there, and repeats what they were about to do.
+    here = await device()
+    asked = await vouch_for(here.page, hub)
+    await here.press("Sign in with idp")
+    await is_signed_in(here.page, "New user")
+    await open_account(here.page)
+    await age(here.page, system_pool)
+    await here.press("Add a passkey")
+    await here.press("Go on")
+    await expect(here.page.locator("#notice-words")).to_contain_text("You have signed in again")
+    assert [query.get("max_age") for query in asked] == [None, "600"]
+    await here.press("Add a passkey")
+    await here.press("Go on")
+    await expect(here.page.locator("#passkeys > li")).to_have_count(1)
+    async with system_pool.connection() as connection:
+        families = await connection.fetchval(
+            """SELECT count(DISTINCT family_id) FROM sessions
+            WHERE user_id = (SELECT user_id FROM sessions ORDER BY id DESC LIMIT 1)"""
+        )
+    assert families == 1
+
+
+async def age(page: Page, pool: Pool) -> None:
+    """Let the sign-in be of a while ago, and the page have its tokens from after that."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE sessions SET authenticated_at = authenticated_at - interval '11 min'"
+        )
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Passkeys")).to_be_visible()
+
+
+async def vouch_for(page: Page, hub: Running) -> list[dict[str, str]]:
+    """Stand in for a provider and the hub's callback; return what the page leaves with."""
+    told: list[dict[str, str]] = []
 
     async def vouch(route: Route) -> None:
-        # As the provider and the callback do, for the challenge that the page left with.
+        # As they do, for the challenge that the page left with.
         asked = dict(parse_qsl(urlsplit(route.request.url).query))
+        told.append(asked)
         proof = Proof(
             provider="idp",
             issuer="https://idp.example",
             subject="rosalind",
             email="rosalind@example.org",
             email_verified=True,
+            authenticated_at=clock.unix_seconds(),
             challenge=asked["code_challenge"],
         )
         value = msgspec.json.encode(proof)
@@ -217,7 +271,13 @@ async def add_provider(here: Device, hub: Running) -> None:
         landing = f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
         await route.fulfill(status=303, headers={"location": landing})
 
-    await here.page.route("**/v1/auth/idp/start?*", vouch)
+    await page.route("**/v1/auth/idp/start?*", vouch)
+    return told
+
+
+async def add_provider(here: Device, hub: Running) -> None:
+    """Add a provider's login by leaving the account page and coming back, then sign in with it."""
+    await vouch_for(here.page, hub)
     page = here.page.url
     # A link of somebody else's, with a sign-in of theirs.
     await here.page.goto(f"{page}?code={'x' * 43}&state={'y' * 43}")

@@ -1,19 +1,18 @@
 """Readiness: red within two seconds of an outage, green again after it, never a crash."""
 
-import time
-
 from msgspec.structs import replace
 
 from hub.app import drain
 from tests.fixtures.app import with_server
 from tests.fixtures.ports import free_port
+from tests.fixtures.waiting import running_seconds
 
 
 async def ready(running) -> tuple[int, dict, float]:
-    started = time.monotonic()
+    started = running_seconds()
     async with running.client() as client:
         answer = await client.get("/readyz")
-    return answer.status_code, answer.json()["checks"], time.monotonic() - started
+    return answer.status_code, answer.json()["checks"], running_seconds() - started
 
 
 async def test_an_absent_redis_shows(start_app, app_settings):

@@ -94,7 +94,7 @@ async def send(client: httpx.AsyncClient, route: str, body: Any = None) -> httpx
     return await client.request(method, path, json=body)
 
 
-@pytest.mark.req("ACC-07")
+@pytest.mark.req("ACC-09")
 async def test_a_refresh_token_alone_neither_adds_nor_removes_a_way_in(signed_in_ago: As):
     stale = await signed_in_ago(RECENT_SECONDS + 30)
     for route in sorted(GUARDED):

@@ -1,7 +1,6 @@
 """Who signs out loses the sockets on every process, and comes back to none, whatever is away."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tests.fixtures.hub_process import HubProcess
 from tests.fixtures.ports import free_port
 from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.served import Served, environment
+from tests.fixtures.waiting import running_seconds
 
 
 class Phone(ClientEventHandler):
@@ -51,7 +51,7 @@ class Phone(ClientEventHandler):
 
     async def on_disconnected(self, ctx: Any) -> None:
         self.code = ctx.code
-        self.ended_at = time.monotonic()
+        self.ended_at = running_seconds()
         self.disconnected.set()
 
 
@@ -161,7 +161,7 @@ async def test_signing_out_closes_the_sockets_on_every_process_within_a_second(
 ) -> None:
     phones = await connect(ada, site.first, site.second)
     [other] = await connect(grace, site.first)
-    started = time.monotonic()
+    started = running_seconds()
     assert (await ada.client.post("/v1/auth/logout")).status_code == 204
     assert await all_ended(phones, 5) == [3503, 3503]
     assert max(phone.ended_at for phone in phones) - started < 1
@@ -188,7 +188,7 @@ async def test_an_exchange_of_refresh_tokens_closes_nothing_but_reuse_everything
     await all_ended([other], 5)
     assert not any(phone.disconnected.is_set() for phone in phones)
     assert (await refresh(successors[0])).status_code == 200
-    started = time.monotonic()
+    started = running_seconds()
     assert (await refresh(ada.refresh_token)).status_code == 401
     assert await all_ended(phones, 5) == [3503, 3503]
     assert max(phone.ended_at for phone in phones) - started < 1
@@ -200,7 +200,7 @@ async def test_a_device_that_is_removed_from_another_one_loses_sockets_and_rest(
     phones = await connect(ada, site.first, site.second)
     answer = await anonymous.post("/v1/auth/development/sign-in", json={"user_id": str(ada.id)})
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-    started = time.monotonic()
+    started = running_seconds()
     answer = await anonymous.delete("/v1/me/sessions", headers=headers)
     assert answer.status_code == 204
     assert await all_ended(phones, 5) == [3503, 3503]
@@ -215,10 +215,10 @@ async def test_rest_refuses_the_token_on_every_process_within_a_second(
 ) -> None:
     assert await me(ada, site.first) == await me(ada, site.second) == (200, None)
     assert (await ada.client.post("/v1/auth/logout")).status_code == 204
-    async with asyncio.timeout(1):
-        for served in (site.first, site.second):
-            while await me(ada, served) != (401, "auth.token_invalid"):
-                pass
+    ended_at = running_seconds()
+    for served in (site.first, site.second):
+        while await me(ada, served) != (401, "auth.token_invalid"):
+            assert running_seconds() - ended_at < 1
     assert await me(grace, site.second) == (200, None)
     with site.one_more() as later:
         assert await me(ada, later) == (401, "auth.token_invalid")
@@ -231,7 +231,7 @@ async def test_signing_out_works_within_a_second_without_redis_and_without_a_rel
     site.relay.kill()
     site.redis.kill()
     assert (await ada.client.post("/v1/auth/logout")).status_code == 204
-    started = time.monotonic()
+    started = running_seconds()
     assert await all_ended(phones, 5) == [3503, 3503]
     assert max(phone.ended_at for phone in phones) - started < 1
     for served in (site.first, site.second):

@@ -194,7 +194,7 @@ async def test_who_is_slow_is_given_up_whatever_comes(world: World, part: bytes)
 
     world.serve = drip
     outgoing = client(world, deadline_seconds=0.1)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert await refusal(outgoing, "http://example.com/") == "too_slow"
 
 

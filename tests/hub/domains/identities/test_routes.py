@@ -181,6 +181,41 @@ async def test_an_address_stays_with_whoever_was_first(
     assert await admin.fetchval("SELECT count(*) FROM identity_hashes") == 2
 
 
+async def test_an_address_passes_to_who_proves_it_long_after_and_the_other_is_told(
+    sign_in: SignIn, admin: asyncpg.Connection
+) -> None:
+    ada = await sign_in("Ada Lovelace", **ADA)
+    number = {"phone": ADA["phone"], "phone_verified": True}
+    await admin.execute("UPDATE identity_hashes SET verified_at = now() - interval '44 days'")
+    await sign_in("Too soon", **number)
+    grace = await sign_in("Grace Hopper")
+    asked = plain("phone", ADA["phone"])
+    assert [item["user_id"] for item in (await ask(grace, asked))["matches"]] == [str(ada.id)]
+    # A carrier may have given the number to somebody else meanwhile.
+    await admin.execute("UPDATE identity_hashes SET verified_at = now() - interval '46 days'")
+    held = (await ada.client.get("/v1/me/identities")).json()["items"]
+    lost = next(item["id"] for item in held if item["kind"] == "phone")
+    hedy = await sign_in("Hedy Lamarr", **number)
+    assert [item["user_id"] for item in (await ask(grace, asked))["matches"]] == [str(hedy.id)]
+    left = (await ada.client.get("/v1/me/identities")).json()["items"]
+    assert [item["kind"] for item in left] == ["email"]
+    log = (await ada.client.get("/v1/me/audit")).json()["items"]
+    (entry,) = [item for item in log if item["action"] == "delete"]
+    assert (entry["by"], entry["resource_id"]) == ("hub", lost)
+    assert str(hedy.id) not in json.dumps(entry)
+    events = await admin.fetch("SELECT user_id, payload FROM events WHERE type = 'identity.lost'")
+    assert [(row["user_id"], json.loads(row["payload"])) for row in events] == [
+        (ada.id, {"identity_id": lost, "kind": "phone"})
+    ]
+    # It does not come back by the earlier owner's next sign-in.
+    await sign_in("Ada Lovelace", consents=False, **ADA)
+    assert [item["user_id"] for item in (await ask(grace, asked))["matches"]] == [str(hedy.id)]
+    # Who gives one up knows it.
+    (own,) = (await hedy.client.get("/v1/me/identities")).json()["items"]
+    await hedy.client.delete(f"/v1/me/identities/{own['id']}")
+    assert await admin.fetchval("SELECT count(*) FROM events WHERE type = 'identity.lost'") == 1
+
+
 async def test_ones_own_addresses_are_listed_without_what_they_are_and_forgotten(
     sign_in: SignIn, admin: asyncpg.Connection
 ) -> None:

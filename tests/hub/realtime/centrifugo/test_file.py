@@ -363,6 +363,7 @@ async def test_the_keys_of_the_file_verify_tokens(load: Any):
         {"rsa_public_key": "-----BEGIN"},
         {"ecdsa_public_key": pem(RSA)},
         {"jwks_public_endpoint": "keys.json"},
+        {"jwks_public_endpoint": "http://keys.example/keys"},
         {"jwks_public_endpoint": "https://{{tenant}}.example/keys"},
         {"audience": "a", "audience_regex": "a"},
         {"issuer_regex": "("},

@@ -255,3 +255,12 @@ async def test_an_endpoint_that_is_not_there_gives_no_keys():
 def test_only_plain_web_addresses_are_endpoints(url: str):
     with pytest.raises(ValueError, match="address"):
         EndpointKeys(url)
+
+
+@pytest.mark.parametrize("host", ["keys.example", "10.0.0.7", "localhost.example", "[fd00::1]"])
+def test_keys_come_over_tls_or_from_this_machine(host: str):
+    with pytest.raises(ValueError, match="has to be https"):
+        EndpointKeys(f"http://{host}/keys")
+    assert EndpointKeys(f"https://{host}/keys")
+    for here in ("localhost", "127.0.0.2:8080", "[::1]:8080"):
+        assert EndpointKeys(f"http://{here}/keys")
