@@ -29,10 +29,14 @@ $$;
 
 SET LOCAL ROLE ping_definer;
 
--- Trigger: the first circle of a contact is its primary one.
+-- Trigger: the first circle of a contact is its primary one. Whoever puts it into another circle, or
+-- takes it out of one, waits: each would otherwise take what it sees for all there is.
 CREATE OR REPLACE FUNCTION app.choose_primary_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = NEW.user_id AND c.id = NEW.contact_id
+  FOR NO KEY UPDATE;
   NEW.is_primary := NOT EXISTS (
     SELECT FROM public.circle_members AS m
     WHERE m.user_id = NEW.user_id AND m.contact_id = NEW.contact_id AND m.is_primary
@@ -45,6 +49,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.follow_primary_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = OLD.user_id AND c.id = OLD.contact_id
+  FOR NO KEY UPDATE;
   UPDATE public.circle_members AS m
   SET is_primary = true
   WHERE m.user_id = OLD.user_id
@@ -65,6 +72,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.set_primary_circle(circle uuid, contact uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = app.user_id() AND c.id = contact
+  FOR NO KEY UPDATE;
   UPDATE public.circle_members AS m
   SET is_primary = false
   WHERE m.user_id = app.user_id() AND m.contact_id = contact AND m.is_primary
@@ -90,6 +100,36 @@ BEGIN
   FROM public.contacts AS c
   JOIN public.users AS u ON u.id = c.user_id
   WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[1])::uuid;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: for all whose interactions are others than before, or gone; of each once.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of_interactions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    PERFORM app.emit(
+      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    )
+    FROM (SELECT DISTINCT o.user_id, o.contact_id FROM old_rows AS o) AS gone
+    JOIN public.contacts AS c ON c.user_id = gone.user_id AND c.id = gone.contact_id
+    JOIN public.users AS u ON u.id = c.user_id;
+  ELSE
+    PERFORM app.emit(
+      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    )
+    FROM (
+      SELECT DISTINCT o.user_id, either.contact_id
+      FROM old_rows AS o
+      JOIN new_rows AS n ON n.user_id = o.user_id AND n.id = o.id
+      CROSS JOIN LATERAL (VALUES (o.contact_id), (n.contact_id)) AS either (contact_id)
+      WHERE (o.contact_id, o.occurred_at, o.direction, o.duration_seconds)
+        IS DISTINCT FROM (n.contact_id, n.occurred_at, n.direction, n.duration_seconds)
+    ) AS moved
+    JOIN public.contacts AS c ON c.user_id = moved.user_id AND c.id = moved.contact_id
+    JOIN public.users AS u ON u.id = c.user_id;
+  END IF;
   RETURN NULL;
 END
 $$;

@@ -593,7 +593,7 @@ app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(
 app.end_sessions(), app.create_self_contact(), app.rename_self_contact(), app.fill_contact(), app.emit_job_changed(), app.emit_methods_changed(),
 app.unlink_blocked(), app.note_interactions(), app.forget_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
-app.emit_closeness_of_circle(), app.emit_closeness_of_type()
+app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;
