@@ -101,7 +101,9 @@ async def list_interactions(
         return InteractionTimeline(items, found.next_cursor, found.has_more, found.total)
     before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
     _check_times(wanted)
-    common = (*(before or (None, None)), wanted.since, wanted.until, wanted.direction, limit + 1)
+    start = _start(before, wanted.until)
+    owner = contacts.owner_of(tx, None)
+    common = (owner, *start, wanted.since, wanted.direction, limit + 1)
     if wanted.contact_id is not None:
         rows = await queries.list_of_contact.all(tx, *common, wanted.kind, wanted.contact_id)
         if not rows:
@@ -129,7 +131,9 @@ async def search(
         wanted.kind,
         wanted.direction,
     )
-    rows = await queries.search_interactions.all(tx, *chosen, *(before or (None, None)), limit + 1)
+    rows = await queries.search_interactions.all(
+        tx, contacts.owner_of(tx, None), *chosen, *(before or (None, None)), limit + 1
+    )
     if not rows and wanted.contact_id is not None:
         await contacts.find(tx, wanted.contact_id)
     cut = page.paginate(rows, limit, INTERACTIONS_LISTING, _position)
@@ -235,7 +239,8 @@ async def _find(tx: Tx, interaction_id: UUID) -> StoredInteraction:
 
 
 async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
-    chosen = (wanted.since, wanted.until, wanted.direction, wanted.kind, COUNTED_MAX + 1)
+    owner = contacts.owner_of(tx, None)
+    chosen = (owner, wanted.since, wanted.until, wanted.direction, wanted.kind, COUNTED_MAX + 1)
     if wanted.contact_id is None:
         return _total(await queries.count_interactions.one(tx, *chosen))
     return _total(await queries.count_of_contact.one(tx, *chosen, wanted.contact_id))
@@ -243,6 +248,16 @@ async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
 
 def _total(counted: int) -> Total:
     return Total(min(counted, COUNTED_MAX), is_capped=counted > COUNTED_MAX)
+
+
+def _start(
+    before: tuple[datetime, UUID] | None, until: datetime | None
+) -> tuple[datetime | None, UUID | None]:
+    """Return before which position a page begins: an index is entered at one place."""
+    ends = [before] if before else []
+    if until is not None:
+        ends.append((until, UUID(int=0)))
+    return min(ends, default=(None, None))
 
 
 def _position(item: Interaction | MatchedInteraction) -> tuple[datetime, UUID]:

@@ -14,7 +14,7 @@ from core.db import Conflict, Pool, begin
 from core.errors import DomainError
 from core.ids import UserId, new_id
 from hub.domains.interactions import service
-from hub.domains.interactions.schemas import NewInteraction
+from hub.domains.interactions.schemas import NewInteraction, NewParticipant
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 
@@ -140,3 +140,28 @@ async def test_nobody_records_for_another_nor_with_another_s_contact(
             async with begin(pools[0], user(eve)) as tx:
                 await service.record(tx, msgspec.structs.replace(CALL, contact_id=contact))
     assert await admin.fetchval("SELECT count(*) FROM interactions") == 0
+
+
+async def test_with_the_account_everything_goes(admin: Any, pools: tuple[Pool, Pool]) -> None:
+    ada, eve = await create_user(admin, "Ada"), await create_user(admin, "Eve")
+    for owner in (ada, eve):
+        who = await contact_of(admin, owner)
+        told = msgspec.structs.replace(
+            CALL, contact_id=who, participants=[NewParticipant(role="from", contact_id=who)]
+        )
+        async with begin(pools[0], user(owner)) as tx:
+            await service.record(tx, told)
+    await admin.execute("DELETE FROM users WHERE id = $1", ada)
+    for table in ("interactions", "interaction_participants"):
+        assert await admin.fetchval(f"SELECT array_agg(user_id) FROM {table}") == [eve]
+
+
+async def test_what_outlives_its_contact_is_with_nobody(
+    admin: Any, pools: tuple[Pool, Pool]
+) -> None:
+    ada = await create_user(admin, "Ada")
+    who = await contact_of(admin, ada)
+    async with begin(pools[0], user(ada)) as tx:
+        await service.record(tx, msgspec.structs.replace(CALL, contact_id=who))
+    await admin.execute("DELETE FROM contacts WHERE id = $1", who)
+    assert await admin.fetch("SELECT contact_id FROM interactions") == [(None,)]
