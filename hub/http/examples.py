@@ -123,7 +123,6 @@ BY_FIELD: Final[dict[str, Any]] = {
     "signature": "MEUCIQDq8V3kN5tZr1XbY7mC2wLf9Hs4Jd6Pg0EaUoIv",
     "silent_processes": [],
     "source": "body",
-    "started_on": "2026-11-21",
     "sun_url": "https://hub.example.com/t?picc_data=EF963FF7828658A599F3041510671E88&cmac=94EED9EE65337086",
     "tag": _KEY_HEX[:32],
     "text": "We compare hashes of your contacts with those of other members.",
