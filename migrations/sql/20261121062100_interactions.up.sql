@@ -102,6 +102,10 @@ CREATE TABLE interaction_participants (
   address_kind text CHECK (address_kind IN ('email', 'phone')),
   address bytea, -- sealed, as it was written
   address_hash bytea, -- blind index of the normal form, as in contact_methods
+  -- As of the interaction, which triggers see to: so a person's page is read in its order, and a
+  -- policy of the row alone can tell what is private.
+  occurred_at timestamptz NOT NULL,
+  is_private boolean NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT interaction_participants_address_check CHECK (
@@ -115,7 +119,8 @@ CREATE TABLE interaction_participants (
 CREATE INDEX interaction_participants_interaction_idx
 ON interaction_participants (user_id, interaction_id, id);
 CREATE INDEX interaction_participants_contact_idx
-ON interaction_participants (user_id, contact_id) WHERE contact_id IS NOT NULL;
+ON interaction_participants (user_id, contact_id, occurred_at DESC, interaction_id DESC)
+WHERE contact_id IS NOT NULL;
 CREATE INDEX interaction_participants_address_idx
 ON interaction_participants (user_id, address_hash) WHERE address_hash IS NOT NULL;
 

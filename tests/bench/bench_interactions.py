@@ -68,10 +68,15 @@ JOIN known AS k ON k.user_id = p.id
   AND k.n = floor({CONTACTS} * (g::bigint * 7919 % 1000003 / 1000003.0) ^ 2)::bigint
 JOIN halves AS h ON h.n = g % {_HALVES}
 JOIN halves AS o ON o.n = (g::bigint * 7919 / {_HALVES}) % {_HALVES};
-INSERT INTO interaction_participants (user_id, interaction_id, contact_id, role)
-SELECT i.user_id, i.id, k.id, 'attendee'
+INSERT INTO interaction_participants (
+  user_id, interaction_id, contact_id, role, occurred_at, is_private
+)
+SELECT i.user_id, i.id, k.id, w.role, i.occurred_at, i.is_private
 FROM interactions AS i
-JOIN known AS k ON k.user_id = i.user_id AND k.n = (abs(hashtext(i.id::text)) % {CONTACTS})::bigint
+CROSS JOIN LATERAL (
+  VALUES ('attendee', abs(hashtext(i.id::text)) % {CONTACTS}), ('organizer', 1)
+) AS w (role, n)
+JOIN known AS k ON k.user_id = i.user_id AND k.n = w.n::bigint
 WHERE i.kind = 'meeting';
 """
 
@@ -84,6 +89,7 @@ class Sides:
     free: asyncpg.Connection
     user: UUID
     busy_contact: UUID
+    organizer: UUID
     middle: tuple[datetime, UUID]
 
 
@@ -141,6 +147,10 @@ async def sides(loaded: Database) -> AsyncIterator[Sides]:
         GROUP BY contact_id ORDER BY count(*) DESC LIMIT 1""",
         user,
     )
+    organizer = await superuser.fetchval(
+        "SELECT contact_id FROM interaction_participants WHERE user_id = $1 AND role = 'organizer'",
+        user,
+    )
     middle = await superuser.fetchrow(
         """SELECT occurred_at, id FROM interactions WHERE user_id = $1
         ORDER BY occurred_at DESC, id DESC OFFSET $2 LIMIT 1""",
@@ -155,7 +165,7 @@ async def sides(loaded: Database) -> AsyncIterator[Sides]:
             f"""BEGIN; SELECT set_config('app.user_id', '{user}', true),
             set_config('app.actor_kind', 'user', true)"""
         )
-    yield Sides(bound, free, user, contact, (middle["occurred_at"], middle["id"]))
+    yield Sides(bound, free, user, contact, organizer, (middle["occurred_at"], middle["id"]))
     await bound.close()
     await free.close()
 
@@ -204,6 +214,10 @@ async def test_a_page_of_a_million_takes_five_milliseconds(sides: Sides) -> None
             (*middle, *none, None, contact),
         ),
         "of a kind with that contact": (queries.list_of_contact, (*newest, *kind, contact)),
+        "of who was at 200,000": (
+            queries.list_of_contact,
+            (*middle, *none, None, sides.organizer),
+        ),
     }
     slow: dict[str, float] = {}
     for name, (listed, given) in pages.items():
@@ -260,6 +274,7 @@ async def test_counts_and_rhythms(sides: Sides) -> None:
     await compare(
         "count what is found", sides, queries.count_found.sql, [("w100", *everything)], rounds=20
     )
-    contact = sides.busy_contact
-    await compare("2000 of a contact", sides, intelligence.list_contacted.sql, [(contact, 2000)])
-    await compare("mutual contacts", sides, intelligence.list_mutual.sql, [(contact, 2000, 20)])
+    for name, contact in (("22,000", sides.busy_contact), ("200,000", sides.organizer)):
+        given = (sides.user, contact, 2000)
+        await compare(f"rhythm, {name}", sides, intelligence.list_contacted.sql, [given])
+        await compare(f"mutual, {name}", sides, intelligence.list_mutual.sql, [(*given, 20)])

@@ -1,4 +1,7 @@
-"""SQL of contact intelligence; rows are fenced by owner, and private ones from API keys."""
+"""SQL of contact intelligence; rows are fenced by owner, and private ones from API keys.
+
+Beside that the owner is named, as in lists of interactions.
+"""
 
 from core.db import query
 from hub.domains.intelligence.schemas import Contacted, MutualContact
@@ -14,26 +17,22 @@ list_contacted = query(
         (
             SELECT id, occurred_at
             FROM interactions
-            WHERE user_id = app.user_id() AND contact_id = $1 AND occurred_at <= now()
-            ORDER BY occurred_at DESC
-            LIMIT $2
+            WHERE user_id = $1 AND contact_id = $2 AND occurred_at <= now()
+            ORDER BY occurred_at DESC, id DESC
+            LIMIT $3
         )
         UNION
         (
-            SELECT i.id, i.occurred_at
-            FROM interaction_participants AS p
-            JOIN interactions AS i ON i.user_id = p.user_id AND i.id = p.interaction_id
-            WHERE p.user_id = app.user_id()
-                AND i.user_id = app.user_id()
-                AND p.contact_id = $1
-                AND i.occurred_at <= now()
-            ORDER BY i.occurred_at DESC
-            LIMIT $2
+            SELECT DISTINCT ON (occurred_at, interaction_id) interaction_id, occurred_at
+            FROM interaction_participants
+            WHERE user_id = $1 AND contact_id = $2 AND occurred_at <= now()
+            ORDER BY occurred_at DESC, interaction_id DESC
+            LIMIT $3
         )
     ) AS theirs
-    JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = theirs.id
+    JOIN interactions AS i ON i.user_id = $1 AND i.id = theirs.id
     ORDER BY i.occurred_at DESC
-    LIMIT $2
+    LIMIT $3
     """,
 )
 
@@ -44,24 +43,28 @@ list_mutual = query(
     WITH linked AS (
         SELECT contact_b_id AS contact_id, strength
         FROM contact_links
-        WHERE user_id = app.user_id() AND contact_a_id = $1
+        WHERE user_id = $1 AND contact_a_id = $2
         UNION ALL
         SELECT contact_a_id, strength
         FROM contact_links
-        WHERE user_id = app.user_id() AND contact_b_id = $1
+        WHERE user_id = $1 AND contact_b_id = $2
     ),
     theirs AS (
         (
             SELECT id
             FROM interactions
-            WHERE user_id = app.user_id() AND contact_id = $1
-            ORDER BY occurred_at DESC
-            LIMIT $2
+            WHERE user_id = $1 AND contact_id = $2
+            ORDER BY occurred_at DESC, id DESC
+            LIMIT $3
         )
         UNION
-        SELECT interaction_id
-        FROM interaction_participants
-        WHERE user_id = app.user_id() AND contact_id = $1
+        (
+            SELECT interaction_id
+            FROM interaction_participants
+            WHERE user_id = $1 AND contact_id = $2
+            ORDER BY occurred_at DESC, interaction_id DESC
+            LIMIT $3
+        )
     ),
     together AS (
         SELECT contact_id, count(DISTINCT interaction_id) AS interactions
@@ -69,13 +72,13 @@ list_mutual = query(
             SELECT p.contact_id, p.interaction_id
             FROM theirs AS t
             JOIN interaction_participants AS p
-                ON p.user_id = app.user_id() AND p.interaction_id = t.id
+                ON p.user_id = $1 AND p.interaction_id = t.id
             UNION ALL
             SELECT i.contact_id, i.id
             FROM theirs AS t
-            JOIN interactions AS i ON i.user_id = app.user_id() AND i.id = t.id
+            JOIN interactions AS i ON i.user_id = $1 AND i.id = t.id
         ) AS present
-        WHERE contact_id <> $1
+        WHERE contact_id <> $2
         GROUP BY contact_id
     )
     SELECT c.id AS contact_id, c.full_name, c.company, l.strength AS link_strength,
@@ -83,11 +86,11 @@ list_mutual = query(
     FROM linked AS l
     FULL JOIN together AS t ON t.contact_id = l.contact_id
     JOIN contacts AS c
-        ON c.user_id = app.user_id()
+        ON c.user_id = $1
         AND c.id = coalesce(l.contact_id, t.contact_id)
         AND c.archived_at IS NULL
         AND NOT c.is_self
     ORDER BY coalesce(l.strength, 0) DESC, coalesce(t.interactions, 0) DESC, c.id
-    LIMIT $3
+    LIMIT $4
     """,
 )

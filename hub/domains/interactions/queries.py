@@ -117,19 +117,20 @@ list_of_contact = query(
         )
         UNION
         (
-            SELECT i.id, i.occurred_at
+            -- Once, who wrote it and got a copy.
+            SELECT DISTINCT ON (p.occurred_at, p.interaction_id) p.interaction_id, p.occurred_at
             FROM interaction_participants AS p
             JOIN interactions AS i ON i.user_id = $1 AND i.id = p.interaction_id
             WHERE p.user_id = $1
                 AND p.contact_id = $8
-                AND (i.occurred_at, i.id) < (
+                AND (p.occurred_at, p.interaction_id) < (
                     coalesce($2::timestamptz, 'infinity'),
                     coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 )
-                AND i.occurred_at >= coalesce($4::timestamptz, '-infinity')
+                AND p.occurred_at >= coalesce($4::timestamptz, '-infinity')
                 AND ($5::text IS NULL OR i.direction = $5)
                 AND ($7::text IS NULL OR i.kind = $7)
-            ORDER BY i.occurred_at DESC, i.id DESC
+            ORDER BY p.occurred_at DESC, p.interaction_id DESC
             LIMIT $6
         )
     )

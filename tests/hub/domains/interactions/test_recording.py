@@ -156,6 +156,21 @@ async def test_with_the_account_everything_goes(admin: Any, pools: tuple[Pool, P
         assert await admin.fetchval(f"SELECT array_agg(user_id) FROM {table}") == [eve]
 
 
+async def test_a_participant_is_as_private_as_the_interaction_and_at_its_time(
+    admin: Any, pools: tuple[Pool, Pool]
+) -> None:
+    ada = await create_user(admin, "Ada")
+    who = [NewParticipant(role="from", contact_id=await contact_of(admin, ada))]
+    async with begin(pools[0], user(ada)) as tx:
+        made = await service.record(tx, msgspec.structs.replace(CALL, participants=who))
+    seen = "SELECT occurred_at, is_private FROM interaction_participants"
+    assert await admin.fetch(seen) == [(CALL.occurred_at, False)]
+    later = CALL.occurred_at.replace(hour=10)
+    change = "UPDATE interactions SET occurred_at = $2, is_private = true WHERE id = $1"
+    await admin.execute(change, made, later)
+    assert await admin.fetch(seen) == [(later, True)]
+
+
 async def test_what_outlives_its_contact_is_with_nobody(
     admin: Any, pools: tuple[Pool, Pool]
 ) -> None:
