@@ -11,7 +11,7 @@ from hub.domains.contacts.service import Keys
 from hub.domains.import_reading import service as reading
 from hub.domains.imports import service
 from tests.fixtures.app import Running, User
-from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move
+from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move, move_together
 
 CARDS = b"""BEGIN:VCARD
 VERSION:3.0
@@ -165,6 +165,40 @@ async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
 
     assert (done["status"], done["items_created"], done["items_known"]) == ("completed", 3, 1)
     assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_two_imports_at_once_bring_in_once(
+    hub: Running, admin: Any, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    names = [f"Person {n}" for n in range(20)]
+    file = "".join(
+        f"BEGIN:VCARD\nFN:{name}\nEMAIL:p{n}@example.com\nEND:VCARD\n"
+        for n, name in enumerate(names)
+    ).encode()
+    handed_in = [(await hand_in(ada, "vcard", file)).json()["id"] for _ in range(3)]
+
+    done = await move_together(hub, admin, handed_in)
+
+    assert {job["status"] for job in done} == {"completed"}
+    assert sum(job["items_created"] for job in done) == len(names)
+    known = await admin.fetch("SELECT full_name FROM contacts WHERE NOT is_self")
+    assert sorted(row["full_name"] for row in known) == sorted(names)
+
+
+async def test_whom_nothing_tells_apart_is_one_person(hub: Running, admin: Any, ada: User) -> None:
+    born = b"BEGIN:VCARD\nFN:Bob Ross\nBDAY:1942-10-29\nEND:VCARD\n"
+    file = b"BEGIN:VCARD\nFN:Bob Ross\nEND:VCARD\nBEGIN:VCARD\nFN:Ross, Bob\nEND:VCARD\n" + born
+
+    foreseen = await bring_in(hub, admin, ada, "vcard", file, dry_run=True)
+    first = await bring_in(hub, admin, ada, "vcard", file)
+    again = await bring_in(
+        hub, admin, ada, "vcard", file + born.replace(b"\nEND", b"\nNOTE:x\nEND")
+    )
+
+    assert (foreseen["items_created"], foreseen["items_known"]) == (2, 1)
+    assert (first["items_created"], first["items_known"]) == (2, 1)
+    assert (again["items_created"], again["items_known"]) == (0, 4)
 
 
 async def test_cancelled_import_forgets_the_file(hub: Running, admin: Any, ada: User) -> None:
