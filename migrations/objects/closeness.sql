@@ -2,13 +2,14 @@
 
 SET LOCAL ROLE ping_owner;
 
--- Whole months of snapshots that nobody may look at any more.
+-- Whole months of snapshots that nobody may look at any more. The default partition has what was there
+-- before its month had one.
 CREATE OR REPLACE FUNCTION app.drop_health_snapshots(months_kept int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
   child text;
-  oldest text := 'health_snapshots' || to_char(
-    (now() AT TIME ZONE 'UTC') - make_interval(months => months_kept), '"_"YYYY"_"MM'
+  oldest date := date_trunc(
+    'month', (now() AT TIME ZONE 'UTC') - make_interval(months => months_kept)
   );
   dropped int := 0;
 BEGIN
@@ -18,11 +19,12 @@ BEGIN
     JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'public.health_snapshots'::regclass
       AND c.relname ~ '^health_snapshots_\d{4}_\d{2}$'
-      AND c.relname < oldest COLLATE "C"
+      AND c.relname < 'health_snapshots' || to_char(oldest, '"_"YYYY"_"MM') COLLATE "C"
   LOOP
     EXECUTE format('DROP TABLE public.%I', child);
     dropped := dropped + 1;
   END LOOP;
+  DELETE FROM public.health_snapshots_default AS d WHERE d.taken_on < oldest;
   RETURN dropped;
 END
 $$;

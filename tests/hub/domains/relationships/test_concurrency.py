@@ -56,7 +56,7 @@ async def recalculate(pool: Pool) -> None:
         assert await service.recalculate(tx)
 
 
-@pytest.mark.req("REL-06")
+@pytest.mark.req("REL-09", "JOB-01")
 async def test_two_workers_share_a_night_without_waiting_or_doubling(
     admin: Any, system_pool: Pool, time: list[datetime]
 ) -> None:
