@@ -5,9 +5,9 @@ from uuid import UUID
 from core.db import command, query
 from hub.domains.insights.schemas import (
     ActiveGoal,
+    FirstHop,
     Insight,
     Meeting,
-    Named,
     Profile,
     Rhythm,
     SharedInterest,
@@ -192,13 +192,17 @@ count_since = query(
     int, "SELECT count(*) FROM insights WHERE user_id = $1 AND created_at > $2", login="system"
 )
 
+# Only over whom the user has in their address book: of others they may not even know the name.
 find_way = query(
-    Named,
+    FirstHop,
     """
-    SELECT c.id, c.full_name AS name
-    FROM app.shortest_path_of($1, ARRAY[$2::uuid], $3) AS p
-    JOIN contacts AS c ON c.user_id = $1 AND c.id = p.contact_id
-    ORDER BY p.position
+    SELECT c.id, c.full_name AS name, w.hops
+    FROM (
+        SELECT p.contact_id, p.position, count(*) OVER ()::int AS hops
+        FROM app.shortest_path_of($1, ARRAY[$2::uuid], $3) AS p
+    ) AS w
+    JOIN contacts AS c ON c.user_id = $1 AND c.id = w.contact_id
+    WHERE w.position = 1
     """,
     login="system",
 )
