@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
@@ -16,6 +16,7 @@ MORE = st.floats(0, 400)
 PACE = st.floats(0.1, 2000)
 SUMS = st.floats(0, 500)
 CLOSE = 1e-9
+FEW = settings(max_examples=40)
 METS = st.lists(
     st.builds(
         Met,
@@ -32,6 +33,7 @@ def score_of(past: Past, now: datetime) -> float:
 
 
 @pytest.mark.req("REL-05")
+@FEW
 @given(METS, st.floats(1, 1000), st.floats(0.1, 10))
 def test_a_score_is_within_its_bounds(met: list[Met], cadence: float, decay: float) -> None:
     found = rules.assess(past_of(met, cadence_days=cadence, decay_rate=decay), NOW)
@@ -85,6 +87,7 @@ def test_strength_rises_with_days_and_time(
 
 
 @pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 10), st.floats(0, 3000))
 def test_time_without_contact_never_raises_anything(
     met: list[Met], cadence: float, decay: float, days: float
@@ -100,6 +103,7 @@ def test_time_without_contact_never_raises_anything(
 
 
 @pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 5), st.floats(0, 5))
 def test_what_fades_faster_or_is_wanted_more_often_scores_no_higher(
     met: list[Met], cadence: float, decay: float, faster: float
@@ -114,6 +118,7 @@ def test_what_fades_faster_or_is_wanted_more_often_scores_no_higher(
 
 
 @pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(0, 1), st.integers(0, 20_000), st.floats(1, 400), st.floats(0.1, 10))
 def test_another_day_together_never_lowers_anything(
     met: list[Met], when: float, seconds: int, cadence: float, decay: float
@@ -133,6 +138,7 @@ def test_another_day_together_never_lowers_anything(
     assert strengths[1] >= strengths[0]
 
 
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 10), st.floats(0, 800))
 def test_a_moment_changes_a_score_by_next_to_nothing(
     met: list[Met], cadence: float, decay: float, days: float
@@ -265,6 +271,7 @@ SNAPSHOTS = st.dictionaries(st.integers(-40, 400), st.integers(0, 100), max_size
 )
 
 
+@FEW
 @given(SNAPSHOTS, st.integers(0, 400), st.integers(1, 40))
 def test_a_series_says_of_each_step_what_its_days_were(
     days: list[Snapshot], length: int, points_max: int
