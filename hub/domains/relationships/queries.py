@@ -257,13 +257,14 @@ forget_health = command(
     login="system",
 )
 
+# Any of them: one whose computation fails, again and again, would otherwise be in all others' way.
 take_shard = query(
     Cursor,
     """
     SELECT shard, after_user_id, after_contact_id
     FROM health_shards
     WHERE calculated_on < $1
-    ORDER BY shard
+    ORDER BY random()
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
     """,

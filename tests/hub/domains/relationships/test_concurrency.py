@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -10,10 +11,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from core import clock
 from core.actor import SYSTEM
 from core.db import Pool, begin
 from core.errors import DomainError
-from hub.domains.relationships import service
+from hub.domains.relationships import rules, service
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 from tests.hub.domains.relationships.faded import NOW, Met
@@ -139,6 +141,33 @@ async def test_contact_from_many_sides_at_once_is_counted_whole(
     row = await health(admin, contact)
     assert json.loads(row["components"])["contact_days"] == 8
     assert row["last_touch_at"] == NOW - timedelta(days=1)
+
+
+@pytest.mark.req("REL-09")
+async def test_a_shard_that_fails_is_in_nobody_elses_way(
+    admin: Any,
+    ada: UUID,
+    system_pool: Pool,
+    time: list[datetime],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contact = await known(admin, system_pool, ada)
+    time[0] += timedelta(days=1)
+
+    def fail(*_: object) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(rules, "assess", fail)
+    behind = "SELECT count(*) FROM health_shards WHERE calculated_on < '2026-11-22'"
+    deadline = monotonic() + SECONDS
+    while await admin.fetchval(behind) > 1:
+        assert monotonic() < deadline, "others wait for it"
+        with suppress(ArithmeticError):
+            await pass_of_the_night(system_pool)
+    monkeypatch.undo()
+    monkeypatch.setattr(clock, "now", lambda: time[0])
+    assert await pass_of_the_night(system_pool) == 1
+    assert (await health(admin, contact))["computed_at"] == time[0]
 
 
 async def die_before_the_commit(admin: Any, pool: Pool) -> None:
