@@ -137,6 +137,7 @@ list_rhythms = query(
             FROM interactions AS i
             WHERE i.user_id = $1
                 AND i.contact_id IS NOT NULL
+                AND NOT i.is_private -- API keys read insights, and nothing private
                 AND i.occurred_at BETWEEN $2::timestamptz - interval '1 year' AND $2::timestamptz
         ) AS g
         GROUP BY g.contact_id
@@ -158,6 +159,7 @@ list_meetings = query(
     FROM interactions
     WHERE user_id = $1
         AND contact_id = $2
+        AND NOT is_private
         AND occurred_at BETWEEN $3::timestamptz - interval '1 year' AND $3::timestamptz
     ORDER BY occurred_at DESC, id DESC
     LIMIT $4

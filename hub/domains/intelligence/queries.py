@@ -8,31 +8,32 @@ from hub.domains.intelligence.schemas import Contacted, MutualContact
 
 find_timezone = query(str, "SELECT timezone FROM users WHERE id = app.user_id()")
 
-# With the contact, or with them among others; what is still to come shows no rhythm.
+# With the contact, or with them among others; what is still to come shows no rhythm. How many are
+# looked at stands there as a number: a plan that is kept takes a parameter for a tenth of all.
 list_contacted = query(
     Contacted,
     """
     SELECT i.occurred_at, i.kind, i.direction
     FROM (
         (
-            SELECT id, occurred_at
+            SELECT id
             FROM interactions
             WHERE user_id = $1 AND contact_id = $2 AND occurred_at <= now()
             ORDER BY occurred_at DESC, id DESC
-            LIMIT $3
+            LIMIT 2000
         )
         UNION
         (
-            SELECT DISTINCT ON (occurred_at, interaction_id) interaction_id, occurred_at
+            SELECT DISTINCT ON (occurred_at, interaction_id) interaction_id
             FROM interaction_participants
             WHERE user_id = $1 AND contact_id = $2 AND occurred_at <= now()
             ORDER BY occurred_at DESC, interaction_id DESC
-            LIMIT $3
+            LIMIT 2000
         )
     ) AS theirs
     JOIN interactions AS i ON i.user_id = $1 AND i.id = theirs.id
     ORDER BY i.occurred_at DESC
-    LIMIT $3
+    LIMIT 2000
     """,
 )
 
@@ -55,7 +56,7 @@ list_mutual = query(
             FROM interactions
             WHERE user_id = $1 AND contact_id = $2
             ORDER BY occurred_at DESC, id DESC
-            LIMIT $3
+            LIMIT 2000
         )
         UNION
         (
@@ -63,7 +64,7 @@ list_mutual = query(
             FROM interaction_participants
             WHERE user_id = $1 AND contact_id = $2
             ORDER BY occurred_at DESC, interaction_id DESC
-            LIMIT $3
+            LIMIT 2000
         )
     ),
     together AS (
@@ -91,6 +92,6 @@ list_mutual = query(
         AND c.archived_at IS NULL
         AND NOT c.is_self
     ORDER BY coalesce(l.strength, 0) DESC, coalesce(t.interactions, 0) DESC, c.id
-    LIMIT $4
+    LIMIT $3
     """,
 )

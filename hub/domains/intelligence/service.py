@@ -10,7 +10,6 @@ from hub.domains.contacts import service as contacts
 from hub.domains.intelligence import queries, rules
 from hub.domains.intelligence.schemas import ContactIntelligence, ContactProfile
 
-ANALYSED_MAX: Final = 2000
 MUTUAL_MAX: Final = 20
 
 
@@ -19,7 +18,7 @@ async def get_intelligence(tx: Tx, contact_id: UUID) -> ContactIntelligence:
     contact = await contacts.find(tx, contact_id)
     zone = ZoneInfo(await queries.find_timezone.one(tx))
     owner = contacts.owner_of(tx, None)
-    told = await queries.list_contacted.all(tx, owner, contact_id, ANALYSED_MAX)
+    told = await queries.list_contacted.all(tx, owner, contact_id)
     now = clock.now()
     return ContactIntelligence(
         profile=ContactProfile(
@@ -36,7 +35,5 @@ async def get_intelligence(tx: Tx, contact_id: UUID) -> ContactIntelligence:
         directions=rules.directions(told),
         usual_time=rules.usual_time(told, zone),
         expected_next=rules.expected_next(told, now, zone),
-        mutual_contacts=await queries.list_mutual.all(
-            tx, owner, contact_id, ANALYSED_MAX, MUTUAL_MAX
-        ),
+        mutual_contacts=await queries.list_mutual.all(tx, owner, contact_id, MUTUAL_MAX),
     )

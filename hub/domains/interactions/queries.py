@@ -2,9 +2,10 @@
 
 Statements that also run for others, in a system transaction, name the owner. So do lists, beside
 the policies: by a value the planner leaves out the 15 parts that are others', by `app.user_id()` it
-plans all. A list is one of three statements, by what narrows it most: a statement for all filters
-would be planned without knowing which of them is set, and read a user's whole history for a contact
-of yesterday.
+plans all. They take all bounds of time: under policies `coalesce` counts as what might tell of
+rows, and enters no index. A list is one of three statements, by what narrows it most: a statement
+for all filters would be planned without knowing which of them is set, and read a user's whole
+history for a contact of yesterday.
 """
 
 from typing import Final
@@ -64,11 +65,8 @@ list_interactions = query(
     SELECT {columns}
     FROM interactions AS i
     WHERE user_id = $1
-        AND (occurred_at, id) < (
-            coalesce($2::timestamptz, 'infinity'),
-            coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        )
-        AND occurred_at >= coalesce($4::timestamptz, '-infinity')
+        AND (occurred_at, id) < ($2::timestamptz, $3::uuid)
+        AND occurred_at >= $4::timestamptz
         AND ($5::text IS NULL OR direction = $5)
     ORDER BY occurred_at DESC, id DESC
     LIMIT $6
@@ -83,11 +81,8 @@ list_of_kind = query(
     FROM interactions AS i
     WHERE user_id = $1
         AND kind = $7
-        AND (occurred_at, id) < (
-            coalesce($2::timestamptz, 'infinity'),
-            coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        )
-        AND occurred_at >= coalesce($4::timestamptz, '-infinity')
+        AND (occurred_at, id) < ($2::timestamptz, $3::uuid)
+        AND occurred_at >= $4::timestamptz
         AND ($5::text IS NULL OR direction = $5)
     ORDER BY occurred_at DESC, id DESC
     LIMIT $6
@@ -95,47 +90,47 @@ list_of_kind = query(
     columns=_SHOWN_COLUMNS,
 )
 
-# With the contact, or with them among others.
+# With the contact, or with them among others. The longest page stands there as a number: a plan
+# that is kept takes a parameter for a tenth of all, and would sort them.
 list_of_contact = query(
     Interaction,
     """
-    WITH theirs AS (
-        (
-            SELECT id, occurred_at
+    WITH alone AS (
+        SELECT id
+        FROM (
+            SELECT id
             FROM interactions
             WHERE user_id = $1
                 AND contact_id = $8
-                AND (occurred_at, id) < (
-                    coalesce($2::timestamptz, 'infinity'),
-                    coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                )
-                AND occurred_at >= coalesce($4::timestamptz, '-infinity')
+                AND (occurred_at, id) < ($2::timestamptz, $3::uuid)
+                AND occurred_at >= $4::timestamptz
                 AND ($5::text IS NULL OR direction = $5)
                 AND ($7::text IS NULL OR kind = $7)
             ORDER BY occurred_at DESC, id DESC
-            LIMIT $6
-        )
-        UNION
-        (
+            LIMIT 201
+        ) AS page
+        LIMIT $6
+    ),
+    among AS (
+        SELECT interaction_id
+        FROM (
             -- Once, who wrote it and got a copy.
-            SELECT DISTINCT ON (p.occurred_at, p.interaction_id) p.interaction_id, p.occurred_at
+            SELECT DISTINCT ON (p.occurred_at, p.interaction_id) p.interaction_id
             FROM interaction_participants AS p
             JOIN interactions AS i ON i.user_id = $1 AND i.id = p.interaction_id
             WHERE p.user_id = $1
                 AND p.contact_id = $8
-                AND (p.occurred_at, p.interaction_id) < (
-                    coalesce($2::timestamptz, 'infinity'),
-                    coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                )
-                AND p.occurred_at >= coalesce($4::timestamptz, '-infinity')
+                AND (p.occurred_at, p.interaction_id) < ($2::timestamptz, $3::uuid)
+                AND p.occurred_at >= $4::timestamptz
                 AND ($5::text IS NULL OR i.direction = $5)
                 AND ($7::text IS NULL OR i.kind = $7)
             ORDER BY p.occurred_at DESC, p.interaction_id DESC
-            LIMIT $6
-        )
+            LIMIT 201
+        ) AS page
+        LIMIT $6
     )
     SELECT {columns}
-    FROM theirs AS t
+    FROM (SELECT id FROM alone UNION SELECT interaction_id FROM among) AS t
     JOIN interactions AS i ON i.user_id = $1 AND i.id = t.id
     ORDER BY i.occurred_at DESC, i.id DESC
     LIMIT $6
@@ -152,8 +147,8 @@ count_interactions = query(
         SELECT
         FROM interactions
         WHERE user_id = $1
-            AND occurred_at >= coalesce($2::timestamptz, '-infinity')
-            AND occurred_at < coalesce($3::timestamptz, 'infinity')
+            AND occurred_at >= $2::timestamptz
+            AND occurred_at < $3::timestamptz
             AND ($4::text IS NULL OR direction = $4)
             AND ($5::text IS NULL OR kind = $5)
         LIMIT $6
@@ -174,8 +169,8 @@ count_of_contact = query(
             WHERE user_id = $1 AND contact_id = $7
         ) AS t
         JOIN interactions AS i ON i.user_id = $1 AND i.id = t.id
-        WHERE i.occurred_at >= coalesce($2::timestamptz, '-infinity')
-            AND i.occurred_at < coalesce($3::timestamptz, 'infinity')
+        WHERE i.occurred_at >= $2::timestamptz
+            AND i.occurred_at < $3::timestamptz
             AND ($4::text IS NULL OR i.direction = $4)
             AND ($5::text IS NULL OR i.kind = $5)
         LIMIT $6

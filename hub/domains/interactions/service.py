@@ -32,6 +32,7 @@ from hub.domains.interactions.schemas import (
     InteractionFilter,
     InteractionTimeline,
     MatchedInteraction,
+    Moment,
     NewInteraction,
     NewParticipant,
     Participant,
@@ -47,6 +48,7 @@ ADDRESS_COLUMN: Final = "interaction_participants.address"
 COUNTED_MAX: Final = 10_000
 # People's clocks are not the hub's.
 _AHEAD: Final = timedelta(minutes=5)
+_FIRST_ID: Final = UUID(int=0)
 _FIELDS: Final = Interaction.__struct_fields__
 _WRITTEN: Final = tuple(
     name for name in WriteInteraction.__struct_fields__ if name != "occurred_at"
@@ -99,11 +101,17 @@ async def list_interactions(
         found = await search(tx, wanted, limit=limit, cursor=cursor, counted=counted)
         items = [hit.interaction for hit in found.items]
         return InteractionTimeline(items, found.next_cursor, found.has_more, found.total)
-    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
-    _check_times(wanted)
-    start = _start(before, wanted.until)
-    owner = contacts.owner_of(tx, None)
-    common = (owner, *start, wanted.since, wanted.direction, limit + 1)
+    before = _place(cursor)
+    wanted = _bounded(wanted)
+    # An index is entered at one place.
+    end = (wanted.until or rules.LATEST, _FIRST_ID)
+    common = (
+        contacts.owner_of(tx, None),
+        *min(before or end, end),
+        wanted.since or rules.EARLIEST,
+        wanted.direction,
+        limit + 1,
+    )
     if wanted.contact_id is not None:
         rows = await queries.list_of_contact.all(tx, *common, wanted.kind, wanted.contact_id)
         if not rows:
@@ -121,8 +129,8 @@ async def search(
     tx: Tx, wanted: InteractionFilter, *, limit: int, cursor: str | None, counted: bool
 ) -> Hits:
     """Return the actor's interactions with the words of `wanted.text`, and where these stand."""
-    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
-    _check_times(wanted)
+    before = _place(cursor)
+    wanted = _bounded(wanted)
     chosen = (
         wanted.text,
         wanted.since,
@@ -239,8 +247,14 @@ async def _find(tx: Tx, interaction_id: UUID) -> StoredInteraction:
 
 
 async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
-    owner = contacts.owner_of(tx, None)
-    chosen = (owner, wanted.since, wanted.until, wanted.direction, wanted.kind, COUNTED_MAX + 1)
+    chosen = (
+        contacts.owner_of(tx, None),
+        wanted.since or rules.EARLIEST,
+        wanted.until or rules.LATEST,
+        wanted.direction,
+        wanted.kind,
+        COUNTED_MAX + 1,
+    )
     if wanted.contact_id is None:
         return _total(await queries.count_interactions.one(tx, *chosen))
     return _total(await queries.count_of_contact.one(tx, *chosen, wanted.contact_id))
@@ -250,14 +264,9 @@ def _total(counted: int) -> Total:
     return Total(min(counted, COUNTED_MAX), is_capped=counted > COUNTED_MAX)
 
 
-def _start(
-    before: tuple[datetime, UUID] | None, until: datetime | None
-) -> tuple[datetime | None, UUID | None]:
-    """Return before which position a page begins: an index is entered at one place."""
-    ends = [before] if before else []
-    if until is not None:
-        ends.append((until, UUID(int=0)))
-    return min(ends, default=(None, None))
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    found = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[Moment, UUID])
+    return found and (rules.clamped(found[0]), found[1])
 
 
 def _position(item: Interaction | MatchedInteraction) -> tuple[datetime, UUID]:
@@ -278,16 +287,25 @@ def _hits(rows: Sequence[MatchedInteraction], words: frozenset[str]) -> list[Hit
     ]
 
 
-def _check_times(wanted: InteractionFilter) -> None:
+def _bounded(wanted: InteractionFilter) -> InteractionFilter:
+    times: dict[str, datetime] = {}
     for name in ("since", "until"):
         moment: datetime | None = getattr(wanted, name)
-        if moment is not None and moment.tzinfo is None:
+        if moment is None:
+            continue
+        if moment.tzinfo is None:
             raise _invalid("query", name, "A time needs a zone, such as Z")
+        times[name] = rules.clamped(moment)
+    return replace(wanted, **times)
 
 
 def _check_past(occurred_at: datetime | None, now: datetime) -> None:
-    if occurred_at is not None and occurred_at > now + _AHEAD:
+    if occurred_at is None:
+        return
+    if occurred_at > now + _AHEAD:
         raise _invalid("body", "occurred_at", "That has not been yet")
+    if occurred_at < rules.EARLIEST:
+        raise _invalid("body", "occurred_at", "There is no such year in every zone")
 
 
 async def _check_contacts(tx: Tx, contact_ids: Iterable[UUID | None]) -> None:
@@ -375,7 +393,7 @@ def _hashes(owner: UUID, who: NewParticipant, keys: Keys | None, region: str | N
 def _row(interaction_id: UUID, new: NewInteraction) -> dict[str, Any]:
     row = asdict(new)
     del row["participants"]
-    return {**row, "id": interaction_id}
+    return {**row, "id": interaction_id, "occurred_at": rules.clamped(new.occurred_at)}
 
 
 def _participant_rows(

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from core.ids import new_id
-from hub.domains.interactions import queries
+from hub.domains.interactions import queries, rules
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 
-NEWEST = (None, None, None, None, 51)
+NEWEST = (rules.LATEST, UUID(int=0), rules.EARLIEST, None, 51)
 
 
 def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

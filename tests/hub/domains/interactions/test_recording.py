@@ -1,7 +1,7 @@
 """An interaction is recorded once, however often and by whomever it is told."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from core.actor import SYSTEM, Actor
 from core.db import Conflict, Pool, begin
 from core.errors import DomainError
 from core.ids import UserId, new_id
-from hub.domains.interactions import service
+from hub.domains.interactions import rules, service
 from hub.domains.interactions.schemas import NewInteraction, NewParticipant
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
@@ -180,3 +180,12 @@ async def test_what_outlives_its_contact_is_with_nobody(
         await service.record(tx, msgspec.structs.replace(CALL, contact_id=who))
     await admin.execute("DELETE FROM contacts WHERE id = $1", who)
     assert await admin.fetch("SELECT contact_id FROM interactions") == [(None,)]
+
+
+async def test_a_time_beyond_the_calendar_is_its_end(admin: Any, pools: tuple[Pool, Pool]) -> None:
+    ada = await create_user(admin, "Ada")
+    # Of a year before the first, which nothing could read any more.
+    ahead = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    async with begin(pools[0], user(ada)) as tx:
+        await service.record(tx, msgspec.structs.replace(CALL, occurred_at=ahead))
+    assert await admin.fetchval("SELECT occurred_at FROM interactions") == rules.EARLIEST
