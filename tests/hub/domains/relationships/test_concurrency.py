@@ -175,7 +175,7 @@ async def die_before_the_commit(admin: Any, pool: Pool) -> None:
     async with begin(pool, SYSTEM) as tx:
         while await service.recalculate(tx):
             pass
-        connection = await tx.connection()
+        connection: Any = await tx.connection()
         assert await connection.fetchval("SELECT count(*) FROM health_snapshots") == 2
         pid = await connection.fetchval("SELECT pg_backend_pid()")
         await admin.execute("SELECT pg_terminate_backend($1, $2)", pid, SECONDS * 1000)
