@@ -130,7 +130,7 @@ def test_what_is_held_of_a_file_does_not_grow_with_one_entry(
 
 
 def test_an_entry_without_end_is_given_up() -> None:
-    for file_format, data, code in (
+    endless: tuple[tuple[Format, bytes, str], ...] = (
         ("vcard", b"BEGIN:VCARD\nFN:A\n" + b"TEL:1\n" * 10_001 + b"END:VCARD\n", "too_many"),
         (
             "calendar",
@@ -139,7 +139,8 @@ def test_an_entry_without_end_is_given_up() -> None:
         ),
         ("phone_json", b"[[" + b"0," * 530_000 + b"0]]", "too_long"),
         ("google_csv", b"Name,E-mail 1 - Value\n" + b'"a\n",' * 60_000, "unreadable"),
-    ):
+    )
+    for file_format, data, code in endless:
         assert [problem.code for problem in read(file_format, data)[0].problems] == [code]
 
 
