@@ -16,7 +16,6 @@ from hub.domains.interactions.schemas import (
     Interaction,
     MatchedInteraction,
     StoredInteraction,
-    StoredParticipant,
 )
 
 _SHOWN_COLUMNS: Final = """i.id, i.contact_id, i.kind, i.direction, i.subject, i.summary,
@@ -43,20 +42,6 @@ insert_interactions = query(
     ON CONFLICT (user_id, source, external_id) DO NOTHING
     RETURNING id
     """,
-)
-
-insert_participants = command(
-    """
-    INSERT INTO interaction_participants (
-        id, user_id, interaction_id, contact_id, role, address_kind, address, address_hash
-    )
-    SELECT p.id, $1, p.interaction_id, p.contact_id, p.role, p.address_kind,
-        decode(p.address, 'hex'), decode(p.address_hash, 'hex')
-    FROM jsonb_to_recordset($2::jsonb) AS p (
-        id uuid, interaction_id uuid, contact_id uuid, role text, address_kind text, address text,
-        address_hash text
-    )
-    """
 )
 
 list_interactions = query(
@@ -205,16 +190,6 @@ find_interaction = query(
     """,
 )
 
-list_participants = query(
-    StoredParticipant,
-    """
-    SELECT id, role, contact_id, address_kind, address
-    FROM interaction_participants
-    WHERE user_id = app.user_id() AND interaction_id = $1
-    ORDER BY id
-    """,
-)
-
 change_interaction = command(
     """
     UPDATE interactions
@@ -225,9 +200,5 @@ change_interaction = command(
 )
 
 delete_interaction = command("DELETE FROM interactions WHERE user_id = app.user_id() AND id = $1")
-
-delete_participants = command(
-    "DELETE FROM interaction_participants WHERE user_id = app.user_id() AND interaction_id = $1"
-)
 
 find_self = query(UUID, "SELECT id FROM contacts WHERE user_id = $1 AND is_self")
