@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fixtures.world",
     "tests.fixtures.app",
     "tests.fixtures.listening",
+    "tests.fixtures.working",
     "tests.fixtures.administrator",
     "tests.fixtures.api_keys",
     "tests.fixtures.phones",

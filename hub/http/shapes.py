@@ -23,6 +23,7 @@ _REFERENCE: Final = "#/components/schemas/"
 _PAGE: Final = "Page_"
 _BY_FORMAT: Final = {
     "uuid": "0193d9a2-7f40-7c1e-9b55-2f6f1d0c8a11",
+    "date": "2026-11-21",
     "date-time": "2026-11-21T09:30:00Z",
 }
 _PYTHON: Final[dict[str, type | tuple[type, ...]]] = {"string": str, "array": list}

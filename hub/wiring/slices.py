@@ -84,6 +84,7 @@ PERIODIC_TASKS: Final = (
     PeriodicTask("relationships.recalculate", 600, relationships.recalculate),
     PeriodicTask("relationships.forget_snapshots", 6 * _HOUR, relationships.forget_snapshots),
     PeriodicTask("nudges.look", 600, nudges.look),
+    PeriodicTask("nudges.forget", 6 * _HOUR, nudges.forget),
     PeriodicTask("contacts.decay_interests", _HOUR, interests.fade),
 )
 

@@ -2,13 +2,14 @@
 
 SET LOCAL ROLE ping_owner;
 
--- Whole months of snapshots that nobody may look at any more.
+-- Whole months of snapshots that nobody may look at any more. The default partition has what was there
+-- before its month had one.
 CREATE OR REPLACE FUNCTION app.drop_health_snapshots(months_kept int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
   child text;
-  oldest text := 'health_snapshots' || to_char(
-    (now() AT TIME ZONE 'UTC') - make_interval(months => months_kept), '"_"YYYY"_"MM'
+  oldest date := date_trunc(
+    'month', (now() AT TIME ZONE 'UTC') - make_interval(months => months_kept)
   );
   dropped int := 0;
 BEGIN
@@ -18,21 +19,26 @@ BEGIN
     JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'public.health_snapshots'::regclass
       AND c.relname ~ '^health_snapshots_\d{4}_\d{2}$'
-      AND c.relname < oldest COLLATE "C"
+      AND c.relname < 'health_snapshots' || to_char(oldest, '"_"YYYY"_"MM') COLLATE "C"
   LOOP
     EXECUTE format('DROP TABLE public.%I', child);
     dropped := dropped + 1;
   END LOOP;
+  DELETE FROM public.health_snapshots_default AS d WHERE d.taken_on < oldest;
   RETURN dropped;
 END
 $$;
 
 SET LOCAL ROLE ping_definer;
 
--- Trigger: the first circle of a contact is its primary one.
+-- Trigger: the first circle of a contact is its primary one. Whoever puts it into another circle, or
+-- takes it out of one, waits: each would otherwise take what it sees for all there is.
 CREATE OR REPLACE FUNCTION app.choose_primary_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = NEW.user_id AND c.id = NEW.contact_id
+  FOR NO KEY UPDATE;
   NEW.is_primary := NOT EXISTS (
     SELECT FROM public.circle_members AS m
     WHERE m.user_id = NEW.user_id AND m.contact_id = NEW.contact_id AND m.is_primary
@@ -45,6 +51,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.follow_primary_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = OLD.user_id AND c.id = OLD.contact_id
+  FOR NO KEY UPDATE;
   UPDATE public.circle_members AS m
   SET is_primary = true
   WHERE m.user_id = OLD.user_id
@@ -65,6 +74,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.set_primary_circle(circle uuid, contact uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = app.user_id() AND c.id = contact
+  FOR NO KEY UPDATE;
   UPDATE public.circle_members AS m
   SET is_primary = false
   WHERE m.user_id = app.user_id() AND m.contact_id = contact AND m.is_primary
@@ -90,6 +102,36 @@ BEGIN
   FROM public.contacts AS c
   JOIN public.users AS u ON u.id = c.user_id
   WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[1])::uuid;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: for all whose interactions are others than before, or gone; of each once.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of_interactions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    PERFORM app.emit(
+      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    )
+    FROM (SELECT DISTINCT o.user_id, o.contact_id FROM old_rows AS o) AS gone
+    JOIN public.contacts AS c ON c.user_id = gone.user_id AND c.id = gone.contact_id
+    JOIN public.users AS u ON u.id = c.user_id;
+  ELSE
+    PERFORM app.emit(
+      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    )
+    FROM (
+      SELECT DISTINCT o.user_id, either.contact_id
+      FROM old_rows AS o
+      JOIN new_rows AS n ON n.user_id = o.user_id AND n.id = o.id
+      CROSS JOIN LATERAL (VALUES (o.contact_id), (n.contact_id)) AS either (contact_id)
+      WHERE (o.contact_id, o.occurred_at, o.direction, o.duration_seconds)
+        IS DISTINCT FROM (n.contact_id, n.occurred_at, n.direction, n.duration_seconds)
+    ) AS moved
+    JOIN public.contacts AS c ON c.user_id = moved.user_id AND c.id = moved.contact_id
+    JOIN public.users AS u ON u.id = c.user_id;
+  END IF;
   RETURN NULL;
 END
 $$;

@@ -26,14 +26,22 @@ $$;
 -- Trigger: what a contact is found and listed by.
 CREATE OR REPLACE FUNCTION app.fill_contact() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+  found_by text := app.plain_text(
+    concat_ws(' ', NEW.full_name, NEW.company, NEW.job_title, array_to_string(NEW.tags, ' '))
+  );
+  -- As it is typed where there is no such key: Łukasz by lukasz, Strauß by strauss.
+  typed text := translate(
+    replace(replace(replace(replace(found_by, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
+    'łøđðħŧı', 'loddhti'
+  );
+  joined text := translate(typed, '''’-', ''); -- O'Brien by obrien
 BEGIN
   NEW.name_plain := app.plain_text(NEW.full_name);
   NEW.name_words := array_to_string(app.plain_words(NEW.full_name), ' ');
   NEW.company_plain := app.plain_text(NEW.company);
   NEW.search := array_to_tsvector(
-    app.plain_words(
-      concat_ws(' ', NEW.full_name, NEW.company, NEW.job_title, array_to_string(NEW.tags, ' '))
-    )
+    app.plain_words(concat_ws(' ', found_by, nullif(typed, found_by), nullif(joined, typed)))
   );
   RETURN NEW;
 END

@@ -391,6 +391,16 @@ WHEN (
 )
 EXECUTE FUNCTION app.emit_closeness_of_type('closeness.changed');
 
+CREATE TRIGGER emit_closeness_of_changed
+AFTER UPDATE ON interactions
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_interactions('closeness.changed');
+
+CREATE TRIGGER emit_closeness_of_removed
+AFTER DELETE ON interactions
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_interactions('closeness.changed');
+
 CREATE TRIGGER emit_closeness_begun
 AFTER INSERT ON contacts
 FOR EACH ROW WHEN (NEW.frequency IS NOT NULL)

@@ -58,6 +58,35 @@ BEGIN
 END
 $$;
 
+-- Trigger: a participant is as private as the interaction, and at its time.
+CREATE OR REPLACE FUNCTION app.fill_participant() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  SELECT i.occurred_at, i.is_private INTO NEW.occurred_at, NEW.is_private
+  FROM public.interactions AS i
+  WHERE i.user_id = NEW.user_id AND i.id = NEW.interaction_id;
+  IF NOT FOUND THEN
+    -- The foreign key says what is wrong.
+    NEW.occurred_at := now();
+    NEW.is_private := true;
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Trigger: and stays so.
+CREATE OR REPLACE FUNCTION app.follow_interactions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.interaction_participants AS p
+  SET occurred_at = n.occurred_at, is_private = n.is_private
+  FROM new_rows AS n
+  WHERE p.user_id = n.user_id AND p.interaction_id = n.id
+    AND (p.occurred_at, p.is_private) IS DISTINCT FROM (n.occurred_at, n.is_private);
+  RETURN NULL;
+END
+$$;
+
 -- The actor's interactions with these words, the latest first, at most `most` before a position.
 -- Policies would have every row of the user read: `@@` may not look at rows that are not yet known to
 -- be theirs. So it runs without them and asks itself what they ask.
@@ -74,7 +103,12 @@ SET search_path = '' SET plan_cache_mode = 'force_custom_plan' AS $$
 DECLARE
   me uuid := app.user_id();
   by_key boolean := coalesce(current_setting('app.actor_kind', true), '') = 'api_key';
-  words tsquery := websearch_to_tsquery('pg_catalog.simple', app.plain_text(wanted));
+  words tsquery := websearch_to_tsquery(
+    'pg_catalog.simple',
+    regexp_replace(
+      app.plain_text(wanted), '[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
+    )
+  );
   newest int := 5000;
   found_ids uuid[];
   found_times timestamptz[];

@@ -375,7 +375,8 @@ USING (
 
 -- interaction_participants: as their interaction
 GRANT SELECT (
-  id, user_id, interaction_id, contact_id, role, address_kind, address, created_at, updated_at
+  id, user_id, interaction_id, contact_id, role, address_kind, address, occurred_at, is_private,
+  created_at, updated_at
 ), DELETE ON interaction_participants TO ping_api, ping_worker;
 GRANT INSERT (
   id, user_id, interaction_id, contact_id, role, address_kind, address, address_hash
@@ -384,12 +385,8 @@ CREATE POLICY own ON interaction_participants TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 CREATE POLICY private_not_by_key ON interaction_participants AS RESTRICTIVE TO ping_api, ping_worker
 USING (
-  (SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key'
-  OR EXISTS (
-    SELECT FROM interactions AS i
-    WHERE i.user_id = interaction_participants.user_id
-      AND i.id = interaction_participants.interaction_id
-  )
+  NOT is_private
+  OR (SELECT current_setting('app.actor_kind', true)) IS DISTINCT FROM 'api_key'
 );
 
 -- circles
@@ -589,9 +586,10 @@ GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
 app.end_sessions(), app.emit_session_reused(), app.emit_identity_lost(), app.create_self_contact(), app.rename_self_contact(), app.fill_contact(), app.emit_job_changed(), app.emit_methods_changed(),
-app.unlink_blocked(), app.note_interactions(), app.forget_interactions(),
+app.unlink_blocked(), app.note_interactions(), app.forget_interactions(), app.fill_participant(),
+app.follow_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
-app.emit_closeness_of_circle(), app.emit_closeness_of_type()
+app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

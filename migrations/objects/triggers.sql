@@ -169,6 +169,15 @@ CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON interaction_participants
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 
+CREATE TRIGGER fill_participant
+BEFORE INSERT ON interaction_participants
+FOR EACH ROW EXECUTE FUNCTION app.fill_participant();
+
+CREATE TRIGGER follow_interactions
+AFTER UPDATE ON interactions
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.follow_interactions();
+
 CREATE TRIGGER note_interactions
 AFTER INSERT ON interactions
 REFERENCING NEW TABLE AS new_rows

@@ -15,7 +15,10 @@ CREATE TABLE interactions (
   content text CHECK (length(content) BETWEEN 1 AND 100000),
   summary text CHECK (length(summary) BETWEEN 1 AND 4000),
   sentiment double precision CHECK (sentiment BETWEEN -1 AND 1),
-  occurred_at timestamptz NOT NULL,
+  -- Such as has a year from 1 to 9999 in every zone.
+  occurred_at timestamptz NOT NULL CHECK (
+    occurred_at >= '0001-01-02 00:00:00+00' AND occurred_at <= '9999-12-31 00:00:00+00'
+  ),
   duration_seconds int CHECK (duration_seconds >= 0),
   source text NOT NULL DEFAULT 'manual' CHECK (
     source IN (
@@ -27,7 +30,8 @@ CREATE TABLE interactions (
   metadata jsonb NOT NULL DEFAULT '{}' -- the source's
   CHECK (jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8000),
   is_private boolean NOT NULL DEFAULT false, -- for the person alone: no API key sees it
-  -- As app.plain_text, which later code may change; as much as a tsvector holds of any writing.
+  -- As app.plain_text, which later code may change, and without the marks that turn or join writing,
+  -- which are copied along unseen; as much as a tsvector holds of any writing.
   tsv tsvector NOT NULL GENERATED ALWAYS AS (
     setweight(
       to_tsvector(
@@ -35,7 +39,7 @@ CREATE TABLE interactions (
         left(
           regexp_replace(
             lower(normalize(coalesce(subject, ''), NFKD) COLLATE pg_catalog.pg_c_utf8),
-            '[\u0300-\u036f]', '', 'g'
+            '[\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
           ),
           100000
         )
@@ -48,7 +52,7 @@ CREATE TABLE interactions (
         left(
           regexp_replace(
             lower(normalize(coalesce(summary, ''), NFKD) COLLATE pg_catalog.pg_c_utf8),
-            '[\u0300-\u036f]', '', 'g'
+            '[\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
           ),
           100000
         )
@@ -61,7 +65,7 @@ CREATE TABLE interactions (
         left(
           regexp_replace(
             lower(normalize(coalesce(content, ''), NFKD) COLLATE pg_catalog.pg_c_utf8),
-            '[\u0300-\u036f]', '', 'g'
+            '[\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
           ),
           100000
         )
@@ -102,6 +106,10 @@ CREATE TABLE interaction_participants (
   address_kind text CHECK (address_kind IN ('email', 'phone')),
   address bytea, -- sealed, as it was written
   address_hash bytea, -- blind index of the normal form, as in contact_methods
+  -- As of the interaction, which triggers see to: so a person's page is read in its order, and a
+  -- policy of the row alone can tell what is private.
+  occurred_at timestamptz NOT NULL,
+  is_private boolean NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT interaction_participants_address_check CHECK (
@@ -115,7 +123,8 @@ CREATE TABLE interaction_participants (
 CREATE INDEX interaction_participants_interaction_idx
 ON interaction_participants (user_id, interaction_id, id);
 CREATE INDEX interaction_participants_contact_idx
-ON interaction_participants (user_id, contact_id) WHERE contact_id IS NOT NULL;
+ON interaction_participants (user_id, contact_id, occurred_at DESC, interaction_id DESC)
+WHERE contact_id IS NOT NULL;
 CREATE INDEX interaction_participants_address_idx
 ON interaction_participants (user_id, address_hash) WHERE address_hash IS NOT NULL;
 

@@ -160,6 +160,7 @@ CREATE TABLE nudges (
   CONSTRAINT nudges_closed_check CHECK ((status = 'open') = (closed_at IS NULL))
 );
 CREATE INDEX nudges_id_idx ON nudges (user_id, id DESC);
+CREATE INDEX nudges_created_at_idx ON nudges (created_at); -- what is a year old goes
 
 -- The last day whose morning was looked at; of the user's own calendar.
 CREATE TABLE nudge_mornings (

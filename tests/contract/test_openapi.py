@@ -222,12 +222,16 @@ def test_every_body_has_an_example_that_the_hub_takes(document):
 
 def test_every_schema_says_what_it_is_and_shows_it(document):
     schemas = document["components"]["schemas"]
+    held = jsonschema_rs.Registry([("urn:document", {"components": {"schemas": schemas}})])
     for name, schema in schemas.items():
         assert re.fullmatch(r"[A-Z][A-Za-z]+", name), name
         assert "enum" in schema or schema.get("description"), name
         for field, part in schema.get("properties", {}).items():
-            registry = {"components": {"schemas": schemas}}
-            validator = jsonschema_rs.validator_for(part | registry, validate_formats=True)
+            # By reference: a schema that has all others in it takes milliseconds to read.
+            place = f"urn:document#/components/schemas/{name}/properties/{field}"
+            validator = jsonschema_rs.Draft202012Validator(
+                {"$ref": place}, registry=held, validate_formats=True
+            )
             for example in part.get("examples", ()):
                 assert validator.is_valid(example), (name, field, example)
 

@@ -18,6 +18,7 @@ from tests.fixtures.administrator import WithRole
 from tests.fixtures.api_keys import NewKey
 from tests.fixtures.app import NewRing, Running, User, idempotency_key, user_actor
 from tests.fixtures.touching import Meetings
+from tests.hub.domains.imports.moving import hand_in
 
 CANARY = "canary-of-ada"
 """Stands in every text that Ada has written where only she and those she met may read it."""
@@ -151,11 +152,7 @@ async def _know(ada: User) -> dict[str, str]:
     other = await ada.client.post("/v1/contacts", json={"full_name": CANARY, "company": CANARY})
     linked = await ada.client.put(f"{contact}/links/{other.json()['id']}", json={"kind": "friend"})
     assert linked.is_success, linked.text
-    handed_in = await ada.client.post(
-        f"/v1/contacts/import?format=vcard&name={CANARY}",
-        content=b"BEGIN:VCARD",
-        headers=idempotency_key(),
-    )
+    handed_in = await hand_in(ada, "vcard", b"BEGIN:VCARD", name=CANARY)
     assert handed_in.is_success, handed_in.text
     return {
         "contact": added.json()["id"],

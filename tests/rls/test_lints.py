@@ -118,6 +118,7 @@ LINTS = {
                 "achievements.code",  # a name for programs
                 "contact_methods.value_hash",  # of an address that the same user has written
                 "conversations.direct_key",  # the ids of both members
+                "interaction_participants.is_private",  # as their interaction
                 "interactions.is_private",  # the user's own mark
                 "idempotency_keys.key",  # the client's own
                 "idempotency_keys.request_hash",  # of what the same user has sent

@@ -79,10 +79,30 @@ list_memberships = query(
     """,
 )
 
-# Until the end of the transaction: which circle is the first one, only one may find out at a time.
+# Everybody takes locks in one order: the circle, contacts by id, members.
+keep_circle = query(
+    UUID, "SELECT id FROM circles WHERE user_id = app.user_id() AND id = $1 FOR KEY SHARE"
+)
+
+lock_circle = query(
+    UUID, "SELECT id FROM circles WHERE user_id = app.user_id() AND id = $1 FOR UPDATE"
+)
+
 lock_contact = query(
     UUID,
     "SELECT id FROM contacts WHERE user_id = app.user_id() AND id = $1 FOR NO KEY UPDATE",
+)
+
+lock_members = query(
+    UUID,
+    """
+    SELECT c.id
+    FROM circle_members AS m
+    JOIN contacts AS c ON c.user_id = m.user_id AND c.id = m.contact_id
+    WHERE m.user_id = app.user_id() AND m.circle_id = $1
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+    """,
 )
 
 add_member = command(

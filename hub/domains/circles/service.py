@@ -81,8 +81,10 @@ async def change_circle(tx: Tx, circle_id: UUID, change: ChangeCircle) -> Circle
 
 async def remove_circle(tx: Tx, circle_id: UUID) -> None:
     """Remove a circle; its members stay in the address book and in their other circles."""
-    if not await queries.remove_circle.run(tx, circle_id):
+    if not await queries.lock_circle.all(tx, circle_id):
         raise DomainError("circle.not_found")
+    await queries.lock_members.all(tx, circle_id)
+    await queries.remove_circle.run(tx, circle_id)
 
 
 async def list_members(
@@ -107,14 +109,14 @@ async def list_memberships(
 
 async def put_member(tx: Tx, circle_id: UUID, contact_id: UUID, how: PutMember) -> None:
     """Put a contact into a circle, or make that its primary one; again is harmless."""
-    await get_circle(tx, circle_id)
+    if not await queries.keep_circle.all(tx, circle_id):
+        raise DomainError("circle.not_found")
     if (await contacts.find(tx, contact_id)).is_self:
         raise DomainError("contact.self")
-    await queries.lock_contact.all(tx, contact_id)
     try:
         await queries.add_member.run(tx, circle_id, contact_id)
-    except Conflict:  # the circle was removed meanwhile
-        raise DomainError("circle.not_found") from None
+    except Conflict:  # the contact was removed meanwhile
+        raise DomainError("contact.not_found") from None
     if how.is_primary:
         await queries.set_primary.one(tx, circle_id, contact_id)
 

@@ -146,6 +146,7 @@ def fill(kept: ContactRow, merged: ContactRow, how: Noted) -> tuple[ContactRow, 
     record = MergeRecord(
         filled=filled,
         tags_added=len(tags),
+        tags_kept=len(kept.tags),
         notes=how,
         strength=Change(kept.strength, strength),
         last_interaction_at=Change(kept.last_interaction_at, latest),
@@ -163,9 +164,10 @@ def unfill(kept: ContactRow, merged: ContactRow, record: MergeRecord) -> Contact
             if name == "linked_user_id":
                 new["linked_by"] = None
     if record.tags_added:
-        # Those that it took are of the other's; what it had of those it has before them.
-        kept_at_least = max(0, len(kept.tags) - record.tags_added)
-        taken = set(kept.tags[kept_at_least:]) & set(merged.tags)
+        # Those that it took are of the other's; what it had of those stands before them, and what
+        # later merges brought behind them.
+        first = min(record.tags_kept, max(0, len(kept.tags) - record.tags_added))
+        taken = set(kept.tags[first:]) & set(merged.tags)
         new["tags"] = [tag for tag in kept.tags if tag not in taken]
     for name, change in (
         ("strength", record.strength),
@@ -187,12 +189,16 @@ def noted(mine: str | None, theirs: str | None) -> tuple[str | None, Noted]:
 
 
 def unnoted(now: str | None, theirs: str | None, how: Noted) -> str | None:
-    """Return notes without what `noted` added to them, if that still is at their end."""
+    """Return notes without what `noted` added to them, wherever other merges have left that."""
     if how == "kept" or now is None or theirs is None:
         return now
-    if how == "filled":
-        return None if now == theirs else now
-    return now.removesuffix(_BETWEEN_NOTES + theirs)
+    if now == theirs:
+        return None
+    if now.endswith(_BETWEEN_NOTES + theirs):
+        return now.removesuffix(_BETWEEN_NOTES + theirs)
+    if now.startswith(theirs + _BETWEEN_NOTES):
+        return now.removeprefix(theirs + _BETWEEN_NOTES)
+    return now.replace(_BETWEEN_NOTES + theirs + _BETWEEN_NOTES, _BETWEEN_NOTES, 1)
 
 
 def _same_birthday(pair: Candidate) -> bool:

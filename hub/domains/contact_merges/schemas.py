@@ -77,7 +77,8 @@ class MergeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     filled: list[str] = []
     tags_added: int = 0
-    """Behind those that the kept contact had."""
+    tags_kept: int = 0
+    """How many the kept contact had, before those."""
     notes: Noted = "kept"
     strength: Change | None = None
     last_interaction_at: Change | None = None

@@ -1,8 +1,16 @@
 """REST: one's address book as a file."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from litestar import Request, get
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Schema,
+)
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
@@ -31,11 +39,30 @@ WithArchived = Annotated[
 ]
 
 
+@dataclass
+class _FileOperation(Operation):
+    """An operation that answers with a file in one of several formats."""
+
+    def __post_init__(self) -> None:
+        content = {
+            media_type: OpenAPIMediaType(
+                schema=Schema(
+                    type=OpenAPIType.OBJECT if file_format == "json" else OpenAPIType.STRING
+                )
+            )
+            for file_format, media_type in _MEDIA_TYPES.items()
+        }
+        self.responses = (self.responses or {}) | {
+            "200": OpenAPIResponse(description="The file.", content=content)
+        }
+
+
 @get(
     "/contacts/export",
     # That it was taken out is on record.
     opt=WRITES,
     tags=["contacts"],
+    operation_class=_FileOperation,
     responses=documented(),
 )
 async def export_contacts(

@@ -39,7 +39,7 @@ _PLAIN_COLUMNS: Final = (
     "Address 1 - City",
 )
 # Spreadsheets take these for formulas; names come from others, too. Numbers are numbers.
-_FORMULA: Final = re.compile(r"^(?:[=@\t\r]|[+-](?![0-9 ()./-]*$))")
+_FORMULA: Final = re.compile(r"^(?:[=@\t\r\n]|[+-](?![0-9 ()./-]*$))")
 
 
 def vcf(cards: Iterable[Card]) -> str:

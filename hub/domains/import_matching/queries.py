@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core.db import query
+from core.db import command, query
 from hub.domains.import_matching.schemas import KnownContent, Namesake
 
 find_contents = query(
@@ -32,6 +32,31 @@ find_namesakes = query(
     )
     ORDER BY a.position, c.archived_at IS NOT NULL, c.id
     """,
+    login="system",
+)
+
+# Whom nothing else tells apart: as the hub's own exports bring back who has no address.
+find_unaddressed = query(
+    Namesake,
+    """
+    SELECT DISTINCT ON (a.position) a.position, c.id AS contact_id
+    FROM unnest($2::int[], $3::text[], $4::text[], $5::text[])
+        AS a (position, name, company, birthday)
+    JOIN contacts AS c
+        ON c.user_id = $1 AND c.name_words = array_to_string(app.plain_words(a.name), ' ')
+    WHERE c.merged_into_id IS NULL
+    AND NOT c.is_self
+    AND app.plain_words(coalesce(c.company, '')) = app.plain_words(a.company)
+    AND c.birthday IS NOT DISTINCT FROM replace(a.birthday, '--', '1604-')::date
+    AND (c.name_words <> '' OR c.full_name = a.name)
+    ORDER BY a.position, c.archived_at IS NOT NULL, c.id
+    """,
+    login="system",
+)
+
+# Two imports of one user know of each other what they have brought in.
+lock_book = command(
+    "SELECT pg_advisory_xact_lock(hashtextextended('imports:' || $1::uuid::text, 24))",
     login="system",
 )
 

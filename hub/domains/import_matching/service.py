@@ -18,6 +18,10 @@ from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant
 _PERSONAL: Final[frozenset[MethodKind]] = frozenset({"email", "linkedin"})
 
 
+Mark = tuple[str, bytes | str, str]
+"""What tells people apart: kind and blind index of an address, and the name where that counts."""
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """What becomes of an entry; "new" is what may be brought in."""
 
@@ -34,7 +38,12 @@ class Book(Struct, frozen=True):
     owner_id: UUID
     keys: Keys
     region: str | None
-    seen: set[bytes | tuple[str, bytes, str]]
+    seen: set[bytes | Mark]
+
+
+async def lock_book(tx: Tx, owner_id: UUID) -> None:
+    """Let no other import of a user be brought in before this system transaction ends."""
+    await queries.lock_book.run(tx, owner_id)
 
 
 def content_index(keys: Keys, owner_id: UUID, found: NewContact | FoundInteraction) -> bytes:
@@ -51,6 +60,9 @@ async def outcomes(
     made: dict[int, Outcome] = {}
     cleaned = [(at, *_addressed(book, item)) for at, item in people]
     namesakes = await _namesakes(tx, book, [(at, item, forms) for at, item, forms, _ in cleaned])
+    namesakes |= await _unaddressed(
+        tx, book, [(at, item) for at, item, forms, _ in cleaned if not forms]
+    )
     for at, item, forms, problems in cleaned:
         made[at] = _of_contact(book, item, forms, problems, namesakes.get(at))
     talks = [(at, item) for at, item in enumerate(entries) if isinstance(item, FoundInteraction)]
@@ -124,6 +136,22 @@ async def _namesakes(
     return {row.position: row.contact_id for row in rows}
 
 
+async def _unaddressed(
+    tx: Tx, book: Book, people: Sequence[tuple[int, NewContact]]
+) -> dict[int, UUID]:
+    if not people:
+        return {}
+    rows = await queries.find_unaddressed.all(
+        tx,
+        book.owner_id,
+        [at for at, _ in people],
+        [item.full_name for _, item in people],
+        [item.company or "" for _, item in people],
+        [item.birthday for _, item in people],
+    )
+    return {row.position: row.contact_id for row in rows}
+
+
 def _of_contact(
     book: Book,
     item: NewContact,
@@ -132,7 +160,10 @@ def _of_contact(
     namesake: UUID | None,
 ) -> Outcome:
     name = rules.name_words(item.full_name)
-    marks = {(kind, each[0], "" if kind in _PERSONAL else name) for kind, each in forms}
+    marks: set[Mark] = {(kind, each[0], "" if kind in _PERSONAL else name) for kind, each in forms}
+    if not marks:
+        company = rules.name_words(item.company or "")
+        marks = {(name or item.full_name, company, item.birthday or "")}
     is_twice = not marks.isdisjoint(book.seen)
     book.seen.update(marks)
     status = "known" if namesake is not None or is_twice else "new"

@@ -180,6 +180,10 @@ take_made = query(
                     WHERE i.user_id = $1 AND i.contact_id = r.contact_id
                 )
                 OR EXISTS (
+                    SELECT FROM interaction_participants AS p
+                    WHERE p.user_id = $1 AND p.contact_id = r.contact_id
+                )
+                OR EXISTS (
                     SELECT FROM contact_links AS l
                     WHERE l.user_id = $1 AND r.contact_id IN (l.contact_a_id, l.contact_b_id)
                 )

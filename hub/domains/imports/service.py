@@ -155,6 +155,7 @@ async def undo(tx: Tx, import_id: UUID) -> Import:
 
 async def bring_in(tx: Tx, keys: Keys, job: Job) -> None:
     """Bring in the next batch of a running job, whose row is locked. Needs a system transaction."""
+    await matching.lock_book(tx, job.user_id)
     waiting = await queries.take_batch.all(tx, job.user_id, job.id, BATCH)
     region = await contacts.region_of(tx, job.user_id)
     entries = [reading.open_payload(keys, row.id, row.kind, row.payload) for row in waiting]

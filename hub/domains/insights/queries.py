@@ -5,9 +5,9 @@ from uuid import UUID
 from core.db import command, query
 from hub.domains.insights.schemas import (
     ActiveGoal,
+    FirstHop,
     Insight,
     Meeting,
-    Named,
     Profile,
     Rhythm,
     SharedInterest,
@@ -137,6 +137,7 @@ list_rhythms = query(
             FROM interactions AS i
             WHERE i.user_id = $1
                 AND i.contact_id IS NOT NULL
+                AND NOT i.is_private -- API keys read insights, and nothing private
                 AND i.occurred_at BETWEEN $2::timestamptz - interval '1 year' AND $2::timestamptz
         ) AS g
         GROUP BY g.contact_id
@@ -158,6 +159,7 @@ list_meetings = query(
     FROM interactions
     WHERE user_id = $1
         AND contact_id = $2
+        AND NOT is_private
         AND occurred_at BETWEEN $3::timestamptz - interval '1 year' AND $3::timestamptz
     ORDER BY occurred_at DESC, id DESC
     LIMIT $4
@@ -192,13 +194,17 @@ count_since = query(
     int, "SELECT count(*) FROM insights WHERE user_id = $1 AND created_at > $2", login="system"
 )
 
+# Only over whom the user has in their address book: of others they may not even know the name.
 find_way = query(
-    Named,
+    FirstHop,
     """
-    SELECT c.id, c.full_name AS name
-    FROM app.shortest_path_of($1, ARRAY[$2::uuid], $3) AS p
-    JOIN contacts AS c ON c.user_id = $1 AND c.id = p.contact_id
-    ORDER BY p.position
+    SELECT c.id, c.full_name AS name, w.hops
+    FROM (
+        SELECT p.contact_id, p.position, count(*) OVER ()::int AS hops
+        FROM app.shortest_path_of($1, ARRAY[$2::uuid], $3) AS p
+    ) AS w
+    JOIN contacts AS c ON c.user_id = $1 AND c.id = w.contact_id
+    WHERE w.position = 1
     """,
     login="system",
 )

@@ -36,6 +36,14 @@ class Named(Struct, frozen=True):
     name: str
 
 
+class FirstHop(Struct, frozen=True):
+    """A contact over whom it is so many hops to somebody."""
+
+    id: UUID
+    name: str
+    hops: int
+
+
 class SharedInterest(Struct, frozen=True):
     """A topic that several contacts care about, the dearest of them first."""
 

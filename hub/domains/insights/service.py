@@ -18,7 +18,7 @@ USERS_AT_ONCE: Final = 20
 _INTERESTS_MAX: Final = 20
 _GOALS_MAX: Final = 50
 _PROFILES_MAX: Final = 2000
-_WAYS_MAX: Final = 5
+_WAYS_MAX: Final = 10
 _HOPS_MAX: Final = 4
 _DAY: Final = timedelta(days=1)
 _KNOWN_FROM: Final = 0.3
@@ -126,14 +126,15 @@ async def _opportunities(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list
 
 async def _ways(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Way]:
     ways: list[Way] = []
-    for goal in goals:
-        if goal.contact_id is None or goal.strength is None or goal.strength >= _KNOWN_FROM:
-            continue
-        people = await queries.find_way.all(tx, user_id, goal.contact_id, _HOPS_MAX)
-        if len(people) > 1:
-            ways.append(Way(goal, people[0], len(people)))
-        if len(ways) == _WAYS_MAX:
-            break
+    sought = [
+        (goal, goal.contact_id)
+        for goal in goals
+        if goal.contact_id and goal.strength is not None and goal.strength < _KNOWN_FROM
+    ]
+    for goal, contact_id in sought[:_WAYS_MAX]:
+        first = await queries.find_way.first(tx, user_id, contact_id, _HOPS_MAX)
+        if first is not None:
+            ways.append(Way(goal, Named(first.id, first.name), first.hops))
     return ways
 
 

@@ -10,7 +10,6 @@ from hub.domains.contacts import service as contacts
 from hub.domains.intelligence import queries, rules
 from hub.domains.intelligence.schemas import ContactIntelligence, ContactProfile
 
-ANALYSED_MAX: Final = 2000
 MUTUAL_MAX: Final = 20
 
 
@@ -18,7 +17,8 @@ async def get_intelligence(tx: Tx, contact_id: UUID) -> ContactIntelligence:
     """Return what the latest interactions show; raises contact.not_found, contact.merged."""
     contact = await contacts.find(tx, contact_id)
     zone = ZoneInfo(await queries.find_timezone.one(tx))
-    told = await queries.list_contacted.all(tx, contact_id, ANALYSED_MAX)
+    owner = contacts.owner_of(tx, None)
+    told = await queries.list_contacted.all(tx, owner, contact_id)
     now = clock.now()
     return ContactIntelligence(
         profile=ContactProfile(
@@ -35,5 +35,5 @@ async def get_intelligence(tx: Tx, contact_id: UUID) -> ContactIntelligence:
         directions=rules.directions(told),
         usual_time=rules.usual_time(told, zone),
         expected_next=rules.expected_next(told, now, zone),
-        mutual_contacts=await queries.list_mutual.all(tx, contact_id, ANALYSED_MAX, MUTUAL_MAX),
+        mutual_contacts=await queries.list_mutual.all(tx, owner, contact_id, MUTUAL_MAX),
     )

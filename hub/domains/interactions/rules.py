@@ -1,18 +1,25 @@
-"""Pure rules of interactions: where the words that somebody looked for stand in a text."""
+"""Pure rules of interactions: when one can have been, and where words stand in a text."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from hub.domains.interactions.schemas import Highlight, HighlightField, Piece
 
+EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""Between them a time has a year in every zone; the table holds no other."""
 PASSAGES_MAX: Final = 3
 """Of one text."""
 _AROUND_CHARS: Final = 60
 _PASSAGE_CHARS: Final = 400
-_WORD: Final = re.compile(r"[^\W_]+")
+# Those that turn or join writing, which are copied along unseen.
+_MARKS: Final = "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_WORD: Final = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
+_NOT_PLAIN: Final = re.compile(f"[\u0300-\u036f{_MARKS}]")
 _WITHOUT: Final = re.compile(r'(?:^|\s)-(?:"[^"]*"?|\S+)')
 
 
@@ -23,18 +30,23 @@ class _Passage:
     spans: list[tuple[int, int]]
 
 
+def clamped(at: datetime) -> datetime:
+    """Return a time, or the end of the calendar beyond which it is."""
+    return min(max(at, EARLIEST), LATEST)
+
+
 def words_of(wanted: str) -> frozenset[str]:
     """Return the words that a search asks for, plain; what it asks to be without is left out."""
     asked = _WITHOUT.sub(" ", wanted)
-    return frozenset(plain(found[0]) for found in _WORD.finditer(asked)) - {"or"}
+    return frozenset(plain(found[0]) for found in _WORD.finditer(asked)) - {"", "or"}
 
 
 def plain(text: str) -> str:
-    """Return a text without cases and accents, as app.plain_text does."""
+    """Return a text without cases, accents and unseen marks, as the table's words are."""
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text)
-    return re.sub("[\u0300-\u036f]", "", decomposed).lower()
+    return _NOT_PLAIN.sub("", decomposed).lower()
 
 
 def highlight(field: HighlightField, text: str | None, words: frozenset[str]) -> list[Highlight]:

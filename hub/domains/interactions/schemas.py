@@ -47,7 +47,10 @@ Content = Annotated[
         examples=["She looks for somebody who knows compilers."],
     ),
 ]
-Summary = Annotated[str, Meta(min_length=1, max_length=4000, pattern=_TEXT)]
+Summary = Annotated[
+    str,
+    Meta(min_length=1, max_length=4000, pattern=_TEXT, examples=["Ada needs a compiler engineer."]),
+]
 Sentiment = Annotated[float, Meta(ge=-1, le=1)]
 DurationSeconds = Annotated[int, Meta(ge=0, le=2_592_000, examples=[1800])]
 Address = Annotated[

@@ -20,8 +20,8 @@ from core.db import Tx
 from core.errors import DomainError
 from core.ids import new_id
 from hub.domains.contacts import service as contacts
-from hub.domains.contacts.schemas import MethodKind
 from hub.domains.contacts.service import Keys
+from hub.domains.interaction_participants import service as participants
 from hub.domains.interactions import queries, rules
 from hub.domains.interactions.schemas import (
     ChangeInteraction,
@@ -32,21 +32,20 @@ from hub.domains.interactions.schemas import (
     InteractionFilter,
     InteractionTimeline,
     MatchedInteraction,
+    Moment,
     NewInteraction,
     NewParticipant,
-    Participant,
     StoredInteraction,
-    StoredParticipant,
     Total,
     WriteInteraction,
 )
 from hub.http import page
 
 INTERACTIONS_LISTING: Final = "interactions"
-ADDRESS_COLUMN: Final = "interaction_participants.address"
 COUNTED_MAX: Final = 10_000
 # People's clocks are not the hub's.
 _AHEAD: Final = timedelta(minutes=5)
+_FIRST_ID: Final = UUID(int=0)
 _FIELDS: Final = Interaction.__struct_fields__
 _WRITTEN: Final = tuple(
     name for name in WriteInteraction.__struct_fields__ if name != "occurred_at"
@@ -80,14 +79,8 @@ async def record_many(
     ids = [new_id() for _ in items]
     rows = [_row(one, item) for one, item in zip(ids, items, strict=True)]
     made = set(await queries.insert_interactions.all(tx, owner, msgspec.json.encode(rows)))
-    participants = [
-        row
-        for one, item in zip(ids, items, strict=True)
-        if one in made
-        for row in _participant_rows(owner, one, item.participants, keys, region)
-    ]
-    if participants:
-        await queries.insert_participants.run(tx, owner, msgspec.json.encode(participants))
+    told = {one: item.participants for one, item in zip(ids, items, strict=True) if one in made}
+    await participants.add(tx, owner, told, keys, region)
     return [one if one in made else None for one in ids]
 
 
@@ -99,9 +92,17 @@ async def list_interactions(
         found = await search(tx, wanted, limit=limit, cursor=cursor, counted=counted)
         items = [hit.interaction for hit in found.items]
         return InteractionTimeline(items, found.next_cursor, found.has_more, found.total)
-    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
-    _check_times(wanted)
-    common = (*(before or (None, None)), wanted.since, wanted.until, wanted.direction, limit + 1)
+    before = _place(cursor)
+    wanted = _bounded(wanted)
+    # An index is entered at one place.
+    end = (wanted.until or rules.LATEST, _FIRST_ID)
+    common = (
+        contacts.owner_of(tx, None),
+        *min(before or end, end),
+        wanted.since or rules.EARLIEST,
+        wanted.direction,
+        limit + 1,
+    )
     if wanted.contact_id is not None:
         rows = await queries.list_of_contact.all(tx, *common, wanted.kind, wanted.contact_id)
         if not rows:
@@ -119,8 +120,8 @@ async def search(
     tx: Tx, wanted: InteractionFilter, *, limit: int, cursor: str | None, counted: bool
 ) -> Hits:
     """Return the actor's interactions with the words of `wanted.text`, and where these stand."""
-    before = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[datetime, UUID])
-    _check_times(wanted)
+    before = _place(cursor)
+    wanted = _bounded(wanted)
     chosen = (
         wanted.text,
         wanted.since,
@@ -129,7 +130,9 @@ async def search(
         wanted.kind,
         wanted.direction,
     )
-    rows = await queries.search_interactions.all(tx, *chosen, *(before or (None, None)), limit + 1)
+    rows = await queries.search_interactions.all(
+        tx, contacts.owner_of(tx, None), *chosen, *(before or (None, None)), limit + 1
+    )
     if not rows and wanted.contact_id is not None:
         await contacts.find(tx, wanted.contact_id)
     cut = page.paginate(rows, limit, INTERACTIONS_LISTING, _position)
@@ -144,10 +147,9 @@ async def search(
 async def get_interaction(tx: Tx, interaction_id: UUID, cipher: FieldCipher) -> InteractionDetail:
     """Return one of the actor's interactions with its words, or raise interaction.not_found."""
     found = await _find(tx, interaction_id)
-    rows = await queries.list_participants.all(tx, interaction_id)
     return InteractionDetail(
         **{**asdict(found), "metadata": msgspec.json.decode(found.metadata)},
-        participants=[_shown(row, cipher) for row in rows],
+        participants=await participants.list_all(tx, interaction_id, cipher),
     )
 
 
@@ -159,7 +161,7 @@ async def write_interaction(tx: Tx, new: WriteInteraction, keys: Keys) -> Intera
     write what it may not read.
     """
     await _check_contacts(tx, [new.contact_id, *(who.contact_id for who in new.participants)])
-    region = await _check_participants(tx, new.participants, keys)
+    region = await participants.check(tx, new.participants, keys)
     now = clock.now()
     _check_past(new.occurred_at, now)
     told = NewInteraction(
@@ -187,14 +189,14 @@ async def change_interaction(
         for name in ChangeInteraction.__struct_fields__
         if (value := getattr(change, name)) is not UNSET
     }
-    participants: Sequence[NewParticipant] | None = changed.pop("participants", None)
+    present_now: Sequence[NewParticipant] | None = changed.pop("participants", None)
     is_foreign = present.source != "manual"
     if is_foreign and (
-        participants is not None or not changed.keys() <= {"contact_id", "is_private"}
+        present_now is not None or not changed.keys() <= {"contact_id", "is_private"}
     ):
         raise DomainError("interaction.not_manual")
     await _check_contacts(
-        tx, [changed.get("contact_id"), *(who.contact_id for who in participants or ())]
+        tx, [changed.get("contact_id"), *(who.contact_id for who in present_now or ())]
     )
     _check_past(changed.get("occurred_at"), clock.now())
     after = replace(present, **changed)
@@ -212,8 +214,8 @@ async def change_interaction(
         after.duration_seconds,
         after.is_private,
     )
-    if participants is not None:
-        await _replace_participants(tx, interaction_id, participants, keys)
+    if present_now is not None:
+        await participants.replace_all(tx, interaction_id, present_now, keys)
     return await get_interaction(tx, interaction_id, keys.cipher)
 
 
@@ -235,7 +237,14 @@ async def _find(tx: Tx, interaction_id: UUID) -> StoredInteraction:
 
 
 async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
-    chosen = (wanted.since, wanted.until, wanted.direction, wanted.kind, COUNTED_MAX + 1)
+    chosen = (
+        contacts.owner_of(tx, None),
+        wanted.since or rules.EARLIEST,
+        wanted.until or rules.LATEST,
+        wanted.direction,
+        wanted.kind,
+        COUNTED_MAX + 1,
+    )
     if wanted.contact_id is None:
         return _total(await queries.count_interactions.one(tx, *chosen))
     return _total(await queries.count_of_contact.one(tx, *chosen, wanted.contact_id))
@@ -243,6 +252,11 @@ async def _count(tx: Tx, wanted: InteractionFilter) -> Total:
 
 def _total(counted: int) -> Total:
     return Total(min(counted, COUNTED_MAX), is_capped=counted > COUNTED_MAX)
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    found = page.decode_cursor(cursor, INTERACTIONS_LISTING, tuple[Moment, UUID])
+    return found and (rules.clamped(found[0]), found[1])
 
 
 def _position(item: Interaction | MatchedInteraction) -> tuple[datetime, UUID]:
@@ -263,50 +277,31 @@ def _hits(rows: Sequence[MatchedInteraction], words: frozenset[str]) -> list[Hit
     ]
 
 
-def _check_times(wanted: InteractionFilter) -> None:
+def _bounded(wanted: InteractionFilter) -> InteractionFilter:
+    times: dict[str, datetime] = {}
     for name in ("since", "until"):
         moment: datetime | None = getattr(wanted, name)
-        if moment is not None and moment.tzinfo is None:
+        if moment is None:
+            continue
+        if moment.tzinfo is None:
             raise _invalid("query", name, "A time needs a zone, such as Z")
+        times[name] = rules.clamped(moment)
+    return replace(wanted, **times)
 
 
 def _check_past(occurred_at: datetime | None, now: datetime) -> None:
-    if occurred_at is not None and occurred_at > now + _AHEAD:
+    if occurred_at is None:
+        return
+    if occurred_at > now + _AHEAD:
         raise _invalid("body", "occurred_at", "That has not been yet")
+    if occurred_at < rules.EARLIEST:
+        raise _invalid("body", "occurred_at", "There is no such year in every zone")
 
 
 async def _check_contacts(tx: Tx, contact_ids: Iterable[UUID | None]) -> None:
     for contact_id in dict.fromkeys(contact_ids):
         if contact_id is not None:
             await contacts.find(tx, contact_id)
-
-
-async def _check_participants(
-    tx: Tx, participants: Sequence[NewParticipant], keys: Keys
-) -> str | None:
-    """Return by whose rules numbers are read; raise request.invalid for what is no address."""
-    if all(who.address is None for who in participants):
-        if any(who.contact_id is None for who in participants):
-            raise _invalid("body", "participants", "Each needs a contact or an address")
-        return None
-    region = await contacts.region_of(tx)
-    owner = contacts.owner_of(tx, None)
-    for who in participants:
-        if not _hashes(owner, who, keys, region) and (who.address or who.contact_id is None):
-            raise _invalid("body", "participants", "Each needs a contact or an address")
-    return region
-
-
-async def _replace_participants(
-    tx: Tx, interaction_id: UUID, participants: Sequence[NewParticipant], keys: Keys
-) -> None:
-    owner = contacts.owner_of(tx, None)
-    region = await _check_participants(tx, participants, keys)
-    known = await _known(tx, owner, participants, keys, region)
-    await queries.delete_participants.run(tx, interaction_id)
-    rows = _participant_rows(owner, interaction_id, known, keys, region)
-    if rows:
-        await queries.insert_participants.run(tx, owner, msgspec.json.encode(rows))
 
 
 async def _with_contacts(
@@ -318,86 +313,21 @@ async def _with_contacts(
 ) -> list[NewInteraction]:
     """Return interactions with the contacts of their participants, as far as they are known."""
     everybody = [who for item in items for who in item.participants]
-    known = iter(await _known(tx, owner, everybody, keys, region))
+    known = iter(await participants.known(tx, owner, everybody, keys, region))
     self_id = await queries.find_self.first(tx, owner)
     completed: list[NewInteraction] = []
     for item in items:
-        participants = [next(known) for _ in item.participants]
-        others = (who.contact_id for who in participants if who.contact_id not in {None, self_id})
+        present = [next(known) for _ in item.participants]
+        others = (who.contact_id for who in present if who.contact_id not in {None, self_id})
         contact_id = item.contact_id or next(others, None)
-        completed.append(replace(item, contact_id=contact_id, participants=participants))
+        completed.append(replace(item, contact_id=contact_id, participants=present))
     return completed
-
-
-async def _known(
-    tx: Tx,
-    owner: UUID,
-    participants: Sequence[NewParticipant],
-    keys: Keys | None,
-    region: str | None,
-) -> list[NewParticipant]:
-    hashes: list[tuple[MethodKind, list[bytes]]] = [
-        (who.address_kind, _hashes(owner, who, keys, region)) for who in participants
-    ]
-    if not any(forms for _, forms in hashes):
-        return list(participants)
-    found = await contacts.find_by_method_hashes(tx, hashes, owner_id=owner)
-    return [
-        replace(who, contact_id=who.contact_id or contact_id)
-        for who, contact_id in zip(participants, found, strict=True)
-    ]
-
-
-def _hashes(owner: UUID, who: NewParticipant, keys: Keys | None, region: str | None) -> list[bytes]:
-    """Return every form in which an address's index may be stored; empty: it is no address."""
-    if who.address is None:
-        return []
-    if keys is None:
-        raise ValueError("addresses are sealed: that needs keys")
-    return contacts.sealing.method_hashes(keys, owner, who.address_kind, who.address, region)
 
 
 def _row(interaction_id: UUID, new: NewInteraction) -> dict[str, Any]:
     row = asdict(new)
     del row["participants"]
-    return {**row, "id": interaction_id}
-
-
-def _participant_rows(
-    owner: UUID,
-    interaction_id: UUID,
-    participants: Sequence[NewParticipant],
-    keys: Keys | None,
-    region: str | None,
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    # They are listed by their ids, which of one millisecond are in no order.
-    for row_id, who in zip(sorted(new_id() for _ in participants), participants, strict=True):
-        forms = _hashes(owner, who, keys, region)
-        if who.contact_id is None and not forms:
-            continue
-        row: dict[str, Any] = {
-            "id": row_id,
-            "interaction_id": interaction_id,
-            "contact_id": who.contact_id,
-            "role": who.role,
-        }
-        if forms and keys is not None and who.address is not None:
-            sealed = keys.cipher.seal(who.address.encode(), column=ADDRESS_COLUMN, row=row_id.bytes)
-            row |= {
-                "address_kind": who.address_kind,
-                "address": sealed.hex(),
-                "address_hash": forms[0].hex(),
-            }
-        rows.append(row)
-    return rows
-
-
-def _shown(row: StoredParticipant, cipher: FieldCipher) -> Participant:
-    address = None
-    if row.address is not None:
-        address = cipher.open(row.address, column=ADDRESS_COLUMN, row=row.id.bytes).decode()
-    return Participant(row.id, row.role, row.contact_id, row.address_kind, address)
+    return {**row, "id": interaction_id, "occurred_at": rules.clamped(new.occurred_at)}
 
 
 def _invalid(source: str, field: str, message: str) -> DomainError:

@@ -108,6 +108,8 @@ list_support = query(
     """
     SELECT e.interaction_id
     FROM evidence AS e
+    -- As far as they may be seen: private ones show to the person alone.
+    JOIN interactions AS s ON s.user_id = e.user_id AND s.id = e.interaction_id
     JOIN interests AS i
         ON i.user_id = e.user_id AND i.id = e.subject_id AND i.contact_id = $1
     WHERE e.user_id = app.user_id() AND e.subject_type = 'interest' AND e.subject_id = $2

@@ -185,3 +185,18 @@ add_job_changes = command(
     """,
     login="system",
 )
+
+# In bounded transactions; no occasion comes again after so long.
+forget_nudges = command(
+    """
+    DELETE FROM nudges
+    WHERE id IN (
+        SELECT id
+        FROM nudges
+        WHERE created_at < $1::timestamptz - make_interval(days => $2)
+        ORDER BY created_at
+        LIMIT $3
+    )
+    """,
+    login="system",
+)

@@ -22,6 +22,9 @@ from hub.http import page
 NUDGES_LISTING: Final = "nudges"
 MORNINGS_MAX: Final = 200
 """Users of one transaction."""
+KEPT_DAYS: Final = 365
+FORGOTTEN_MAX: Final = 1000
+"""Nudges of one transaction."""
 A_MORNING_MAX: Final = 5
 """Of a kind that could be many: the others come on the next mornings."""
 
@@ -75,6 +78,15 @@ async def look(tx: Tx) -> bool:
         ids = [morning.user_id for morning in there]
         await queries.add_birthdays.run(tx, ids, day, rules.birthdays_on(day))
     return len(mornings) == MORNINGS_MAX
+
+
+async def forget(tx: Tx) -> bool:
+    """Remove nudges that are a year old, open or not; a system transaction.
+
+    Returns whether there may be more.
+    """
+    gone = await queries.forget_nudges.run(tx, clock.now(), KEPT_DAYS, FORGOTTEN_MAX)
+    return gone == FORGOTTEN_MAX
 
 
 def _day(morning: Morning) -> date:

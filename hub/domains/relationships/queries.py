@@ -57,6 +57,27 @@ list_snapshots = query(
     """,
 )
 
+# And the last one before, whose score held when the range began.
+read_series = query(
+    Snapshot,
+    """
+    SELECT taken_on, score
+    FROM health_snapshots
+    WHERE user_id = app.user_id()
+        AND contact_id = $1
+        AND taken_on >= coalesce(
+            (
+                SELECT max(taken_on)
+                FROM health_snapshots
+                WHERE user_id = app.user_id() AND contact_id = $1 AND taken_on <= $2
+            ),
+            $2
+        )
+        AND taken_on <= $3
+    ORDER BY taken_on
+    """,
+)
+
 lock_health = query(
     Key,
     """
@@ -75,8 +96,9 @@ lock_contact = query(
 )
 
 # By day, since a hundred messages of an evening are one contact; a day stands where its last one
-# is. Contact by contact: one step into the index of each, whoever's partition it is in. The power()
-# of PostgreSQL raises an error where the result is next to 0, hence the bound of the exponents.
+# is. Clocks of people and of hosts may be minutes ahead. Contact by contact: one step into the
+# index of each, whoever's partition it is in. The power() of PostgreSQL raises an error where the
+# result is next to 0, hence the bound of the exponents.
 read_pasts = query(
     Past,
     """
@@ -152,12 +174,13 @@ read_pasts = query(
                     bool_or(i.direction <> 'outbound') AS is_inbound,
                     bool_or(i.direction <> 'inbound') AS is_outbound,
                     coalesce(sum(i.duration_seconds), 0)::float8 / 60 AS minutes,
-                    extract(epoch FROM $3::timestamptz - max(i.occurred_at))::float8 / 86400
-                        AS age_days
+                    greatest(
+                        0, extract(epoch FROM $3::timestamptz - max(i.occurred_at))::float8 / 86400
+                    ) AS age_days
                 FROM interactions AS i
                 WHERE i.user_id = c.user_id
                     AND i.contact_id = c.id
-                    AND i.occurred_at <= $3::timestamptz
+                    AND i.occurred_at <= $3::timestamptz + interval '5 minutes'
                 GROUP BY (i.occurred_at AT TIME ZONE 'UTC')::date
             ) AS day
         ) AS faded
@@ -234,13 +257,14 @@ forget_health = command(
     login="system",
 )
 
+# Any of them: one whose computation fails, again and again, would otherwise be in all others' way.
 take_shard = query(
     Cursor,
     """
     SELECT shard, after_user_id, after_contact_id
     FROM health_shards
     WHERE calculated_on < $1
-    ORDER BY shard
+    ORDER BY random()
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
     """,

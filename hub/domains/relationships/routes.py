@@ -1,5 +1,6 @@
 """REST: how one's relationships fare."""
 
+from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -7,12 +8,23 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from hub.domains.relationships import service
-from hub.domains.relationships.schemas import Band, HealthItem, RelationshipHealth, Snapshot
+from hub.domains.relationships.schemas import (
+    Band,
+    HealthItem,
+    HealthSeries,
+    RelationshipHealth,
+    Snapshot,
+)
 from hub.http.deps import reading
 from hub.http.etags import tagged
 from hub.http.page import Cursor, Limit, Page
 from hub.http.problems import documented
 
+_Since = Annotated[
+    date | None, QueryParameter(description="The first day; 90 days before the last one.")
+]
+_Until = Annotated[date | None, QueryParameter(description="The last day; today.")]
+_Points = Annotated[int, QueryParameter(ge=1, le=400, description="Points at most.")]
 _Band = Annotated[Band | None, QueryParameter(description="Only relationships of this band.")]
 
 
@@ -60,4 +72,25 @@ async def list_health_history(
         return await service.list_history(tx, contact_id, limit=limit, cursor=cursor)
 
 
-RELATIONSHIP_ROUTES: Final = [list_health, get_health, list_health_history]
+@get(
+    "/contacts/{contact_id:uuid}/health/series",
+    tags=["relationships"],
+    responses=documented("contact.not_found", "contact.merged"),
+)
+async def get_health_series(
+    request: Request[Any, Any, Any],
+    contact_id: FromPath[UUID],
+    since: _Since = None,
+    until: _Until = None,
+    points: _Points = 90,
+) -> HealthSeries:
+    """Return a relationship's scores at even steps, the oldest first: what a chart needs.
+
+    Each point has the score at the end of its step, and the lowest and the highest within it. There
+    are none before the first score that is known; a range in which there was none has no points.
+    """
+    async with reading(request) as tx:
+        return await service.get_series(tx, contact_id, since=since, until=until, points_max=points)
+
+
+RELATIONSHIP_ROUTES: Final = [list_health, get_health, list_health_history, get_health_series]

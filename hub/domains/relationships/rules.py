@@ -5,6 +5,7 @@ lowers a part of the score; time without contact never raises one, and all of th
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -15,6 +16,8 @@ from hub.domains.relationships.schemas import (
     Component,
     Components,
     Past,
+    SeriesPoint,
+    Snapshot,
     Trend,
     Values,
 )
@@ -183,6 +186,34 @@ def explain(
             ("recency", "frequency", "reciprocity", "duration"), pairs, strict=True
         )
     ]
+
+
+def series(
+    days: Sequence[Snapshot], since: date, until: date, points_max: int
+) -> tuple[int, list[SeriesPoint]]:
+    """Return the days of a step and one point for each step up to `until`, at most `points_max`.
+
+    `days` are in order, and may begin before `since`: each score holds until the next one. The
+    last step may be shorter.
+    """
+    if not days or until < max(since, days[0].taken_on):
+        return 1, []
+    begins = max(since, days[0].taken_on)
+    step_days = math.ceil(((until - begins).days + 1) / points_max)
+    points: list[SeriesPoint] = []
+    left = deque(days)
+    held = days[0].score
+    while begins <= until:
+        ends = min(until, begins + timedelta(days=step_days - 1))
+        while left and left[0].taken_on <= begins:
+            held = left.popleft().score
+        seen = [held]
+        while left and left[0].taken_on <= ends:
+            held = left.popleft().score
+            seen.append(held)
+        points.append(SeriesPoint(ends, held, min(seen), max(seen)))
+        begins = ends + timedelta(days=1)
+    return step_days, points
 
 
 def health_day(now: datetime) -> date:

@@ -63,6 +63,23 @@ class Snapshot(Struct, frozen=True):
     score: Annotated[int, Meta(examples=[83])]
 
 
+class SeriesPoint(Struct, frozen=True):
+    """What a score was on the last day of a step, and how low and high it was within the step."""
+
+    taken_on: Annotated[date, Meta(examples=["2026-11-21"])]
+    score: Annotated[int, Meta(examples=[83])]
+    low: Annotated[int, Meta(examples=[71])]
+    high: Annotated[int, Meta(examples=[86])]
+
+
+class HealthSeries(Struct, frozen=True):
+    """Scores at even steps, the oldest first, from the first day that is known."""
+
+    contact_id: UUID
+    step_days: Annotated[int, Meta(ge=1, examples=[4])]
+    points: list[SeriesPoint]
+
+
 class Key(Struct, frozen=True):
     """Whose contact."""
 

@@ -20,6 +20,7 @@ from hub.domains.relationships.schemas import (
     Components,
     HealthItem,
     HealthRow,
+    HealthSeries,
     Key,
     Past,
     RelationshipHealth,
@@ -30,6 +31,7 @@ from hub.http import page
 HEALTH_LISTING: Final = "health"
 SNAPSHOTS_LISTING: Final = "health_snapshots"
 SNAPSHOTS_MONTHS: Final = 24
+SERIES_DAYS: Final = 90
 BATCH_CONTACTS: Final = 1000
 """Of the daily pass in one transaction, which holds their locks for some hundred milliseconds."""
 _STRENGTH_DIGITS: Final = 2
@@ -63,6 +65,19 @@ async def list_history(
     return page.paginate(rows, limit, SNAPSHOTS_LISTING, lambda snapshot: (snapshot.taken_on,))
 
 
+async def get_series(
+    tx: Tx, contact_id: UUID, *, since: date | None, until: date | None, points_max: int
+) -> HealthSeries:
+    """Return scores at even steps, for a chart; by default the last 90 days."""
+    await contacts.find(tx, contact_id)
+    today = rules.health_day(clock.now())
+    last = min(until or today, today)
+    first = since or date.fromordinal(max(1, last.toordinal() - SERIES_DAYS + 1))
+    days = await queries.read_series.all(tx, contact_id, first, last)
+    step_days, points = rules.series(days, first, last, points_max)
+    return HealthSeries(contact_id=contact_id, step_days=step_days, points=points)
+
+
 async def refresh(tx: Tx, user_id: UUID, contact_id: UUID) -> None:
     """Compute the health of a relationship now; a system transaction. Again is harmless."""
     # Whoever computes it at the same time has to have read what this transaction has not: one
@@ -78,15 +93,15 @@ async def recalculate(tx: Tx) -> bool:
 
     Each shard is one process's at a time; several of them are worked on by several.
     """
-    now = clock.now()
-    today = rules.health_day(now)
+    today = rules.health_day(clock.now())
     shard = await queries.take_shard.first(tx, today)
     if shard is None:
         return False
     keys = await queries.next_of_shard.all(
         tx, shard.shard, shard.after_user_id, shard.after_contact_id, BATCH_CONTACTS
     )
-    await _compute(tx, keys, now)
+    # The time after the wait for locks: whoever held them may have counted what was not yet before.
+    await _compute(tx, keys, clock.now())
     if len(keys) < BATCH_CONTACTS:
         await queries.finish_shard.run(tx, shard.shard, today)
     else:

@@ -85,9 +85,7 @@ remove_reminder = command("DELETE FROM reminders WHERE id = $1")
 # What another worker has locked it tells of; the trigger of `fired_at` writes the events.
 fire_due = command(
     """
-    UPDATE reminders
-    SET fired_at = $1
-    WHERE id IN (
+    WITH due AS MATERIALIZED (
         SELECT id
         FROM reminders
         WHERE status = 'open' AND fired_at IS NULL AND coalesce(snoozed_until, due_at) <= $1
@@ -95,6 +93,9 @@ fire_due = command(
         LIMIT $2
         FOR UPDATE SKIP LOCKED
     )
+    UPDATE reminders
+    SET fired_at = $1
+    WHERE id IN (SELECT d.id FROM due AS d)
     """,
     login="system",
 )

@@ -5,7 +5,7 @@ that calls itself `Europe/Berlin` and is not would move what happened.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -65,23 +65,24 @@ def _entries(data: bytes, remarks: set[RemarkCode]) -> Iterator[Entry]:
         elif mark.startswith((b"BEGIN:", b"END:")):
             # An alarm's lines are not the event's.
             within = max(0, within + (1 if mark.startswith(b"BEGIN:") else -1))
-        elif not within and (found := lines.parse(raw)) is not None:
+        elif (
+            not within and len(event) <= lines.LINES_MAX and (found := lines.parse(raw)) is not None
+        ):
             event.append(found)
     if event is not None:
         yield failed("unfinished")
 
 
 def _event(event: list[Line], remarks: set[RemarkCode]) -> Entry:
+    if len(event) > lines.LINES_MAX:
+        return failed("too_many", "lines")
+    if any(item.is_guessed for item in event):
+        remarks.add("encoding_guessed")
     first: dict[str, Line] = {}
-    people_there: list[FoundParticipant] = []
     for item in event:
-        if item.is_guessed:
-            remarks.add("encoding_guessed")
         if item.name in _KEPT:
             first.setdefault(item.name, item)
-        elif item.name in {"ATTENDEE", "ORGANIZER"} and (address := _address(item.value)):
-            role = "organizer" if item.name == "ORGANIZER" else "attendee"
-            people_there.append(FoundParticipant(role, "email", address))
+    people_there = list(_people(event))
     if (starts_at := _moment(first.get("DTSTART"), remarks)) is None:
         return failed("date_invalid", "DTSTART")
     if "STATUS" in first and first["STATUS"].value.strip().upper() == "CANCELLED":
@@ -104,6 +105,13 @@ def _event(event: list[Line], remarks: set[RemarkCode]) -> Entry:
         participants=tuple(people_there[:_PARTICIPANTS_MAX]),
     )
     return Entry(found, tuple(problems))
+
+
+def _people(event: Iterable[Line]) -> Iterator[FoundParticipant]:
+    for item in event:
+        if item.name in {"ATTENDEE", "ORGANIZER"} and (address := _address(item.value)):
+            role = "organizer" if item.name == "ORGANIZER" else "attendee"
+            yield FoundParticipant(role, "email", address)
 
 
 def _address(value: str) -> str:

@@ -23,6 +23,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOTS: Final = frozenset({"smses", "calls"})
 # An MMS has its parts below it, and their text below that.
 _DEPTH_MAX: Final = 16
+_ELEMENTS_MAX: Final = 1_000_000
+_PART_BYTES: Final = 131_072
 _ADDRESS_MAX: Final = 320
 _DURATION_MAX: Final = 86_400 * 30
 _SMS_DIRECTIONS: Final[Mapping[str, Direction]] = {"1": "inbound", "2": "outbound"}
@@ -46,13 +48,21 @@ def read(data: bytes, options: Options) -> Reading:
     return Reading(_entries(events, root), "xml", remarks)
 
 
+class _Source(io.BytesIO):
+    """A file that is read in large parts: expat begins anew with what a part ends within."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        del size
+        return super().read(_PART_BYTES)
+
+
 def _elements(data: bytes) -> Iterator[tuple[str, Any]]:
     # 10 ms that no start of a process has to wait for.
     from defusedxml import DefusedXmlException  # noqa: PLC0415  # see above
     from defusedxml.ElementTree import iterparse  # noqa: PLC0415  # see above
 
     try:
-        yield from iterparse(io.BytesIO(data), events=("start", "end"), forbid_dtd=True)
+        yield from iterparse(_Source(data), events=("start", "end"), forbid_dtd=True)
     except DefusedXmlException:
         raise DomainError("import.unsafe") from None
     except (ParseError, ValueError, LookupError):
@@ -61,18 +71,24 @@ def _elements(data: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def _entries(events: Iterator[tuple[str, Any]], root: Any) -> Iterator[Entry]:  # noqa: ANN401  # an Element
-    depth = 1
-    for kind, element in events:
+    above = [root]
+    for number, (kind, element) in enumerate(events):
         if kind == "broken":
             yield failed("unfinished")
             return
-        depth += 1 if kind == "start" else -1
-        if depth > _DEPTH_MAX:
-            raise DomainError("import.unsafe")
-        if kind == "end" and depth == 1:
-            if element.tag in {"sms", "mms", "call"}:
-                yield _entry(element.tag, element.attrib)
-            root.clear()
+        if kind == "start":
+            above.append(element)
+            if len(above) > _DEPTH_MAX:
+                raise DomainError("import.unsafe")
+            if number > _ELEMENTS_MAX * 2:
+                raise DomainError("import.too_many")
+            continue
+        above.pop()
+        if len(above) == 1 and element.tag in {"sms", "mms", "call"}:
+            yield _entry(element.tag, element.attrib)
+        if above:
+            # What was read is not needed any more, however much is beside it.
+            del above[-1][:]
 
 
 def _entry(tag: str, attributes: Mapping[str, str]) -> Entry:

@@ -5,6 +5,7 @@ commas between parameters, and an import is written by whoever sent the card.
 """
 
 import quopri
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -12,6 +13,9 @@ from msgspec import Struct
 
 from hub.domains.imports.formats import text
 
+_PHYSICAL: Final = re.compile(rb"[^\r\n]+")
+LINES_MAX: Final = 10_000
+"""Of a card or an event; what has more is none."""
 LINE_MAX_BYTES: Final = 65_536
 """Of a logical line whose value is kept; pictures are longer, and are left out."""
 
@@ -33,7 +37,7 @@ def logical_lines(data: bytes) -> Iterator[bytes]:
     """Unfold lines, also those that quoted-printable breaks; those that are too long are cut."""
     parts: list[bytes] = []
     size = 0
-    is_soft = False
+    is_soft = is_quoted = False
     for raw in _physical(data):
         if is_soft or (parts and raw[:1] in {b" ", b"\t"}):
             piece = raw if is_soft else raw[1:]
@@ -43,10 +47,11 @@ def logical_lines(data: bytes) -> Iterator[bytes]:
             if parts:
                 yield b"".join(parts)
             parts, size, piece = [], 0, raw
+            is_quoted = b"QUOTED-PRINTABLE" in raw[:LINE_MAX_BYTES].upper()
         if size <= LINE_MAX_BYTES:
             parts.append(piece)
             size += len(piece)
-        is_soft = raw.endswith(b"=") and b"QUOTED-PRINTABLE" in parts[0].upper()
+        is_soft = is_quoted and raw.endswith(b"=")
     if parts:
         yield b"".join(parts)
 
@@ -101,10 +106,9 @@ def components(value: str, separator: str = ";") -> list[str]:
 
 
 def _physical(data: bytes) -> Iterator[bytes]:
-    # Not splitlines, which takes other control characters for ends as well.
-    for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-        if line:
-            yield line
+    # Not splitlines, which takes other control characters for ends as well, and all lines at once.
+    for match in _PHYSICAL.finditer(data):
+        yield match[0]
 
 
 def _end_of_head(raw: bytes) -> int:

@@ -24,6 +24,8 @@ from hub.domains.imports.formats.found import (
 from hub.domains.interactions.schemas import ParticipantRole
 
 _HEAD_MAX_BYTES: Final = 262_144
+# Of a header: far more than what is kept of it needs.
+_HEADER_MAX_CHARS: Final = 16_384
 _SUBJECT_MAX: Final = 1000
 _ADDRESS_MAX: Final = 320
 _PARTICIPANTS_MAX: Final = 100
@@ -71,7 +73,11 @@ def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
         occurred_at = (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return failed("date_invalid", "Date")
-    participants = _participants(found)
+    try:
+        participants = _participants(found)
+    except RecursionError:
+        # Comments within comments, by thousands.
+        return failed("unreadable")
     if not participants:
         return failed("no_participant")
     subject = people.line(_text(found, "subject", remarks))
@@ -90,8 +96,10 @@ def _participants(found: Message) -> tuple[FoundParticipant, ...]:
     participants: list[FoundParticipant] = []
     for header, role in _ROLES.items():
         # Names may be encoded, addresses are not: what is decoded first could hold a comma.
-        written = [str(value) for value in found.get_all(header, [])]
-        for _, address in getaddresses(written):
+        written = ", ".join(str(value) for value in found.get_all(header, []))
+        if len(written) > _HEADER_MAX_CHARS:
+            written = written[:_HEADER_MAX_CHARS].rpartition(",")[0]
+        for _, address in getaddresses([written]):
             cleaned = people.line(address)
             if "@" in cleaned and len(cleaned) <= _ADDRESS_MAX:
                 participants.append(FoundParticipant(role, "email", cleaned))
@@ -104,7 +112,7 @@ def _text(found: Message, header: str, remarks: set[RemarkCode]) -> str:
     if value is None:
         return ""
     try:
-        parts = decode_header(str(value).replace("\n", " "))
+        parts = decode_header(str(value)[:_HEADER_MAX_CHARS].replace("\n", " "))
     except (HeaderParseError, ValueError):
         return str(value)
     shown: list[str] = []

@@ -3,6 +3,7 @@
 `{"contacts": [{…}]}` or the list alone; each entry is a `PhoneContact`, what else is in it ignored.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -45,40 +46,72 @@ class PhoneContact(Struct, frozen=True):
     linkedin_url: str | None = None
 
 
-class _Book(Struct, frozen=True):
-    contacts: list[msgspec.Raw]
-
-
 _CONTACT: Final = msgspec.json.Decoder(PhoneContact)
-_BOOK: Final = msgspec.json.Decoder(_Book | list[msgspec.Raw])
+_ENTRY_MAX_BYTES: Final = 1_048_576
+# A string without an end reaches to the end of the file: nothing is looked at twice.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?"?|[\[\]{},]', re.DOTALL)
+_WHOLE: Final = frozenset({b"[", b"{"})
+_ENDS: Final = frozenset({b"]", b"}"})
 
 
 def read(data: bytes, options: Options) -> Reading:
     """Read contacts of a telephone; raises import.not_this_format, import.empty."""
     del options
     text.require_text(data)
-    narrowed = text.narrow(data)
-    try:
-        book = _BOOK.decode(narrowed)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        raise DomainError(
-            "import.not_this_format", "It is not JSON with a list of contacts."
-        ) from None
+    narrowed = text.narrow(data).strip()
+    begin = 1 if narrowed.startswith(b"[") else _list_of(narrowed)
     remarks: set[RemarkCode] = set()
-    found = book.contacts if isinstance(book, _Book) else book
-    return Reading(_entries(found), "utf-8", remarks)
+    return Reading(_entries(narrowed, begin), "utf-8", remarks)
 
 
-def _entries(found: list[msgspec.Raw]) -> Iterator[Entry]:
-    for raw in found:
-        try:
-            # Nests beyond reason or names a member twice: nobody's telephone says so.
-            strict_json.check(bytes(raw))
-            contact = _CONTACT.decode(raw)
-        except (msgspec.MsgspecError, DomainError, RecursionError, UnicodeDecodeError):
-            yield failed("unreadable")
-            continue
-        yield people.entry(_person(contact))
+def _list_of(data: bytes) -> int:
+    """Return where the list of contacts begins in the object around it."""
+    depth, name = 0, b""
+    for match in _TOKEN.finditer(data) if data.startswith(b"{") else ():
+        token = match[0]
+        if token in _WHOLE:
+            if (depth, name, token) == (1, b'"contacts"', b"["):
+                return match.end()
+            depth += 1
+        elif token in _ENDS:
+            depth -= 1
+        elif depth == 1:
+            # The first text of a member is its name, the next one what it says.
+            name = b"" if token == b"," else name or token
+    raise DomainError("import.not_this_format", "It is not JSON with a list of contacts.")
+
+
+def _entries(data: bytes, begin: int) -> Iterator[Entry]:
+    """Yield what is between the commas of a list, one by one: a file may be a million zeros."""
+    depth, starts_alone = 0, begin == 1
+    for match in _TOKEN.finditer(data, begin):
+        token = match[0]
+        if token in _WHOLE:
+            depth += 1
+        elif depth and token in _ENDS:
+            depth -= 1
+        elif not depth and (token == b"," or token in _ENDS):
+            if (raw := data[begin : match.start()].strip()) or token == b",":
+                yield _entry(raw)
+            begin = match.end()
+            if token != b",":
+                # Another list behind the first one.
+                if starts_alone and data[begin:]:
+                    yield failed("unreadable")
+                return
+    yield failed("unfinished")
+
+
+def _entry(raw: bytes) -> Entry:
+    if len(raw) > _ENTRY_MAX_BYTES:
+        return failed("too_long")
+    try:
+        # Nests beyond reason or names a member twice: nobody's telephone says so.
+        strict_json.check(raw)
+        contact = _CONTACT.decode(raw)
+    except (msgspec.MsgspecError, DomainError, RecursionError, UnicodeDecodeError):
+        return failed("unreadable")
+    return people.entry(_person(contact))
 
 
 def _person(contact: PhoneContact) -> Person:

@@ -18,6 +18,8 @@ from hub.domains.imports.formats.found import (
 from hub.domains.imports.formats.people import Person
 from hub.domains.imports.formats.table import Table
 
+# As our own exports, and those of others, keep spreadsheets from taking a cell for a formula.
+_PROTECTED: Final = re.compile(r"^'(?=[=@\t\r\n+-])")
 FIELDS: Final = frozenset(
     {
         *("full_name", "first_name", "last_name", "company", "job_title", "location", "bio"),
@@ -175,10 +177,11 @@ def _entries(
         person = Person(source)
         if len(row) > len(found.headers):
             person.problems.append(RowProblem("too_many", "columns"))
+        cells = [_PROTECTED.sub("", cell) for cell in row]
         for column, (to, label) in mapped.items():
-            if column < len(row) and row[column].strip():
-                own = labels.get(column, len(row))
-                _take(person, to, row[column], row[own] if own < len(row) else label, several)
+            if column < len(cells) and cells[column].strip():
+                own = labels.get(column, len(cells))
+                _take(person, to, cells[column], cells[own] if own < len(cells) else label, several)
         yield people.entry(person)
 
 

@@ -14,6 +14,7 @@ _DELIMITERS: Final = ",;\t"
 # LinkedIn writes notes above its headers.
 _PREAMBLE_MAX: Final = 10
 _COLUMNS_MAX: Final = 1000
+_ROW_MAX_CHARS: Final = 262_144
 
 
 class Table(Struct, frozen=True):
@@ -40,9 +41,10 @@ def read(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
 
 
 def _rows(content: str, delimiter: str) -> Iterator[list[str] | None]:
-    # By itself, as csv.reader must see line breaks as they are.
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    pieces = _Pieces(content)
+    reader = csv.reader(pieces, delimiter=delimiter)
     while True:
+        pieces.row_chars = 0
         try:
             row = next(reader)
         except StopIteration:
@@ -53,3 +55,22 @@ def _rows(content: str, delimiter: str) -> Iterator[list[str] | None]:
             continue
         if any(cell.strip() for cell in row):
             yield row
+
+
+class _Pieces:
+    """The lines of a file for csv.reader, which collects a row of any length."""
+
+    def __init__(self, content: str) -> None:
+        # Line breaks as they are: those within quotes are the cell's.
+        self._lines = io.StringIO(content, newline="")
+        self.row_chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        piece = next(self._lines)
+        self.row_chars += len(piece)
+        if self.row_chars > _ROW_MAX_CHARS:
+            raise csv.Error
+        return piece

@@ -61,7 +61,7 @@ def _entries(data: bytes, remarks: set[RemarkCode]) -> Iterator[Entry]:
             elif card is not None:
                 yield _card(card, remarks)
                 card = None
-        elif card is not None and not depth:
+        elif card is not None and not depth and len(card) <= lines.LINES_MAX:
             card.append(raw)
         last = mark
     if card is not None:
@@ -69,6 +69,8 @@ def _entries(data: bytes, remarks: set[RemarkCode]) -> Iterator[Entry]:
 
 
 def _card(raw_lines: list[bytes], remarks: set[RemarkCode]) -> Entry:
+    if len(raw_lines) > lines.LINES_MAX:
+        return failed("too_many", "lines")
     person = Person("import")
     preferred: list[tuple[MethodKind, str, str]] = []
     for raw in raw_lines:

@@ -40,6 +40,13 @@ def test_different_addresses_stay_different(kind: MethodKind, one: str, other: s
     assert rules.normal_form(kind, one, "DE") != rules.normal_form(kind, other, "DE")
 
 
+def test_a_number_from_abroad_needs_no_region() -> None:
+    form = rules.normal_form("phone", "+33 1 42 68 53 00", None)
+    for text in ("0033142685300", "(0033) 1 42 68 53 00"):
+        assert rules.normal_form("phone", text, None) == form
+    assert rules.normal_form("phone", "0099", None) == "raw:0099"
+
+
 def test_what_is_no_email_is_refused_and_what_is_no_number_is_kept() -> None:
     assert rules.normal_form("email", "ada at home", None) is None
     assert rules.normal_form("phone", "0151 50123456", None) == "raw:015150123456"

@@ -51,6 +51,17 @@ async def test_words_and_addresses_are_searched_however_they_are_written(
     for wrong in ({}, {"text": "a", "address": asked}):
         answer = await ada.client.post("/v1/contacts/search", json=wrong)
         assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    for name in ("Łukasz Żółć", "Miles O\u2019Brien", "Strauß-Møller"):
+        await add(ada, full_name=name)
+    for text, name in (
+        ("lukasz zolc", "Łukasz Żółć"),
+        ("ŁUK", "Łukasz Żółć"),
+        ("obrien", "Miles O\u2019Brien"),
+        ("o'brien", "Miles O\u2019Brien"),
+        ("moller strauss", "Strauß-Møller"),
+        ("STRAUß", "Strauß-Møller"),
+    ):
+        assert await searched(ada, text=text) == [name], text
     page = await ada.client.post("/v1/contacts/search", json={"text": "ada", "limit": 1})
     cursor = page.json()["next_cursor"]
     assert await searched(ada, text="ada", cursor=cursor) == ["Ádá Lovelace"]

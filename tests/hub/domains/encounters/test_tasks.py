@@ -1,14 +1,17 @@
 """Touches and messages become interactions of those who were part of them, once each."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from core.actor import SYSTEM
-from core.db import begin
+from core.db import Tx, begin
 from hub.domains.encounters import service
+from hub.domains.events.schemas import Consumer, Event
 from hub.domains.events.service import consume
 from hub.wiring.events import ROUTES
 from hub.wiring.slices import CONSUMERS, sealing_consumers
@@ -19,26 +22,35 @@ Worn = tuple[Wearer, Wearer]
 React = Callable[[str, str], Awaitable[None]]
 
 
+def consumer_of(hub: Running, event_type: str, name: str) -> Consumer:
+    """Return a consumer that the events of a type are routed to."""
+    assert name in ROUTES[event_type].consumers
+    house = hub.resources
+    known = (*CONSUMERS, *sealing_consumers(lambda: house.cipher, lambda: house.index_key))
+    return next(item for item in known if item.name == name)
+
+
+async def hand_out(meetings: Meetings, event_type: str, name: str) -> list[UUID]:
+    """Make the tasks of a consumer as the pump does; return the events it has not reacted to."""
+    rows = await meetings.admin.fetch(
+        """INSERT INTO consumer_tasks (event_id, occurred_at, consumer)
+        SELECT id, occurred_at, $2 FROM events WHERE type = $1
+        ON CONFLICT DO NOTHING RETURNING event_id""",
+        event_type,
+        name,
+    )
+    return [row["event_id"] for row in rows]
+
+
 @pytest_asyncio.fixture
 async def react(hub: Running, meetings: Meetings) -> React:
     """Let a consumer react to all events of a type that it has not reacted to."""
-    house = hub.resources
-    known = (*CONSUMERS, *sealing_consumers(lambda: house.cipher, lambda: house.index_key))
 
     async def run(event_type: str, name: str) -> None:
-        assert name in ROUTES[event_type].consumers
-        consumer = next(item for item in known if item.name == name)
-        rows = await meetings.admin.fetch(
-            """INSERT INTO consumer_tasks (event_id, occurred_at, consumer)
-            SELECT id, occurred_at, $2 FROM events WHERE type = $1
-            ON CONFLICT DO NOTHING RETURNING event_id""",
-            event_type,
-            name,
-        )
+        consumer = consumer_of(hub, event_type, name)
         outside: Any = None  # nothing is needed beyond the database
-        for row in rows:
-            await consume(house.system, consumer, row["event_id"], outside)
-            await consume(house.system, consumer, row["event_id"], outside)  # a doubled call
+        for event_id in await hand_out(meetings, event_type, name):
+            await consume(hub.resources.system, consumer, event_id, outside)
         await meetings.fail_if_a_reaction_failed()
 
     return run
@@ -124,6 +136,20 @@ async def test_who_stands_in_the_address_book_already_is_found_by_their_card(
     assert (await timeline(ada))[0]["contact_id"] == known
 
 
+async def test_a_page_that_two_share_does_not_make_them_one(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    methods = [{"kind": "url", "value": "https://navy.example"}]
+    await ada.client.post("/v1/contacts", json={"full_name": "Alan", "methods": methods})
+    card = {"full_name": "Grace Hopper", "urls": ["https://navy.example"]}
+    assert (await grace.client.put("/v1/me/card", json=card)).is_success
+    await exchange(meetings, worn)
+    await react("touch.exchanged", "encounters.record_touch")
+    names = [(row["full_name"], row["linked_user_id"]) for row in await contacts_of(meetings, ada)]
+    assert names == [("Alan", None), ("Grace Hopper", grace.id)]
+
+
 async def test_a_touch_without_cards_is_no_interaction(
     meetings: Meetings, worn: Worn, react: React
 ) -> None:
@@ -172,6 +198,96 @@ async def test_who_writes_does_not_come_into_an_address_book_by_it(
     [told] = await timeline(grace)
     assert (told["contact_id"], told["direction"]) == (None, "inbound")
     assert await contacts_of(meetings, grace) == []
+
+
+async def touch_and_write(meetings: Meetings, worn: Worn) -> None:
+    """Let two exchange cards, and one of them write to the other."""
+    await exchange(meetings, worn)
+    sender = worn[0].user
+    [touch] = await meetings.touches(sender)
+    sent = await sender.client.post(
+        f"/v1/conversations/{touch['conversation_id']}/messages",
+        json={"body": "hello"},
+        headers=idempotency_key(),
+    )
+    assert sent.status_code == 201, sent.text
+
+
+TOLD = (
+    ("touch.exchanged", "encounters.record_touch"),
+    ("message.sent", "encounters.record_message"),
+)
+
+
+async def expect_one_of_each(meetings: Meetings, worn: Worn) -> None:
+    for wearer in worn:
+        kinds = [item["kind"] for item in await timeline(wearer.user)]
+        assert sorted(kinds) == ["message", "ring_tap"]
+        assert len(await contacts_of(meetings, wearer.user)) == 1
+    announced = await meetings.admin.fetchval(
+        "SELECT count(*) FROM events WHERE type = 'interaction.recorded'"
+    )
+    assert announced == 4
+
+
+@pytest.mark.req("INT-01", "INT-07")
+async def test_what_is_told_again_after_it_was_done_is_no_second_interaction(
+    hub: Running, meetings: Meetings, worn: Worn
+) -> None:
+    await touch_and_write(meetings, worn)
+    outside: Any = None
+    for _ in range(2):
+        for event_type, name in TOLD:
+            # A task that is gone and made anew: the mark "done" alone would let it happen twice.
+            await meetings.admin.execute("DELETE FROM consumer_tasks WHERE consumer = $1", name)
+            for event_id in await hand_out(meetings, event_type, name):
+                consumer = consumer_of(hub, event_type, name)
+                assert await consume(hub.resources.system, consumer, event_id, outside)
+    await meetings.fail_if_a_reaction_failed()
+    await expect_one_of_each(meetings, worn)
+
+
+async def test_of_a_worker_that_ends_in_the_middle_nothing_stays_and_the_next_does_it_all(
+    hub: Running, meetings: Meetings, worn: Worn
+) -> None:
+    await touch_and_write(meetings, worn)
+    outside: Any = None
+    for event_type, name in TOLD:
+        consumer = consumer_of(hub, event_type, name)
+
+        async def ends(tx: Tx, event: Event, consumer: Consumer = consumer) -> None:
+            await consumer.react(tx, event)
+            raise asyncio.CancelledError
+
+        for event_id in await hand_out(meetings, event_type, name):
+            before = await meetings.admin.fetchval("SELECT count(*) FROM interactions")
+            with pytest.raises(asyncio.CancelledError):
+                await consume(hub.resources.system, Consumer(name, ends), event_id, outside)
+            assert await meetings.admin.fetchval("SELECT count(*) FROM interactions") == before
+            assert await consume(hub.resources.system, consumer, event_id, outside)
+            # Whoever is called a second time has nothing to do.
+            assert not await consume(hub.resources.system, consumer, event_id, outside)
+    await expect_one_of_each(meetings, worn)
+
+
+async def test_workers_that_react_at_the_same_time_record_once(
+    hub: Running, meetings: Meetings, worn: Worn
+) -> None:
+    await touch_and_write(meetings, worn)
+    outside: Any = None
+    for event_type, name in TOLD:
+        consumer = consumer_of(hub, event_type, name)
+        events = await hand_out(meetings, event_type, name)
+        done = await asyncio.gather(
+            *(
+                consume(hub.resources.system, consumer, event_id, outside)
+                for event_id in events
+                for _ in range(3)
+            )
+        )
+        assert sum(done) == len(events)
+    await meetings.fail_if_a_reaction_failed()
+    await expect_one_of_each(meetings, worn)
 
 
 async def test_a_touch_of_an_erased_partner_is_left_alone(

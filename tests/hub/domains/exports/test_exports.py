@@ -9,7 +9,7 @@ import pytest
 from hub.domains.exports import rules
 from hub.domains.exports.schemas import Card
 from tests.fixtures.app import Running, User
-from tests.hub.domains.imports.moving import bring_in
+from tests.hub.domains.imports.moving import book_of, bring_in
 
 CONTACT = {
     "full_name": "Grace Brewster, Hopper; née Müller",
@@ -77,6 +77,30 @@ async def test_what_is_taken_out_is_the_same_when_it_is_brought_in(
         )
         == 1
     )
+
+
+@pytest.mark.req("CON-06")
+async def test_own_export_brings_nothing_in(hub: Running, admin: Any, ada: User) -> None:
+    nobody_s_address = {"full_name": "=1+1", "company": "@home", "birthday": "1980-02-29"}
+    for contact in (CONTACT, nobody_s_address, {"full_name": "!?"}, {"full_name": "Bob  Ross"}):
+        assert (await ada.client.post("/v1/contacts", json=contact)).status_code == 201
+    twitter = {"kind": "twitter", "value": "@grace"}
+    gone = {"full_name": "Gone", "methods": [twitter, {"kind": "phone", "value": "+12025550109"}]}
+    contact_id = (await ada.client.post("/v1/contacts", json=gone)).json()["id"]
+    assert (await ada.client.delete(f"/v1/contacts/{contact_id}")).status_code == 204
+    before = await book_of(admin, ada.id)
+
+    for file_format, read_as in (*READ_AS.items(), ("ics", "calendar")):
+        file = await ada.client.get(
+            "/v1/contacts/export", params={"format": file_format, "with_archived": True}
+        )
+        job = await bring_in(hub, admin, ada, read_as, file.content)
+        assert (job["status"], job["items_failed"]) == ("completed", 0)
+        rows = await ada.client.get(f"/v1/imports/{job['id']}/rows", params={"status": "created"})
+        assert rows.json()["items"] == [], file_format
+        assert job["items_total"] == (5 if file_format != "ics" else 2)
+
+    assert await book_of(admin, ada.id) == before
 
 
 async def test_birthdays_are_a_calendar(ada: User) -> None:

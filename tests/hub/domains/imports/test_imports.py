@@ -11,7 +11,8 @@ from hub.domains.contacts.service import Keys
 from hub.domains.import_reading import service as reading
 from hub.domains.imports import service
 from tests.fixtures.app import Running, User
-from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move
+from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move, move_together
+from tests.hub.domains.imports.test_many import cards
 
 CARDS = b"""BEGIN:VCARD
 VERSION:3.0
@@ -56,7 +57,7 @@ async def test_same_file_three_times_leaves_the_same_address_book(
 ) -> None:
     first = await bring_in(hub, admin, ada, "vcard", CARDS)
     talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
-    book = await book_of(admin, ada)
+    book = await book_of(admin, ada.id)
 
     assert first["status"] == "completed"
     assert counts(first) == {
@@ -79,7 +80,7 @@ async def test_same_file_three_times_leaves_the_same_address_book(
         again = await bring_in(hub, admin, ada, "vcard", CARDS)
         assert (again["items_created"], again["items_known"]) == (0, 4)
         assert (await bring_in(hub, admin, ada, "calls_xml", CALLS))["items_created"] == 0
-    assert await book_of(admin, ada) == book
+    assert await book_of(admin, ada.id) == book
     assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
     assert await admin.fetchval("SELECT count(*) FROM import_rows WHERE payload IS NOT NULL") == 0
 
@@ -105,12 +106,12 @@ async def test_rows_say_what_is_wrong_with_which_entry(hub: Running, admin: Any,
 async def test_dry_run_changes_nothing_until_it_is_started(
     hub: Running, admin: Any, ada: User
 ) -> None:
-    before = await book_of(admin, ada)
+    before = await book_of(admin, ada.id)
     job = await bring_in(hub, admin, ada, "vcard", CARDS, dry_run=True)
 
     assert job["status"] == "ready"
     foreseen = counts(job)
-    assert await book_of(admin, ada) == before
+    assert await book_of(admin, ada.id) == before
     assert (await ada.client.post(f"/v1/imports/{job['id']}/start")).status_code == 200
     done = await move(hub, admin, str(job["id"]))
     assert done["status"] == "completed"
@@ -119,7 +120,7 @@ async def test_dry_run_changes_nothing_until_it_is_started(
 
 @pytest.mark.req("CON-06")
 async def test_undo_takes_back_what_nobody_has_changed(hub: Running, admin: Any, ada: User) -> None:
-    before = await book_of(admin, ada)
+    before = await book_of(admin, ada.id)
     people = await bring_in(hub, admin, ada, "vcard", CARDS)
     talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
     await admin.execute("UPDATE contacts SET bio = 'Admiral.' WHERE full_name = 'Mary Hopper'")
@@ -134,7 +135,63 @@ async def test_undo_takes_back_what_nobody_has_changed(hub: Running, admin: Any,
     rows = await ada.client.get(f"/v1/imports/{people['id']}/rows", params={"status": "kept"})
     assert [row["position"] for row in rows.json()["items"]] == [1, 2]
     await admin.execute("DELETE FROM contacts WHERE NOT is_self")
-    assert await book_of(admin, ada) == before
+    assert await book_of(admin, ada.id) == before
+
+
+LATER_EDITS = (
+    "UPDATE contacts SET tags = '{friends}' WHERE id = $1",
+    "UPDATE contacts SET archived_at = now() WHERE id = $1",
+    "UPDATE contact_methods SET label = 'new' WHERE contact_id = $1",
+    "DELETE FROM contact_methods WHERE contact_id = $1",
+    """INSERT INTO interests (user_id, contact_id, category, topic)
+    SELECT user_id, id, 'science', 'compilers' FROM contacts WHERE id = $1""",
+    """INSERT INTO reminders (user_id, contact_id, title, timezone, first_local, due_at)
+    SELECT user_id, id, 'Call', 'UTC', '2030-01-01T00:00:00', '2030-01-01Z' FROM contacts
+    WHERE id = $1""",
+    """INSERT INTO connection_goals (user_id, contact_id, kind, intention)
+    SELECT user_id, id, 'mentor', 'Learn' FROM contacts WHERE id = $1""",
+    """INSERT INTO contact_links (user_id, contact_a_id, contact_b_id, kind)
+    SELECT c.user_id, least(c.id, s.id), greatest(c.id, s.id), 'friend'
+    FROM contacts AS c JOIN contacts AS s ON s.user_id = c.user_id AND s.is_self WHERE c.id = $1""",
+    """WITH circle AS (
+      INSERT INTO circles (user_id, name, tier, cadence_days)
+      SELECT user_id, 'Inner', 1, 7 FROM contacts WHERE id = $1 RETURNING user_id, id
+    )
+    INSERT INTO circle_members (user_id, circle_id, contact_id)
+    SELECT user_id, id, $1 FROM circle""",
+    """INSERT INTO contact_relationship_types
+      (user_id, contact_id, type_owner_id, relationship_type_id)
+    SELECT c.user_id, c.id, t.owner_id, t.id
+    FROM contacts AS c, relationship_types AS t WHERE c.id = $1 AND t.user_id IS NULL LIMIT 1""",
+)
+
+
+@pytest.mark.req("CON-06")
+async def test_undo_leaves_whatever_was_done_later(hub: Running, admin: Any, ada: User) -> None:
+    file = cards(len(LATER_EDITS) + 3)
+    job = await bring_in(hub, admin, ada, "vcard", file)
+    listed = await ada.client.get(f"/v1/imports/{job['id']}/rows")
+    made = [UUID(row["contact_id"]) for row in listed.json()["items"]]
+    noted, matched, untouched, *others = made
+    for contact_id, edit in zip(others, LATER_EDITS, strict=True):
+        await admin.execute(edit, contact_id)
+    # As many letters as before.
+    edit = await ada.client.patch(f"/v1/contacts/{noted}", json={"notes": "Met at a farm."})
+    assert edit.status_code == 200, edit.text
+    # What the hub found out by itself.
+    await admin.execute(
+        "UPDATE contacts SET strength = 0.4, linked_user_id = user_id, linked_by = 'match' "
+        "WHERE id = $1",
+        matched,
+    )
+
+    await ada.client.post(f"/v1/imports/{job['id']}/undo")
+    undone = await move(hub, admin, str(job["id"]))
+
+    left = await admin.fetch("SELECT id FROM contacts WHERE NOT is_self ORDER BY id")
+    assert [row["id"] for row in left] == sorted({noted, *others})
+    assert untouched not in {noted, *others}
+    assert (undone["items_undone"], undone["items_kept"]) == (2, len(others) + 1)
 
 
 @pytest.mark.req("CON-04")
@@ -165,6 +222,40 @@ async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
 
     assert (done["status"], done["items_created"], done["items_known"]) == ("completed", 3, 1)
     assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_two_imports_at_once_bring_in_once(
+    hub: Running, admin: Any, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    names = [f"Person {n}" for n in range(20)]
+    file = "".join(
+        f"BEGIN:VCARD\nFN:{name}\nEMAIL:p{n}@example.com\nEND:VCARD\n"
+        for n, name in enumerate(names)
+    ).encode()
+    handed_in = [(await hand_in(ada, "vcard", file)).json()["id"] for _ in range(3)]
+
+    done = await move_together(hub, admin, handed_in)
+
+    assert {job["status"] for job in done} == {"completed"}
+    assert sum(job["items_created"] for job in done) == len(names)
+    known = await admin.fetch("SELECT full_name FROM contacts WHERE NOT is_self")
+    assert sorted(row["full_name"] for row in known) == sorted(names)
+
+
+async def test_whom_nothing_tells_apart_is_one_person(hub: Running, admin: Any, ada: User) -> None:
+    born = b"BEGIN:VCARD\nFN:Bob Ross\nBDAY:1942-10-29\nEND:VCARD\n"
+    file = b"BEGIN:VCARD\nFN:Bob Ross\nEND:VCARD\nBEGIN:VCARD\nFN:Ross, Bob\nEND:VCARD\n" + born
+
+    foreseen = await bring_in(hub, admin, ada, "vcard", file, dry_run=True)
+    first = await bring_in(hub, admin, ada, "vcard", file)
+    again = await bring_in(
+        hub, admin, ada, "vcard", file + born.replace(b"\nEND", b"\nNOTE:x\nEND")
+    )
+
+    assert (foreseen["items_created"], foreseen["items_known"]) == (2, 1)
+    assert (first["items_created"], first["items_known"]) == (2, 1)
+    assert (again["items_created"], again["items_known"]) == (0, 4)
 
 
 async def test_cancelled_import_forgets_the_file(hub: Running, admin: Any, ada: User) -> None:
@@ -208,11 +299,7 @@ async def test_door_refuses_what_it_need_not_read(ada: User, grace: User) -> Non
 
 
 async def test_repeated_request_is_one_import(ada: User) -> None:
-    headers = {"Idempotency-Key": "once"}
-    first, second = [
-        await ada.client.post("/v1/contacts/import?format=vcard", content=CARDS, headers=headers)
-        for _ in range(2)
-    ]
+    first, second = [await hand_in(ada, "vcard", CARDS, key="once") for _ in range(2)]
 
     assert first.json() == second.json()
     assert len((await ada.client.get("/v1/imports")).json()["items"]) == 1

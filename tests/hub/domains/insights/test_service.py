@@ -16,6 +16,7 @@ from hub.domains.events.schemas import Event, OutboxEvent
 from hub.domains.insights import service, tasks
 from hub.wiring.events import deliver
 from tests.fixtures.app import Running, User
+from tests.fixtures.consents import allow
 
 MONDAY = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -110,6 +111,31 @@ async def test_a_goal_tells_at_once_who_could_help_and_who_leads_there(
     assert set(found) == {"connection_path", "opportunity"}
     assert found["connection_path"]["title"] == "Ann leads to Bob"
     assert found["opportunity"]["contact_ids"] == [str(cid)]
+
+
+async def test_a_way_that_begins_with_a_friend_who_is_no_contact_is_not_another_one_s(
+    hub: Running, ada: User, grace: User, admin: Any
+) -> None:
+    # Ada is Grace's friend, Grace knows Hedy, who is here and in Ada's address book.
+    hedy = await admin.fetchval("INSERT INTO users (full_name) VALUES ('Hedy') RETURNING id")
+    await admin.execute("SELECT app.befriend($1, $2, 'ring_tap')", ada.id, grace.id)
+    target = None
+    for owner, strength in ((grace.id, 0.9), (ada.id, 0.0)):
+        target = await admin.fetchval(
+            """INSERT INTO contacts (user_id, full_name, strength, linked_user_id, linked_by)
+            VALUES ($1, 'Hedy', $2, $3, 'match') RETURNING id""",
+            owner,
+            strength,
+            hedy,
+        )
+    for person in (grace.id, hedy):
+        await allow(admin, person, "introductions")
+    body = {"kind": "mentor", "intention": "Learn", "contact_id": str(target)}
+    assert (await ada.client.post("/v1/goals", json=body)).is_success
+    found = await ada.client.post("/v1/paths/find", json={"target_contact_id": str(target)})
+    assert found.json()["length"] == 2
+    await tell(hub, MONDAY)
+    assert await listed(ada) == []
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """An interaction is recorded once, however often and by whomever it is told."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from core.actor import SYSTEM, Actor
 from core.db import Conflict, Pool, begin
 from core.errors import DomainError
 from core.ids import UserId, new_id
-from hub.domains.interactions import service
-from hub.domains.interactions.schemas import NewInteraction
+from hub.domains.interactions import rules, service
+from hub.domains.interactions.schemas import NewInteraction, NewParticipant
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 
@@ -140,3 +140,52 @@ async def test_nobody_records_for_another_nor_with_another_s_contact(
             async with begin(pools[0], user(eve)) as tx:
                 await service.record(tx, msgspec.structs.replace(CALL, contact_id=contact))
     assert await admin.fetchval("SELECT count(*) FROM interactions") == 0
+
+
+async def test_with_the_account_everything_goes(admin: Any, pools: tuple[Pool, Pool]) -> None:
+    ada, eve = await create_user(admin, "Ada"), await create_user(admin, "Eve")
+    for owner in (ada, eve):
+        who = await contact_of(admin, owner)
+        told = msgspec.structs.replace(
+            CALL, contact_id=who, participants=[NewParticipant(role="from", contact_id=who)]
+        )
+        async with begin(pools[0], user(owner)) as tx:
+            await service.record(tx, told)
+    await admin.execute("DELETE FROM users WHERE id = $1", ada)
+    for table in ("interactions", "interaction_participants"):
+        assert await admin.fetchval(f"SELECT array_agg(user_id) FROM {table}") == [eve]
+
+
+async def test_a_participant_is_as_private_as_the_interaction_and_at_its_time(
+    admin: Any, pools: tuple[Pool, Pool]
+) -> None:
+    ada = await create_user(admin, "Ada")
+    who = [NewParticipant(role="from", contact_id=await contact_of(admin, ada))]
+    async with begin(pools[0], user(ada)) as tx:
+        made = await service.record(tx, msgspec.structs.replace(CALL, participants=who))
+    seen = "SELECT occurred_at, is_private FROM interaction_participants"
+    assert await admin.fetch(seen) == [(CALL.occurred_at, False)]
+    later = CALL.occurred_at.replace(hour=10)
+    change = "UPDATE interactions SET occurred_at = $2, is_private = true WHERE id = $1"
+    await admin.execute(change, made, later)
+    assert await admin.fetch(seen) == [(later, True)]
+
+
+async def test_what_outlives_its_contact_is_with_nobody(
+    admin: Any, pools: tuple[Pool, Pool]
+) -> None:
+    ada = await create_user(admin, "Ada")
+    who = await contact_of(admin, ada)
+    async with begin(pools[0], user(ada)) as tx:
+        await service.record(tx, msgspec.structs.replace(CALL, contact_id=who))
+    await admin.execute("DELETE FROM contacts WHERE id = $1", who)
+    assert await admin.fetch("SELECT contact_id FROM interactions") == [(None,)]
+
+
+async def test_a_time_beyond_the_calendar_is_its_end(admin: Any, pools: tuple[Pool, Pool]) -> None:
+    ada = await create_user(admin, "Ada")
+    # Of a year before the first, which nothing could read any more.
+    ahead = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    async with begin(pools[0], user(ada)) as tx:
+        await service.record(tx, msgspec.structs.replace(CALL, occurred_at=ahead))
+    assert await admin.fetchval("SELECT occurred_at FROM interactions") == rules.EARLIEST

@@ -25,6 +25,11 @@ def test_words_are_found_whatever_their_case_and_accents() -> None:
     ]
 
 
+def test_marks_that_nobody_sees_part_no_words() -> None:
+    found = rules.highlight("subject", "\u202eab\u200ccd\u202c ef", rules.words_of("\u200fabcd"))
+    assert shown(found) == ["[\u202eab\u200ccd\u202c] ef"]
+
+
 def test_what_a_search_is_to_be_without_is_not_shown() -> None:
     assert rules.words_of('coffee or "old tea" -milk -"brown sugar"') == {"coffee", "old", "tea"}
 

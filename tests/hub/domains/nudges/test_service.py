@@ -162,3 +162,29 @@ def test_who_was_born_on_a_leap_day_has_a_birthday_each_year() -> None:
     assert rules.birthdays_on(date(2028, 2, 28)) == [28]
     assert rules.birthdays_on(date(2028, 2, 29)) == [29]
     assert rules.birthdays_on(date(2026, 4, 30)) == [30]
+
+
+async def test_a_year_later_a_nudge_goes_open_or_not(
+    admin: Any, system_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FORGOTTEN_MAX", 2)
+    ada = await create_user(admin, "Ada")
+    await admin.execute(
+        """INSERT INTO nudges (user_id, contact_id, kind, occasion, status, closed_at, created_at)
+        SELECT c.user_id, c.id, 'follow_up', n::text,
+          CASE WHEN n % 2 = 0 THEN 'done' ELSE 'open' END,
+          CASE WHEN n % 2 = 0 THEN now() END, now() - interval '1 day' * n
+        FROM contacts AS c, unnest(ARRAY[0, 1, 364, 366, 367, 800]) AS n WHERE c.user_id = $1""",
+        ada,
+    )
+    audited = await admin.fetchval("SELECT count(*) FROM audit_log")
+    rounds = 0
+    left = True
+    while left:
+        rounds += 1
+        async with begin(system_pool, SYSTEM) as tx:
+            left = await service.forget(tx)
+    assert rounds == 2
+    kept = await admin.fetch("SELECT occasion FROM nudges ORDER BY occasion::int")
+    assert [row["occasion"] for row in kept] == ["0", "1", "364"]
+    assert await admin.fetchval("SELECT count(*) FROM audit_log") == audited, "nobody's decision"

@@ -1,7 +1,9 @@
 """Kinds of relationships over REST: everybody's, one's own, and those of a contact."""
 
+import json
 from typing import Any
 
+import asyncpg
 import pytest
 
 from hub.domains.relationship_types import service
@@ -67,6 +69,44 @@ async def test_weights_share_out_one(ada: User) -> None:
         refused = await ada.client.patch(f"{PATH}/{made['id']}", json=wrong)
         assert refusal(refused) == (422, "relationship.type_weights")
     assert (await ada.client.get(f"{PATH}/{made['id']}")).json() == made
+
+
+@pytest.mark.req("REL-03")
+async def test_a_weight_that_is_none_is_refused(ada: User) -> None:
+    made = await add_type(ada)
+    new = json.dumps({**MENTOR, "name": "other", "scoring_weights": {**WEIGHTS, "recency": "?"}})
+    no_json = {"NaN", "Infinity", "00.5", "1e400"}
+    numbers = {"-0.1", "1.1", "9" * 99, "-0.00001"}
+    for weight in no_json | numbers | {'"0.5"', '"NaN"', "null", "true", "[0.5]", "{}"}:
+        body = new.replace('"?"', weight)
+        expected = (400, "request.malformed") if weight in no_json else (422, "request.invalid")
+        for method, path in (("POST", PATH), ("PATCH", f"{PATH}/{made['id']}")):
+            answer = await ada.client.request(
+                method, path, content=body, headers={"content-type": "application/json"}
+            )
+            assert refusal(answer) == expected, (weight, answer.text)
+    assert (await ada.client.get(f"{PATH}/{made['id']}")).json() == made
+    assert len((await ada.client.get(PATH)).json()["items"]) == 6
+
+
+@pytest.mark.req("REL-03")
+async def test_weights_that_are_missing_or_not_numbers_do_not_pass_the_database(admin: Any) -> None:
+    add = """INSERT INTO relationship_types (user_id, name, display_name, scoring_weights)
+    VALUES (NULL, 'other', 'Other', $1::text::jsonb)"""
+    for change in (
+        {"recency": "0.5"},
+        {"recency": None},
+        {"recency": [0.5]},
+        {"recency": 0.6},
+        {"recency": 1.5, "frequency": -0.8},
+        {"luck": 0},
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await admin.execute(add, json.dumps(WEIGHTS | change))
+    for whole in ("{}", "[]", "1", '{"recency": 1e400}', '{"recency": 1}'):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await admin.execute(add, whole)
+    await admin.execute(add, json.dumps(WEIGHTS))
 
 
 async def test_a_number_of_kinds_is_enough(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:

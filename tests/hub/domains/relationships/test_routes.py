@@ -9,7 +9,7 @@ import pytest
 from core import clock
 from core.actor import SYSTEM
 from core.db import begin, command
-from hub.domains.relationships import service
+from hub.domains.relationships import rules, service
 from tests.fixtures.app import Running, User
 
 PATH = "/v1/contacts/{0}/health"
@@ -85,4 +85,34 @@ async def test_a_history_goes_back_page_by_page(ada: User, grace: User, hub: Run
     assert [item["taken_on"] for item in first["items"]] == ["2026-11-09", "2026-11-05"]
     rest = await ada.client.get(path, params={"cursor": first["next_cursor"]})
     assert rest.json()["items"] == [{"taken_on": "2026-11-01", "score": 80}]
+    assert refusal(await grace.client.get(path)) == (404, "contact.not_found")
+
+
+@pytest.mark.req("REL-06")
+async def test_a_chart_has_as_many_points_as_it_asks_for(
+    ada: User, grace: User, hub: Running
+) -> None:
+    contact = (await ada.client.post("/v1/contacts", json={"full_name": "Grace"})).json()["id"]
+    path = PATH.format(contact) + "/series"
+    assert (await ada.client.get(path)).json()["points"] == []
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        for day, score in ((1, 80), (5, 75), (9, 70)):
+            await add_snapshot.run(tx, ada.id, UUID(contact), date(2026, 9, day), score)
+    range_ = {"since": "2026-09-03", "until": "2026-09-12"}
+    daily = (await ada.client.get(path, params=range_)).json()
+    assert (daily["contact_id"], daily["step_days"]) == (contact, 1)
+    assert [point["score"] for point in daily["points"]] == [80] * 2 + [75] * 4 + [70] * 4
+    coarse = (await ada.client.get(path, params={**range_, "points": 3})).json()
+    assert coarse["step_days"] == 4
+    assert coarse["points"] == [
+        {"taken_on": "2026-09-06", "score": 75, "low": 75, "high": 80},
+        {"taken_on": "2026-09-10", "score": 70, "low": 70, "high": 75},
+        {"taken_on": "2026-09-12", "score": 70, "low": 70, "high": 70},
+    ]
+    lately = (await ada.client.get(path, params={"until": "9999-12-31"})).json()["points"]
+    assert lately[-1]["taken_on"] == rules.health_day(clock.now()).isoformat(), "not in the future"
+    for odd in ({"until": "0001-01-01"}, {"since": "9999-12-31"}):
+        assert (await ada.client.get(path, params=odd)).json()["points"] == []
+    for wrong in ({"points": 0}, {"points": 401}, {"since": "yesterday"}, {"until": "2026-02-30"}):
+        assert refusal(await ada.client.get(path, params=wrong)) == (422, "request.invalid")
     assert refusal(await grace.client.get(path)) == (404, "contact.not_found")

@@ -1,14 +1,14 @@
 """The formula keeps what it promises, whatever the past."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
 from hub.domains.relationships import rules
-from hub.domains.relationships.schemas import Band, Past, Values
+from hub.domains.relationships.schemas import Band, Past, Snapshot, Values
 from tests.hub.domains.relationships.faded import NOW, WEIGHTS, Met, past_of
 
 DAYS = st.floats(0, 4000)
@@ -16,6 +16,7 @@ MORE = st.floats(0, 400)
 PACE = st.floats(0.1, 2000)
 SUMS = st.floats(0, 500)
 CLOSE = 1e-9
+FEW = settings(max_examples=40)
 METS = st.lists(
     st.builds(
         Met,
@@ -32,6 +33,7 @@ def score_of(past: Past, now: datetime) -> float:
 
 
 @pytest.mark.req("REL-05")
+@FEW
 @given(METS, st.floats(1, 1000), st.floats(0.1, 10))
 def test_a_score_is_within_its_bounds(met: list[Met], cadence: float, decay: float) -> None:
     found = rules.assess(past_of(met, cadence_days=cadence, decay_rate=decay), NOW)
@@ -85,6 +87,7 @@ def test_strength_rises_with_days_and_time(
 
 
 @pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 10), st.floats(0, 3000))
 def test_time_without_contact_never_raises_anything(
     met: list[Met], cadence: float, decay: float, days: float
@@ -100,6 +103,7 @@ def test_time_without_contact_never_raises_anything(
 
 
 @pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 5), st.floats(0, 5))
 def test_what_fades_faster_or_is_wanted_more_often_scores_no_higher(
     met: list[Met], cadence: float, decay: float, faster: float
@@ -113,6 +117,28 @@ def test_what_fades_faster_or_is_wanted_more_often_scores_no_higher(
         assert getattr(oftener, name) <= getattr(base, name) + CLOSE
 
 
+@pytest.mark.req("REL-09")
+@FEW
+@given(METS, st.floats(0, 1), st.integers(0, 20_000), st.floats(1, 400), st.floats(0.1, 10))
+def test_another_day_together_never_lowers_anything(
+    met: list[Met], when: float, seconds: int, cadence: float, decay: float
+) -> None:
+    # Within the time that is known: an older first day would show what else could have been.
+    day = Met(when * max((item.days_ago for item in met), default=1.0), seconds=seconds)
+    assume(day.at.date() not in {item.at.date() for item in met})
+    pasts = [
+        past_of(known, cadence_days=cadence, decay_rate=decay, since=NOW - timedelta(days=1))
+        for known in (met, [*met, day])
+    ]
+    before, after = (rules.parts(past, NOW) for past in pasts)
+    assert all(
+        now >= then - CLOSE for now, then in zip(astuple(after), astuple(before), strict=True)
+    )
+    strengths = [rules.strength(past.lasting_days, past.lasting_minutes) for past in pasts]
+    assert strengths[1] >= strengths[0]
+
+
+@FEW
 @given(METS, st.floats(1, 400), st.floats(0.1, 10), st.floats(0, 800))
 def test_a_moment_changes_a_score_by_next_to_nothing(
     met: list[Met], cadence: float, decay: float, days: float
@@ -168,6 +194,22 @@ def test_a_band_stays_where_it_was_put(points: float, before: Band) -> None:
     assert rules.band_of(points, band) == band
 
 
+@given(
+    st.floats(0, 100 - rules.HYSTERESIS_POINTS),
+    st.lists(st.floats(0, rules.HYSTERESIS_POINTS, exclude_max=True), min_size=2, max_size=20),
+    st.sampled_from([None, *(band for band, _ in rules.BANDS)]),
+)
+def test_a_score_that_sways_by_less_than_the_hysteresis_returns_to_no_band_that_it_left(
+    lowest: float, above: list[float], before: Band | None
+) -> None:
+    bands: list[Band] = []
+    for points in above:
+        before = rules.band_of(lowest + points, before)
+        if bands[-1:] != [before]:
+            bands.append(before)
+    assert len(set(bands)) == len(bands)
+
+
 def test_a_trend_is_measured_by_the_last_weeks() -> None:
     baseline = rules.baseline_of(50, None, 0)
     assert rules.trend_of(50, baseline) == "steady"
@@ -221,3 +263,33 @@ def test_parts_are_explained_and_add_up() -> None:
 def test_a_day_begins_at_three_in_the_morning() -> None:
     assert rules.health_day(datetime(2026, 11, 21, 2, 59, tzinfo=UTC)).day == 20
     assert rules.health_day(datetime(2026, 11, 21, 3, tzinfo=UTC)).day == 21
+
+
+FIRST = date(2026, 1, 1)
+SNAPSHOTS = st.dictionaries(st.integers(-40, 400), st.integers(0, 100), max_size=30).map(
+    lambda days: [Snapshot(FIRST + timedelta(days=n), days[n]) for n in sorted(days)]
+)
+
+
+@FEW
+@given(SNAPSHOTS, st.integers(0, 400), st.integers(1, 40))
+def test_a_series_says_of_each_step_what_its_days_were(
+    days: list[Snapshot], length: int, points_max: int
+) -> None:
+    until = FIRST + timedelta(days=length)
+    held: dict[date, int] = {}
+    for n in range(-40, length + 1):
+        day = FIRST + timedelta(days=n)
+        known = [snapshot.score for snapshot in days if snapshot.taken_on <= day]
+        if known and day >= FIRST:
+            held[day] = known[-1]
+    step_days, points = rules.series(days, FIRST, until, points_max)
+    assert len(points) <= points_max
+    assert bool(points) == bool(held)
+    left = list(held.items())
+    for point in points:
+        step, left = left[:step_days], left[step_days:]
+        scores = [score for _, score in step]
+        assert point.taken_on == step[-1][0]
+        assert (point.score, point.low, point.high) == (scores[-1], min(scores), max(scores))
+    assert not left, "up to the last day"

@@ -177,7 +177,7 @@ async def test_contact_raises_a_score_at_once(
     assert kept == round(after["strength"], 2)
 
 
-@pytest.mark.req("REL-06", "REL-09")
+@pytest.mark.req("REL-06", "REL-09", "JOB-01")
 async def test_each_night_all_scores_fall_a_little_and_are_kept(
     admin: Any, ada: UUID, system_pool: Pool, time: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,8 +252,18 @@ async def test_snapshots_of_months_that_are_over_for_two_years_go(
         values = f"FROM ('{first}') TO ('{until}')"
         await admin.execute(child.format(f"{first:%Y_%m}", values))
         await admin.execute(f"ALTER TABLE health_snapshots_{first:%Y_%m} OWNER TO ping_owner")
+    ada = await create_user(admin, "Ada")
+    for day in (old - timedelta(days=40), kept, now):
+        await admin.execute(
+            """INSERT INTO health_snapshots (user_id, contact_id, taken_on, score)
+            SELECT user_id, id, $2, 50 FROM contacts WHERE user_id = $1""",
+            ada,
+            day,
+        )
     async with begin(system_pool, SYSTEM) as tx:
         assert not await service.forget_snapshots(tx)
+    left = await admin.fetch("SELECT taken_on FROM health_snapshots ORDER BY taken_on")
+    assert [row["taken_on"] for row in left] == [kept, now]
     there = "SELECT to_regclass($1) IS NOT NULL"
     assert await admin.fetchval(there, f"health_snapshots_{kept:%Y_%m}")
     assert not await admin.fetchval(there, f"health_snapshots_{old:%Y_%m}")

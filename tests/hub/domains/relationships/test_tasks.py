@@ -55,6 +55,13 @@ async def test_what_changes_a_relationship_changes_its_health(
     assert await react(admin, system_pool) == ["interaction.recorded"]
     quarterly = await score(admin, contact)
     assert quarterly is not None
+    await admin.execute("UPDATE interactions SET subject = 'Tea'")
+    assert await react(admin, system_pool) == []
+    await admin.execute("UPDATE interactions SET occurred_at = occurred_at - interval '9 days'")
+    assert await react(admin, system_pool) == ["closeness.changed"]
+    later = await score(admin, contact)
+    assert later is not None
+    assert later < quarterly
     circle = await admin.fetchval(
         """INSERT INTO circles (user_id, name, tier, cadence_days) VALUES ($1, 'Close', 1, 14)
         RETURNING id""",
@@ -69,7 +76,7 @@ async def test_what_changes_a_relationship_changes_its_health(
     assert "closeness.changed" in await react(admin, system_pool)
     fortnightly = await score(admin, contact)
     assert fortnightly is not None
-    assert fortnightly < quarterly
+    assert fortnightly < later
     await admin.execute("UPDATE circles SET cadence_days = 7")
     await react(admin, system_pool)
     weekly = await score(admin, contact)
@@ -87,6 +94,11 @@ async def test_what_changes_a_relationship_changes_its_health(
     romantic = await score(admin, contact)
     assert romantic is not None
     assert romantic < weekly
+    await admin.execute("DELETE FROM interactions")
+    assert await react(admin, system_pool) == ["closeness.changed"]
+    none = await score(admin, contact)
+    assert none is not None
+    assert none > romantic, "who was just put into a circle is not yet overdue"
     await admin.execute("UPDATE contacts SET archived_at = now() WHERE id = $1", contact)
     assert "contact.archived" in await react(admin, system_pool)
     assert await score(admin, contact) is None

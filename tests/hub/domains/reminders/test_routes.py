@@ -5,17 +5,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from core import clock
 from core.actor import SYSTEM
 from core.db import begin
+from core.errors import DomainError
 from hub.domains.reminders import service, tasks
 from tests.fixtures.app import Running, User
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CALL = {"title": "Call Grace", "due_local": "2026-11-21T13:00", "timezone": "Europe/Berlin"}
-DUE = "SELECT count(*) FROM events WHERE type = 'reminder.due'"
+TYPE = "reminder.due"
+DUE = f"SELECT count(*) FROM events WHERE type = '{TYPE}'"
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,49 @@ async def test_what_is_due_is_told_of_once_though_two_workers_look(
     assert (await ada.client.get(f"/v1/reminders/{later['id']}")).json()["fired_at"] is None
     fired = (await ada.client.get(f"/v1/reminders/{made['id']}")).json()["fired_at"]
     assert fired == "2026-11-21T12:00:00Z"
+
+
+async def test_a_worker_that_dies_while_it_tells_has_told_nothing_and_the_next_one_tells_once(
+    hub: Running, ada: User, admin: Any
+) -> None:
+    await add(ada)
+    died = False
+    try:
+        async with begin(hub.resources.system, SYSTEM) as tx:
+            await tasks.fire_due(tx)
+            await fire(hub)  # whoever looks meanwhile waits for nobody, and tells of nothing
+            assert await admin.fetchval(DUE) == 0
+            connection = await tx.connection()
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            await admin.execute("SELECT pg_terminate_backend($1)", pid)
+            await connection.execute("SELECT 1")
+    except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        died = True
+    assert died
+    assert await admin.fetchval(DUE) == 0
+    await asyncio.gather(fire(hub), fire(hub))
+    assert await admin.fetchval(DUE) == 1
+
+
+async def test_what_came_due_while_nothing_ran_is_told_of_once_afterwards(
+    hub: Running,
+    ada: User,
+    admin: Any,
+    set_clock: Callable[[datetime], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for hour in (14, 15, 16):
+        await add(ada, due_local=f"2026-11-21T{hour}:00", recurrence="FREQ=DAILY")
+    set_clock(NOW + timedelta(days=5))
+    monkeypatch.setattr(service, "FIRED_AT_ONCE", 2)
+    assert [await fire(hub) for _ in range(3)] == [True, False, False]
+    rows = await admin.fetch("SELECT payload ->> 'due_at' AS due FROM events WHERE type = $1", TYPE)
+    # The open occurrence of each, not the four that were missed after it.
+    assert sorted(row["due"][:13] for row in rows) == [
+        "2026-11-21T13",
+        "2026-11-21T14",
+        "2026-11-21T15",
+    ]
 
 
 @pytest.mark.req("REL-08")
@@ -148,6 +194,15 @@ async def test_nobody_else_sees_or_changes_a_reminder(ada: User, grace: User) ->
 async def test_bad_times_rules_and_zones_are_refused_and_nothing_is_kept(ada: User) -> None:
     for wrong, code in (
         ({"recurrence": "FREQ=MINUTELY"}, "reminder.recurrence_invalid"),
+        ({"recurrence": "FREQ=SECONDLY;COUNT=1000000000"}, "reminder.recurrence_invalid"),
+        ({"recurrence": "FREQ=DAILY;COUNT=1000000000"}, "reminder.recurrence_invalid"),
+        ({"recurrence": "FREQ=DAILY;UNTIL=00010101"}, "reminder.recurrence_invalid"),
+        ({"recurrence": "FREQ=DAILY;UNTIL=20270101T000060"}, "reminder.recurrence_invalid"),
+        ({"recurrence": "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=999"}, "reminder.recurrence_invalid"),
+        ({"due_local": "9999-12-31T23:59"}, "reminder.time_invalid"),
+        ({"due_local": "0001-01-01T00:00"}, "reminder.time_invalid"),
+        ({"timezone": "localtime"}, "reminder.time_invalid"),
+        ({"timezone": "posix/Europe/Berlin"}, "reminder.time_invalid"),
         ({"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "reminder.recurrence_invalid"),
         ({"due_local": "2026-02-30T10:00"}, "reminder.time_invalid"),
         ({"timezone": "Mars/Olympus"}, "reminder.time_invalid"),

@@ -1,11 +1,16 @@
 """A corpus of broken files crashes nothing, and takes no longer than whole ones."""
 
+import tracemalloc
+from itertools import islice
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import clock
 from core.errors import DomainError
+from hub.domains.contacts.schemas import NewContact
+from hub.domains.import_reading.service import ENTRIES_MAX
 from hub.domains.imports.formats import lines
 from hub.domains.imports.formats.found import Entry, Format, Options
 from hub.domains.imports.formats.readers import READERS
@@ -25,6 +30,7 @@ SAMPLES: dict[Format, bytes] = {
     "calls_xml": b"<?xml version='1.0'?><calls><call number='1' date='1' duration='1' type='1'/>"
     b"</calls>",
 }
+DATED = b"\nDate: Mon, 1 Jun 2026 10:00:00 +0200\n\n"
 MAPPING = {"Name": "full_name", "Mail": "email"}
 
 
@@ -32,7 +38,7 @@ def read(file_format: Format, data: bytes) -> list[Entry]:
     """Return what there is, or nothing where the whole file is refused by name."""
     options = Options(MAPPING if file_format == "csv" else {})
     try:
-        return list(READERS[file_format](data, options).entries)
+        return list(islice(READERS[file_format](data, options).entries, ENTRIES_MAX))
     except DomainError as error:
         if not error.code.startswith("import."):
             raise
@@ -77,19 +83,104 @@ def test_other_encodings_are_read_or_refused(file_format: Format, encoding: str)
         ("vcard", b"BEGIN:VCARD\nNOTE;QUOTED-PRINTABLE:" + b"=\n" * 300_000 + b"END:VCARD\n"),
         ("calendar", b"BEGIN:VCALENDAR\n" + b"BEGIN:VEVENT\n" * 50_000),
         ("mail", b"From \n" * 100_000),
-        ("mail", b"From a\nTo: " + b"(" * 60_000 + b"\nDate: 1\n\n"),
+        ("mail", b"From a\nTo: " + b"(" * 60_000 + DATED),
+        ("mail", b"From a\nTo: " + b"a@b.c," * 40_000 + DATED),
+        ("mail", b"From a\nTo: a@b.c\nSubject: " + b"=?u?q?a?= " * 20_000 + DATED),
         ("google_csv", b'Name,E-mail 1 - Value\n"' + b"x,\n" * 60_000),
+        ("google_csv", b"Name,E-mail 1 - Value\n" + b'"\n",' * 600_000),
         ("phone_json", b"[" * 200_000),
+        ("phone_json", b'["' + b'\\"' * 500_000),
+        ("phone_json", b"[" + b"0," * 500_000),
         ("phone_json", b'{"contacts":[' + b"[" * 100_000),
         ("calls_xml", b"<calls>" + b"<x>" * 200_000),
+        ("calls_xml", b"<calls><call number='" + b"1" * 8_000_000 + b"'/></calls>"),
         ("calls_xml", b"<calls><call date='" + b"9" * 500_000 + b"' number='1' type='1'/></calls>"),
     ],
 )
 def test_time_grows_with_the_file_and_not_faster(file_format: Format, data: bytes) -> None:
     started_at = clock.monotonic_seconds()
     read(file_format, data)
-    # Some 0.2 s; what grows with the square of these takes minutes.
+    # Some 0.3 s; what grows with the square of these takes minutes.
     assert clock.monotonic_seconds() - started_at < 10
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("file_format", "head", "unit", "tail"),
+    [
+        ("vcard", b"BEGIN:VCARD\nFN:A\n", b"TEL:1\n", b"END:VCARD\n"),
+        ("calendar", b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n", b"ATTENDEE:mailto:a@b\n", b"END:VEVENT"),
+        ("google_csv", b"Name,E-mail 1 - Value\n", b'"ab\n",', b""),
+        ("phone_json", b"[[", b"0,", b"0]]"),
+        ("calls_xml", b"<calls><mms>", b"<x/>", b"</mms></calls>"),
+    ],
+)
+def test_what_is_held_of_a_file_does_not_grow_with_one_entry(
+    file_format: Format, head: bytes, unit: bytes, tail: bytes
+) -> None:
+    data = head + unit * (8_000_000 // len(unit)) + tail
+    tracemalloc.start()
+    try:
+        read(file_format, data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The file and its text, four bytes a character; lists of all that is in it are twice that.
+    assert most < 12 * len(data)
+
+
+def test_an_entry_without_end_is_given_up() -> None:
+    endless: tuple[tuple[Format, bytes, str], ...] = (
+        ("vcard", b"BEGIN:VCARD\nFN:A\n" + b"TEL:1\n" * 10_001 + b"END:VCARD\n", "too_many"),
+        (
+            "calendar",
+            b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n" + b"ATTENDEE:a\n" * 10_001 + b"END:VEVENT",
+            "too_many",
+        ),
+        ("phone_json", b"[[" + b"0," * 530_000 + b"0]]", "too_long"),
+        ("google_csv", b"Name,E-mail 1 - Value\n" + b'"a\n",' * 60_000, "unreadable"),
+    )
+    for file_format, data, code in endless:
+        assert [problem.code for problem in read(file_format, data)[0].problems] == [code]
+
+
+@pytest.mark.parametrize(
+    ("file_format", "data", "expected"),
+    [
+        ("vcard", b"BEGIN:VCARD\rFN:A\rEND:VCARD\r\nBEGIN:VCARD\nFN:B\r\nEND:VCARD\n", "AB"),
+        (
+            "vcard",
+            b"BEGIN:VCARD\nFN:A\nEND:VCARD\nBEGIN:VCARD\nFN:half\nBEGIN:VCARD\nFN:C\nEND:VCARD\n",
+            "A?C",
+        ),
+        (
+            "vcard",
+            b"BEGIN:VCARD\nFN;QUOTED-PRINTABLE:B\0=\n=C3=A9=\r\n!\nEND:VCARD\n",
+            ["B é!"],
+        ),
+        ("vcard", "BEGIN:VCARD\r\nFN:Zoë\r\nEND:VCARD\r\n".encode("utf-16"), ["Zoë"]),
+        (
+            "vcard",
+            b"BEGIN:VCARD\nFN:Zo\xeb\nEND:VCARD\nBEGIN:VCARD\nFN:Zo\xc3\xab\nEND:VCARD\n",
+            ["Zoë", "Zoë"],
+        ),
+        ("phone_json", b'[{"name":"A"},{"name":3},{},{"name":"D"},{"na', "A??D?"),
+        ("phone_json", b'[{"name":"A"}] []', "A?"),
+        (
+            "google_csv",
+            b"Name,E-mail 1 - Value\nA,a@b.c\n" + b'"' + b"x" * 140_000 + b'"\nC,c@b.c\n',
+            "A?C",
+        ),
+    ],
+)
+def test_each_entry_is_for_itself(
+    file_format: Format, data: bytes, expected: str | list[str]
+) -> None:
+    names = [
+        entry.found.full_name if isinstance(entry.found, NewContact) else "?"
+        for entry in read(file_format, data)
+    ]
+    assert names == list(expected)
 
 
 @given(st.binary(max_size=200))
