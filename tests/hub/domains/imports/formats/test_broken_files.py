@@ -3,6 +3,7 @@
 import tracemalloc
 from itertools import islice
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from core.errors import DomainError
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.import_reading.service import ENTRIES_MAX
 from hub.domains.imports.formats import lines
-from hub.domains.imports.formats.found import Entry, Format, Options
+from hub.domains.imports.formats.found import Entry, Format, FoundInteraction, Options
 from hub.domains.imports.formats.readers import READERS
 
 SAMPLES: dict[Format, bytes] = {
@@ -64,7 +65,28 @@ def test_whatever_is_changed_in_a_file_it_is_read_or_refused(
         at = int(place * len(data))
         data = data[:at] + put + data[at + gone :]
     for entry in read(file_format, data):
-        assert entry.found is not None or entry.problems
+        if entry.found is None:
+            assert entry.problems
+        else:
+            assert_storable(entry.found)
+
+
+def assert_storable(found: NewContact | FoundInteraction) -> None:
+    """Fail for what a row cannot hold until it is brought in, or the database not at all."""
+    text = msgspec.json.encode(found)
+    assert msgspec.json.decode(text, type=type(found)) == found
+    assert b"\\u0000" not in text
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\x00\x80", b"=?utf-8?b?/w==?=", b"=?utf-8?q?=ED=A0=80=00?="]
+)
+def test_what_is_no_text_is_not_taken_for_some(value: bytes) -> None:
+    mail = b"From: %s <a@b.c>\nTo: %s@b.c\nSubject: %s\nMessage-ID: %s" % ((value,) * 4) + DATED
+    card = b"BEGIN:VCARD\nFN:%s\nTEL;TYPE=%s:%s\nNOTE:%s\nEND:VCARD\n" % ((value,) * 4)
+    for entry in (*read("mail", mail), *read("vcard", card)):
+        assert entry.found is not None
+        assert_storable(entry.found)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "cp1252", "utf-16-le"])
