@@ -89,6 +89,19 @@ def test_what_is_no_text_is_not_taken_for_some(value: bytes) -> None:
         assert_storable(entry.found)
 
 
+def test_a_clock_that_was_never_set_tells_no_time() -> None:
+    mail = SAMPLES["mail"].replace(b"2026", b"1969")
+    meeting = SAMPLES["calendar"].replace(b"20260701T120000", b"00010101T000000")
+    call = SAMPLES["calls_xml"].replace(b"date='1'", b"date='-62135596800000'")
+    files: tuple[tuple[Format, bytes], ...] = (
+        ("mail", mail),
+        ("calendar", meeting),
+        ("calls_xml", call),
+    )
+    for file_format, data in files:
+        assert read(file_format, data)[0].problems[0].code == "date_invalid"
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "cp1252", "utf-16-le"])
 @pytest.mark.parametrize("file_format", SAMPLES)
 def test_other_encodings_are_read_or_refused(file_format: Format, encoding: str) -> None:
@@ -109,7 +122,7 @@ def test_other_encodings_are_read_or_refused(file_format: Format, encoding: str)
         ("mail", b"From a\nTo: " + b"a@b.c," * 40_000 + DATED),
         ("mail", b"From a\nTo: a@b.c\nSubject: " + b"=?u?q?a?= " * 20_000 + DATED),
         ("google_csv", b'Name,E-mail 1 - Value\n"' + b"x,\n" * 60_000),
-        ("google_csv", b"Name,E-mail 1 - Value\n" + b'"\n",' * 600_000),
+        ("google_csv", b"Name,E-mail 1 - Value\n" + b'"\n",' * 100_000),
         ("phone_json", b"[" * 200_000),
         ("phone_json", b'["' + b'\\"' * 500_000),
         ("phone_json", b"[" + b"0," * 500_000),
