@@ -44,6 +44,14 @@ DECLARE
   known_strength double precision;
   at int;
 BEGIN
+  -- A new address book knows nobody yet: all of it would be searched for nothing.
+  IF NOT EXISTS (
+    SELECT FROM public.contacts AS c
+    WHERE c.user_id = me AND c.strength >= strength_min AND c.archived_at IS NULL AND NOT c.is_self
+  ) AND NOT EXISTS (SELECT FROM public.friendships AS f WHERE f.user_id = me) THEN
+    RETURN;
+  END IF;
+
   SELECT
     array_agg(c.id), array_agg(c.linked_user_id), array_agg(NULL::uuid),
     array_agg(1::double precision), array_agg(1::double precision),

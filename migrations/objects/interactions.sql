@@ -92,7 +92,8 @@ $$;
 -- be theirs. So it runs without them and asks itself what they ask.
 --
 -- Frequent words stand in the newest rows already, in their order; of rare ones the index of words
--- has all rows at once. Which of the two it is shows by trying, as no statistics tell.
+-- has all rows at once. Which of the two it is shows by trying, as no statistics tell. So with a
+-- contact, of whose newest rows mostly none is left out.
 CREATE OR REPLACE FUNCTION app.search_interactions(
   wanted text, since timestamptz, until timestamptz, contact uuid, kind text, direction text,
   before_at timestamptz, before_id uuid, most int
@@ -112,30 +113,81 @@ DECLARE
   newest int := 5000;
   found_ids uuid[];
   found_times timestamptz[];
+  looked_at int;
 BEGIN
   IF me IS NULL OR numnode(words) = 0 THEN
     RETURN;
   END IF;
   IF contact IS NOT NULL THEN
-    RETURN QUERY
     WITH theirs AS MATERIALIZED (
-      SELECT i.id FROM public.interactions AS i
-      WHERE i.user_id = me AND i.contact_id = contact
-      UNION
-      SELECT p.interaction_id FROM public.interaction_participants AS p
-      WHERE p.user_id = me AND p.contact_id = contact
+      SELECT t.id, t.occurred_at
+      FROM (
+        (
+          SELECT i.id, i.occurred_at
+          FROM public.interactions AS i
+          WHERE i.user_id = me AND i.contact_id = contact
+            AND (since IS NULL OR i.occurred_at >= since)
+            AND (until IS NULL OR i.occurred_at < until)
+            AND (before_id IS NULL OR (i.occurred_at, i.id) < (before_at, before_id))
+          ORDER BY i.occurred_at DESC, i.id DESC
+          LIMIT newest
+        )
+        UNION
+        (
+          SELECT p.interaction_id, p.occurred_at
+          FROM public.interaction_participants AS p
+          WHERE p.user_id = me AND p.contact_id = contact
+            AND (since IS NULL OR p.occurred_at >= since)
+            AND (until IS NULL OR p.occurred_at < until)
+            AND (
+              before_id IS NULL OR (p.occurred_at, p.interaction_id) < (before_at, before_id)
+            )
+          ORDER BY p.occurred_at DESC, p.interaction_id DESC
+          LIMIT newest
+        )
+      ) AS t
+      ORDER BY t.occurred_at DESC, t.id DESC
+      LIMIT newest
+    ),
+    found AS (
+      SELECT t.id, t.occurred_at
+      FROM theirs AS t
+      JOIN public.interactions AS i ON i.user_id = me AND i.id = t.id
+      -- Not as an operator that the index of words has: the rows are known already.
+      WHERE (i.tsv @@ words) IS TRUE
+        AND (search_interactions.kind IS NULL OR i.kind = search_interactions.kind)
+        AND (search_interactions.direction IS NULL OR i.direction = search_interactions.direction)
+        AND NOT (by_key AND i.is_private)
+      ORDER BY t.occurred_at DESC, t.id DESC
+      LIMIT most
     )
-    SELECT i.id, i.occurred_at
-    FROM theirs AS t
-    JOIN public.interactions AS i ON i.user_id = me AND i.id = t.id
-    WHERE i.tsv @@ words
-      AND (search_interactions.kind IS NULL OR i.kind = search_interactions.kind)
-      AND (search_interactions.direction IS NULL OR i.direction = search_interactions.direction)
-      AND (since IS NULL OR i.occurred_at >= since)
-      AND (until IS NULL OR i.occurred_at < until)
-      AND (before_id IS NULL OR (i.occurred_at, i.id) < (before_at, before_id))
-      AND NOT (by_key AND i.is_private)
-    ORDER BY i.occurred_at DESC, i.id DESC
+    SELECT array_agg(f.id), array_agg(f.occurred_at), (SELECT count(*) FROM theirs)
+    INTO found_ids, found_times, looked_at
+    FROM found AS f;
+    IF looked_at < newest OR cardinality(found_ids) = most THEN
+      RETURN QUERY SELECT * FROM unnest(found_ids, found_times);
+      RETURN;
+    END IF;
+    RETURN QUERY
+    WITH matching AS MATERIALIZED (
+      SELECT i.id, i.occurred_at, i.kind, i.direction, i.is_private
+      FROM public.interactions AS i
+      WHERE i.user_id = me AND i.contact_id = contact AND i.tsv @@ words
+      UNION
+      SELECT i.id, i.occurred_at, i.kind, i.direction, i.is_private
+      FROM public.interaction_participants AS p
+      JOIN public.interactions AS i ON i.user_id = me AND i.id = p.interaction_id
+      WHERE p.user_id = me AND p.contact_id = contact AND i.tsv @@ words
+    )
+    SELECT m.id, m.occurred_at
+    FROM matching AS m
+    WHERE (search_interactions.kind IS NULL OR m.kind = search_interactions.kind)
+      AND (search_interactions.direction IS NULL OR m.direction = search_interactions.direction)
+      AND (since IS NULL OR m.occurred_at >= since)
+      AND (until IS NULL OR m.occurred_at < until)
+      AND (before_id IS NULL OR (m.occurred_at, m.id) < (before_at, before_id))
+      AND NOT (by_key AND m.is_private)
+    ORDER BY m.occurred_at DESC, m.id DESC
     LIMIT most;
     RETURN;
   END IF;

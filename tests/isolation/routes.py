@@ -707,6 +707,7 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
     "GET /console/audit": (_PAGE,),
     "GET /console/edge": (_PAGE,),
     "GET /console/flags": (_PAGE,),
+    "GET /console/people": (_PAGE,),
     "GET /console/realtime": (_PAGE,),
     "GET /console/{name}": (_PAGE,),
     "GET /console/sdk/centrifuge.js": (_PAGE,),

@@ -80,10 +80,16 @@ list_by_interaction = query(
         AND ($5::boolean IS NULL OR (linked_user_id IS NOT NULL) = $5::boolean)
         AND (
             $7::timestamptz IS NULL
-            OR (coalesce(last_interaction_at, '1970-01-01 00:00:00+00'), id)
-                < ($7::timestamptz, $8::uuid)
+            OR (
+                CASE WHEN last_interaction_at IS NULL THEN timestamptz '1970-01-01 00:00:00+00'
+                ELSE last_interaction_at END,
+                id
+            ) < ($7::timestamptz, $8::uuid)
         )
-    ORDER BY coalesce(last_interaction_at, '1970-01-01 00:00:00+00') DESC, id DESC
+    ORDER BY
+        CASE WHEN last_interaction_at IS NULL THEN timestamptz '1970-01-01 00:00:00+00'
+        ELSE last_interaction_at END DESC,
+        id DESC
     LIMIT $6
     """,
 )

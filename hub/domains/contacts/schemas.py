@@ -322,6 +322,6 @@ class MethodRow(Struct, frozen=True):
 
 
 class Methods(Struct, frozen=True):
-    """All addresses of a contact: at most 50."""
+    """All addresses of a contact: at most 50, and those of whom was merged into it."""
 
     items: list[Method]

@@ -183,7 +183,8 @@ def _compact(birthday: str) -> str:
 
 def _escaped(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace(";", "\\;")
-    return escaped.replace("\r\n", "\n").replace("\n", "\\n")
+    # Many readers take a carriage return alone for the end of a line, too.
+    return escaped.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\n")
 
 
 def _folded(line: str) -> str:

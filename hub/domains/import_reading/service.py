@@ -24,6 +24,9 @@ from hub.domains.imports.formats.readers import READERS
 from hub.domains.imports.schemas import Job, RowKind, RowStatus
 
 ENTRIES_MAX: Final = 50_000
+READING_MAX: Final = 2
+"""Files that a worker reads at once: each takes up to some 300 MB, and half a minute of a core."""
+_under_way: Final[set[UUID]] = set()
 CONTENT_COLUMN: Final = "import_chunks.content"
 PAYLOAD_COLUMN: Final = "import_rows.payload"
 # Of an INSERT, and of a look into the address book.
@@ -46,8 +49,20 @@ class Row(Struct, kw_only=True):
 async def read(pool: Pool, keys: Keys, import_id: UUID) -> None:
     """Read the file of a job and write its entries down; again is harmless.
 
-    Not within a transaction: reading takes its time, and nobody waits for a lock meanwhile.
+    Not within a transaction: reading takes its time, and nobody waits for a lock meanwhile. Raises
+    service.unavailable while this process reads it, or enough others, already: whoever waits for
+    that holds neither a file in memory nor one of the worker's calls.
     """
+    if import_id in _under_way or len(_under_way) >= READING_MAX:
+        raise DomainError("service.unavailable")
+    _under_way.add(import_id)
+    try:
+        await _read(pool, keys, import_id)
+    finally:
+        _under_way.discard(import_id)
+
+
+async def _read(pool: Pool, keys: Keys, import_id: UUID) -> None:
     async with begin(pool, SYSTEM, read_only=True) as tx:
         job = await queries.find_job.first(tx, import_id)
         if job is None or job.status != "uploaded":

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from core.errors import DomainError
 from hub.domains.imports.formats import lines, people, text
 from hub.domains.imports.formats.found import (
+    EARLIEST,
     Entry,
     FoundInteraction,
     FoundParticipant,
@@ -143,9 +144,10 @@ def _moment(item: Line | None, remarks: set[RemarkCode]) -> datetime | None:
         clock = time.fromisoformat(match[2]) if match[2] else time()
         local = datetime.combine(day, clock)
         zone = UTC if match[3] or not match[2] else _zone(item, remarks)
-        return local.replace(tzinfo=zone).astimezone(UTC)
+        found = local.replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return None if found < EARLIEST else found
 
 
 def _zone(item: Line, remarks: set[RemarkCode]) -> tzinfo:

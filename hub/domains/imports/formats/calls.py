@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
 
 from core.errors import DomainError
 from hub.domains.imports.formats import people, text
 from hub.domains.imports.formats.found import (
+    EARLIEST,
     Entry,
     FoundInteraction,
     FoundParticipant,
@@ -19,7 +20,6 @@ from hub.domains.imports.formats.found import (
 )
 from hub.domains.interactions.schemas import Direction
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOTS: Final = frozenset({"smses", "calls"})
 # An MMS has its parts below it, and their text below that.
 _DEPTH_MAX: Final = 16
@@ -97,8 +97,10 @@ def _entry(tag: str, attributes: Mapping[str, str]) -> Entry:
     if number in {"", "-1", "-2", "null"} or len(number) > _ADDRESS_MAX:
         return failed("no_participant")
     try:
-        occurred_at = _EPOCH + timedelta(milliseconds=int(attributes.get("date", "")))
+        occurred_at = EARLIEST + timedelta(milliseconds=int(attributes.get("date", "")))
     except (ValueError, OverflowError):
+        return failed("date_invalid", "date")
+    if occurred_at < EARLIEST:
         return failed("date_invalid", "date")
     directions = _CALL_DIRECTIONS if tag == "call" else _SMS_DIRECTIONS
     kind_of = attributes.get("msg_box" if tag == "mms" else "type", "")

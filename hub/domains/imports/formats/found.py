@@ -1,8 +1,8 @@
 """What readers of files find: contacts and interactions one by one, each with what is wrong."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -89,6 +89,10 @@ class Options(Struct, frozen=True):
     """What the person says about a file; `mapping`: column of a CSV file → field."""
 
     mapping: Mapping[str, str] = {}
+
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before it there was none of what files tell: a clock was never set."""
 
 
 def failed(code: ProblemCode, field: str = "") -> Entry:

@@ -3,7 +3,7 @@
 import email
 import re
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
@@ -13,6 +13,7 @@ from typing import Final
 from core.errors import DomainError
 from hub.domains.imports.formats import people, text
 from hub.domains.imports.formats.found import (
+    EARLIEST,
     Entry,
     FoundInteraction,
     FoundParticipant,
@@ -68,10 +69,7 @@ def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
     names = {name.lower() for name in found.keys()}  # noqa: SIM118  # iterating gives Nones
     if names & _BULK:
         return failed("no_participant", "List-Id")
-    try:
-        sent_at = parsedate_to_datetime(_text(found, "date", remarks))
-        occurred_at = (sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, IndexError):
+    if (occurred_at := _sent_at(_text(found, "date", remarks))) is None:
         return failed("date_invalid", "Date")
     try:
         participants = _participants(found)
@@ -90,6 +88,15 @@ def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
             participants=participants[:_PARTICIPANTS_MAX],
         )
     )
+
+
+def _sent_at(date: str) -> datetime | None:
+    try:
+        local = parsedate_to_datetime(date)
+        found = (local if local.tzinfo else local.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return None if found < EARLIEST else found
 
 
 def _participants(found: Message) -> tuple[FoundParticipant, ...]:

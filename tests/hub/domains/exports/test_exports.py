@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
@@ -119,10 +120,18 @@ async def test_empty_address_book_is_an_empty_file(ada: User) -> None:
         assert (file.status_code, file.text) == (200, text)
 
 
+def test_what_somebody_is_called_makes_no_line_of_a_card() -> None:
+    for end in ("\r", "\n", "\r\n"):
+        card = rules.vcf([named(f"Ada{end}TEL:+12025550199")])
+        assert [line for line in re.split("[\r\n]+", card) if line.startswith("TEL")] == []
+        assert "FN:Ada\\nTEL:+12025550199\r\n" in card
+
+
 def test_names_are_no_formulas_and_numbers_stay_numbers() -> None:
     for cell, written in (
         ("=1+1", "'=1+1"),
         ("@SUM(A1)", "'@SUM(A1)"),
+        ("\n=1+1", "'\n=1+1"),
         ("-cmd", "'-cmd"),
         ("+49 170 (12) 34", "+49 170 (12) 34"),
     ):

@@ -10,8 +10,9 @@ import msgspec
 
 from core.actor import SYSTEM
 from core.db import begin
+from core.errors import DomainError
 from hub.domains.contacts.service import Keys
-from hub.domains.events.schemas import Event
+from hub.domains.events.schemas import Errand, Event
 from hub.domains.imports import tasks
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
@@ -86,7 +87,22 @@ async def react(hub: Running, event: Event) -> None:
         errand = await tasks.advance(lambda: keys, tx, event)
     if errand is not None:
         sender = MqttSender(hub.settings.mqtt)
-        await errand(Outside(hub.settings, sender, lambda: house.system, lambda: house.cipher))
+        outside = Outside(hub.settings, sender, lambda: house.system, lambda: house.cipher)
+        await run(errand, outside)
+
+
+async def run(errand: Errand, outside: Outside) -> None:
+    """Run an errand, again if it has to wait."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
+                await errand(outside)
+            except DomainError as error:
+                if error.code != "service.unavailable":
+                    raise
+            else:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def bring_in(

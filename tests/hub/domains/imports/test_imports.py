@@ -1,5 +1,6 @@
 """Files are brought in once, whatever happens meanwhile, and taken back if nobody minds."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -222,6 +223,28 @@ async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
 
     assert (done["status"], done["items_created"], done["items_known"]) == ("completed", 3, 1)
     assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_a_worker_reads_two_files_at_once_and_none_twice(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    house = hub.resources
+    keys = Keys(house.cipher, house.index_key)
+    jobs = [UUID((await hand_in(ada, "vcard", CARDS)).json()["id"]) for _ in range(3)]
+
+    answers = await asyncio.gather(
+        *(reading.read(house.system, keys, job) for job in (jobs[0], *jobs)),
+        return_exceptions=True,
+    )
+
+    assert [getattr(answer, "code", None) for answer in answers] == [
+        None,
+        "service.unavailable",
+        None,
+        "service.unavailable",
+    ]
+    await reading.read(house.system, keys, jobs[2])
+    assert await admin.fetchval("SELECT count(*) FROM import_jobs WHERE status = 'running'") == 3
 
 
 async def test_two_imports_at_once_bring_in_once(

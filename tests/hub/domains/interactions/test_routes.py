@@ -245,23 +245,35 @@ async def test_a_search_shows_where_the_words_stand(ada: User) -> None:
 async def test_rare_words_of_long_ago_and_frequent_ones_are_found_in_order(
     ada: User, admin: Any
 ) -> None:
+    grace, alan = await contact(admin, ada, "Grace"), await contact(admin, ada, "Alan")
     await admin.execute("ALTER TABLE interactions DISABLE TRIGGER USER")
     await admin.execute(
-        """INSERT INTO interactions (user_id, kind, occurred_at, subject)
-        SELECT $1, 'call', $2::timestamptz - n * interval '1 minute',
-          CASE WHEN n IN (2, 6000, 6001) THEN 'often rare' ELSE 'often' END
-        FROM generate_series(1, 6001) AS n""",
+        """WITH told AS (
+          INSERT INTO interactions (user_id, contact_id, kind, occurred_at, subject)
+          SELECT $1, $3, 'call', $2::timestamptz - n * interval '1 minute',
+            CASE WHEN n IN (2, 6000, 6001) THEN 'often rare' ELSE 'often' END
+          FROM generate_series(1, 6001) AS n
+          RETURNING id, subject
+        )
+        INSERT INTO interaction_participants (user_id, interaction_id, contact_id, role)
+        SELECT $1, id, $4, 'attendee' FROM told WHERE subject = 'often rare'""",
         ada.id,
         NOON,
+        grace,
+        alan,
     )
-    for word, expected in (("rare", [2, 6000, 6001]), ("often", [1, 2, 3, 4])):
-        hits = await found(ada.client, word, limit=4)
-        times = [datetime.fromisoformat(hit["interaction"]["occurred_at"]) for hit in hits["items"]]
-        assert times == [NOON - timedelta(minutes=n) for n in expected]
-    first = await found(ada.client, "rare", limit=1)
-    rest = await found(ada.client, "rare", cursor=first["next_cursor"])
-    assert len(rest["items"]) == 2
-    assert rest["next_cursor"] is None
+    # Of Alan there are few, of Grace more than are looked at one by one.
+    for who in ({}, {"contact_id": grace}, {"contact_id": alan}):
+        often = [2, 6000, 6001] if alan in who.values() else [1, 2, 3, 4]
+        for word, expected in (("rare", [2, 6000, 6001]), ("often", often)):
+            hits = (await found(ada.client, word, limit=4, **who))["items"]
+            times = [datetime.fromisoformat(hit["interaction"]["occurred_at"]) for hit in hits]
+            assert times == [NOON - timedelta(minutes=n) for n in expected], (who, word)
+        first = await found(ada.client, "rare", limit=1, count=True, **who)
+        assert first["total"]["count"] == 3
+        rest = await found(ada.client, "rare", cursor=first["next_cursor"], **who)
+        assert len(rest["items"]) == 2
+        assert rest["next_cursor"] is None
 
 
 async def test_a_change_is_made_to_what_was_read(ada: User) -> None:

@@ -143,6 +143,31 @@ async def test_contact_from_many_sides_at_once_is_counted_whole(
     assert row["last_touch_at"] == NOW - timedelta(days=1)
 
 
+@pytest.mark.usefixtures("time")
+async def test_who_has_read_too_early_does_not_write_over_who_has_read_more(
+    admin: Any, ada: UUID, system_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contact = await known(admin, system_pool, ada)
+    write, has_read, may_write = service._write, asyncio.Event(), asyncio.Event()
+
+    async def write_late(*args: Any) -> None:
+        if not has_read.is_set():
+            has_read.set()
+            await may_write.wait()
+        await write(*args)
+
+    monkeypatch.setattr(service, "_write", write_late)
+    early = asyncio.create_task(refresh(system_pool, ada, contact))
+    await asyncio.wait_for(has_read.wait(), SECONDS)
+    await meet(admin, ada, contact, Met(1))
+    late = asyncio.create_task(refresh(system_pool, ada, contact))
+    waits = asyncio.create_task(until_somebody_waits(admin))
+    await asyncio.wait({late, waits}, return_when=asyncio.FIRST_COMPLETED)
+    may_write.set()
+    await asyncio.wait_for(asyncio.gather(early, late, waits), SECONDS)
+    assert json.loads((await health(admin, contact))["components"])["contact_days"] == 2
+
+
 @pytest.mark.req("REL-09")
 async def test_a_shard_that_fails_is_in_nobody_elses_way(
     admin: Any,
