@@ -146,12 +146,13 @@ BLOATED_TABLES = query(
     login="owner",
 )
 
-# Partitions are named after their month; what comes next month must have a place by then.
+# Partitions by time are named after their month; what comes next month must have a place by then.
 PARTITIONS_MISSING = query(
     str,
     """
     SELECT name
     FROM pg_class AS parent
+    JOIN pg_partitioned_table AS way ON way.partrelid = parent.oid AND way.partstrat = 'r'
     CROSS JOIN generate_series(0, 1) AS ahead
     CROSS JOIN date_add(now(), ahead * interval '1 month', 'UTC') AS month
     CROSS JOIN concat(parent.relname, to_char(month AT TIME ZONE 'UTC', '_YYYY_MM')) AS name

@@ -1,7 +1,7 @@
 """What the relay's tests write and read: events, messages, what was published and kicked."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,10 @@ from hub.realtime.broker_memory import MemoryBroker
 from tests.fixtures.world import World
 
 SETTINGS = config.Relay()
+
+
+CONSUMERS_OF_A_TAP: Final = ("achievements.count", "profiles.mark_active")
+"""Of a tap at no other ring's side; sorted."""
 
 
 class Kicks:

@@ -18,6 +18,7 @@ from hub.realtime.cluster import orders as control_orders
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import connect, create_user, create_world
 from tests.hub.processes.relaying import (
+    CONSUMERS_OF_A_TAP,
     SETTINGS,
     Kicks,
     broker,
@@ -57,9 +58,15 @@ async def test_a_consumer_task_is_written_and_kicked_for_each_consumer(
     kicks = Kicks()
     await tap(admin, world, seq=1)
     await relay.relay_batch(system_pool, broker.publish_many, kicks, SETTINGS)
-    [task] = await admin.fetch("SELECT event_id, consumer, status FROM consumer_tasks")
-    assert (task["consumer"], task["status"]) == ("profiles.mark_active", "pending")
-    assert kicks.tasks == [TaskKey(task["event_id"], "profiles.mark_active")]
+    [event_id] = await admin.fetchrow("SELECT id FROM events WHERE type = 'ring.tapped'")
+    tasks = await admin.fetch(
+        "SELECT event_id, consumer, status FROM consumer_tasks ORDER BY consumer"
+    )
+    assert [tuple(task) for task in tasks] == [
+        (event_id, consumer, "pending") for consumer in CONSUMERS_OF_A_TAP
+    ]
+    assert set(kicks.tasks) == {TaskKey(event_id, each) for each in CONSUMERS_OF_A_TAP}
+    assert len(kicks.tasks) == len(CONSUMERS_OF_A_TAP)
 
 
 async def test_a_stop_is_heeded_though_a_kick_has_swallowed_it() -> None:
@@ -217,9 +224,9 @@ async def test_a_lost_kick_is_repeated_by_the_sweeper_and_not_at_once_again(
     kicks = Kicks()
     assert await relay.sweep(system_pool, kicks, SETTINGS) == 0  # its time has not come
     await admin.execute("UPDATE consumer_tasks SET available_at = now()")
-    assert await relay.sweep(system_pool, kicks, SETTINGS) == 1
+    assert await relay.sweep(system_pool, kicks, SETTINGS) == len(CONSUMERS_OF_A_TAP)
     assert await relay.sweep(system_pool, kicks, SETTINGS) == 0
-    assert [task.consumer for task in kicks.tasks] == ["profiles.mark_active"]
+    assert sorted(task.consumer for task in kicks.tasks) == list(CONSUMERS_OF_A_TAP)
 
 
 async def test_a_task_whose_worker_vanished_is_swept(
@@ -233,5 +240,5 @@ async def test_a_task_whose_worker_vanished_is_swept(
         "UPDATE consumer_tasks SET status = 'running', updated_at = now() - interval '1 hour'"
     )
     kicks = Kicks()
-    assert await relay.sweep(system_pool, kicks, SETTINGS) == 1
-    assert await admin.fetchval("SELECT status FROM consumer_tasks") == "pending"
+    assert await relay.sweep(system_pool, kicks, SETTINGS) == len(CONSUMERS_OF_A_TAP)
+    assert await admin.fetchval("SELECT bool_and(status = 'pending') FROM consumer_tasks")

@@ -13,7 +13,8 @@ from tests.fixtures.hub_process import HubProcess, environment
 from tests.fixtures.postgres import Database
 from tests.fixtures.redis import RestartableRedis
 from tests.fixtures.waiting import wait_until
-from tests.fixtures.world import FIELD_KEYS, World, create_world
+from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, World, create_world
+from tests.hub.processes.relaying import CONSUMERS_OF_A_TAP
 
 # Takes over quickly, so that the test need not wait as long as production does.
 _QUICK = {"PINGHUB_RELAY__STALE_TASK_SECONDS": "1", "PINGHUB_RELAY__SWEEP_SECONDS": "0.2"}
@@ -123,7 +124,7 @@ async def test_periodic_tasks_run_when_the_scheduler_starts(
 
 
 async def tap(admin: Any, world: World, seq: int) -> None:
-    """Record a tap, whose event has the consumer profiles.mark_active."""
+    """Record a tap, whose event has consumers in two slices."""
     await admin.execute(
         """
         INSERT INTO ring_taps (user_id, ring_id, kind, source, boot, seq, verified)
@@ -140,12 +141,13 @@ async def relayed(admin: Any) -> None:
     await until(admin, "SELECT count(*) = 0 FROM outbox")
 
 
-async def all_done(admin: Any, count: int) -> None:
-    """Wait until so many tasks are done and none is open."""
+async def all_done(admin: Any, taps: int) -> None:
+    """Wait until the tasks of so many taps are done and none is open."""
     await until(
         admin,
         f"""
-        SELECT count(*) = {count} AND bool_and(status = 'done') FROM consumer_tasks
+        SELECT count(*) = {taps * len(CONSUMERS_OF_A_TAP)} AND bool_and(status = 'done')
+        FROM consumer_tasks
         """,
     )
 
@@ -167,6 +169,7 @@ async def test_a_process_starts_while_everything_is_down_and_stops_at_once(
         "DATABASE_SYSTEM_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1",
         "PINGHUB_KEYS__FIELD_KEYS": FIELD_KEYS,
+        "PINGHUB_KEYS__INDEX_KEY": INDEX_KEY.hex(),
     }
     with HubProcess(name, nowhere, tmp_path / "process.log") as process:
         process.ready()
