@@ -15,19 +15,16 @@ import pytest
 import websockets.sync.client
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_console import (
+from tests.e2e.console import (
     PHONE,
-    browser,
     expect_connected,
     has_horizontal_scroll,
     violations_by_day_and_night,
-    window,
 )
 from tests.fixtures.app import idempotency_key
 from tests.fixtures.postgres import execute
 from tests.fixtures.stack import Stack
 
-__all__ = ["browser", "window"]
 Open = Callable[..., Page]
 DEADLINE_SECONDS = 40.0
 EXPECTED = {

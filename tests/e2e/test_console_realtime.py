@@ -24,6 +24,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 Open = Callable[..., Page]
 Connect = Callable[..., dict[str, Any]]
 Publish = Callable[[str, Any], None]
+OWN_CHANNELS = 7
+"""Taps, messages, sync, health, insights, achievements, notifications."""
 
 
 @pytest.fixture
@@ -100,10 +102,10 @@ def test_the_board_shows_connections_users_channels_and_processes(
     phone("Grace Hopper")
     expect(page.locator("#clients")).to_have_text("3")
     expect(page.locator("#users")).to_have_text("2")
-    expect(page.locator("#subscriptions")).to_have_text("6")
+    expect(page.locator("#subscriptions")).to_have_text(str(3 * OWN_CHANNELS))
     expect(row(page, f"taps:{ada}")).to_contain_text("2 clients")
-    expect(page.locator("#channels > li")).to_have_count(4)
-    expect(page.locator("#channels-number")).to_have_text("4")
+    expect(page.locator("#channels > li")).to_have_count(2 * OWN_CHANNELS)
+    expect(page.locator("#channels-number")).to_have_text(str(2 * OWN_CHANNELS))
     expect(page.locator("#nodes > tr")).to_have_count(1)
     expect(page.locator("#now-hint")).to_have_text("over 1 process")
     expect(page.locator("#sent")).to_have_text(re.compile(r"[0-9]"))
@@ -127,18 +129,18 @@ def test_who_is_present_is_not_asked_again_where_there_is_no_presence(
 def test_the_list_of_channels_can_be_narrowed(opened: Open, phone: Connect) -> None:
     ada = phone("Ada Lovelace", "lobby:one", "lobby:two")["user"]
     page = opened()
-    expect(page.locator("#channels > li")).to_have_count(4)
+    expect(page.locator("#channels > li")).to_have_count(OWN_CHANNELS + 2)
     field = page.get_by_role("searchbox")
     field.fill("obb")
     expect(page.locator("#channels > li")).to_have_count(2)
     field.fill("*:two")
     expect(page.locator("#channels > li")).to_have_count(1)
     field.fill(ada[:8])
-    expect(page.locator("#channels > li")).to_have_count(2)
+    expect(page.locator("#channels > li")).to_have_count(OWN_CHANNELS)
     field.fill("nothing like that")
     expect(page.locator("#channels-empty")).to_be_visible()
     field.fill("")
-    expect(page.locator("#channels > li")).to_have_count(4)
+    expect(page.locator("#channels > li")).to_have_count(OWN_CHANNELS + 2)
 
 
 def test_a_tap_of_a_ring_passes_in_the_live_tail(

@@ -80,7 +80,13 @@ async def test_a_worker_that_dies_while_it_tells_has_told_nothing_and_the_next_o
             pid = await connection.fetchval("SELECT pg_backend_pid()")
             await admin.execute("SELECT pg_terminate_backend($1)", pid)
             await connection.execute("SELECT 1")
-    except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (
+        DomainError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+    ):
         died = True
     assert died
     assert await admin.fetchval(DUE) == 0
