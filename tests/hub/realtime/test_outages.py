@@ -20,7 +20,7 @@ RED_SECONDS = 2.0
 CATCH_UP_SECONDS = 5.0
 LONG = [
     3,
-    30,
+    pytest.param(30, marks=pytest.mark.soak),
     pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
 ]
 
