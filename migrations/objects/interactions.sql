@@ -29,6 +29,25 @@ BEGIN
 END
 $$;
 
+-- Trigger: what was recorded of a contact while it was merged belongs to the one that was kept.
+CREATE OR REPLACE FUNCTION app.follow_merges() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  LOOP -- the one that was kept may have been merged since
+    UPDATE public.interactions AS i
+    SET contact_id = c.merged_into_id
+    FROM new_rows AS n, public.contacts AS c
+    WHERE i.user_id = n.user_id
+      AND i.id = n.id
+      AND c.user_id = i.user_id
+      AND c.id = i.contact_id
+      AND c.merged_into_id IS NOT NULL;
+    EXIT WHEN NOT FOUND;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
 -- Trigger: when one last had to do with a contact, now that the last time has gone or moved.
 CREATE OR REPLACE FUNCTION app.forget_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$

@@ -586,7 +586,7 @@ GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
 app.end_sessions(), app.emit_session_reused(), app.emit_identity_lost(), app.create_self_contact(), app.rename_self_contact(), app.fill_contact(), app.emit_job_changed(), app.emit_methods_changed(),
-app.unlink_blocked(), app.note_interactions(), app.forget_interactions(), app.fill_participant(),
+app.unlink_blocked(), app.note_interactions(), app.follow_merges(), app.forget_interactions(), app.fill_participant(),
 app.follow_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
 app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions()

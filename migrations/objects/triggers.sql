@@ -178,6 +178,11 @@ AFTER UPDATE ON interactions
 REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION app.follow_interactions();
 
+CREATE TRIGGER follow_merges
+AFTER INSERT ON interactions
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.follow_merges();
+
 CREATE TRIGGER note_interactions
 AFTER INSERT ON interactions
 REFERENCING NEW TABLE AS new_rows

@@ -146,7 +146,7 @@ async def list_merges(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Me
 
 
 async def _locked(tx: Tx, kept_id: UUID, merged_id: UUID) -> tuple[ContactRow, ContactRow]:
-    await contacts.hold(tx, [kept_id, merged_id])
+    await contacts.hold_with_rows(tx, [kept_id, merged_id])
     return await contacts.find(tx, kept_id), await contacts.find(tx, merged_id)
 
 

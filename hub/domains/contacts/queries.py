@@ -103,6 +103,17 @@ lock_contacts = query(
     """,
 )
 
+# Also against rows that come to refer to them: those wait, or this does.
+lock_contacts_and_rows = query(
+    UUID,
+    """
+    SELECT id FROM contacts
+    WHERE user_id = $1 AND id = ANY($2::uuid[])
+    ORDER BY id
+    FOR UPDATE
+    """,
+)
+
 change_contact = command(
     """
     UPDATE contacts

@@ -108,6 +108,11 @@ async def hold(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID | None = N
     await queries.lock_contacts.all(tx, owner_of(tx, owner_id), list(contact_ids))
 
 
+async def hold_with_rows(tx: Tx, contact_ids: Sequence[UUID]) -> None:
+    """Let until the commit nobody else change contacts, or store what refers to them."""
+    await queries.lock_contacts_and_rows.all(tx, owner_of(tx, None), list(contact_ids))
+
+
 async def find_by_addresses(
     tx: Tx,
     keys: Keys,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,8 @@ from hub.domains.contact_merges import service as merges
 from hub.domains.contact_methods import service as methods
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact, NewMethod
+from hub.domains.interactions import service as interactions
+from hub.domains.interactions.schemas import NewInteraction
 from hub.domains.interests import service as interests
 from hub.domains.interests.schemas import PutInterest
 from hub.wiring.merging import MOVERS
@@ -118,6 +121,54 @@ async def test_what_is_said_of_a_contact_while_it_is_merged_is_not_lost(
         merged,
     )
     assert left == 0
+
+
+async def test_what_is_recorded_while_a_contact_is_merged_belongs_to_the_one_that_is_kept(
+    pool: Pool, admin: asyncpg.Connection, book: tuple[UUID, list[UUID]]
+) -> None:
+    owner, (kept, merged, _) = book
+    call = NewInteraction(
+        kind="call",
+        source="manual",
+        contact_id=merged,
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    ada = user_actor(owner)
+
+    async def merge() -> None:
+        async with begin(pool, ada) as tx:
+            await merges.merge(tx, KEYS, kept, merged, MOVERS)
+
+    async def record() -> None:
+        async with begin(pool, ada) as tx:
+            await interactions.record(tx, call)
+
+    async def one_waits() -> None:
+        deadline = monotonic() + SECONDS
+        while await admin.fetchval(WAITING) == 0:
+            assert monotonic() < deadline, "nobody waits for the contact"
+            await asyncio.sleep(0.005)
+
+    of_kept = "SELECT count(*) FROM interactions WHERE contact_id = $1"
+    # Recorded, not committed, when the merge begins.
+    async with begin(pool, ada) as tx:
+        await interactions.record(tx, call)
+        merging = asyncio.create_task(merge())
+        await one_waits()
+    await asyncio.wait_for(merging, SECONDS)
+    assert await admin.fetchval(of_kept, kept) == 1
+    [made] = await admin.fetch("SELECT id FROM contact_merges")
+    async with begin(pool, ada) as tx:
+        await merges.undo(tx, KEYS, made["id"], MOVERS)
+    assert await admin.fetchval(of_kept, merged) == 1
+    # Merged, not committed, when it is recorded.
+    async with begin(pool, ada) as tx:
+        await merges.merge(tx, KEYS, kept, merged, MOVERS)
+        recording = asyncio.create_task(record())
+        await one_waits()
+    await asyncio.wait_for(recording, SECONDS)
+    assert await admin.fetchval(of_kept, kept) == 2
+    assert await admin.fetchval(of_kept, merged) == 0
 
 
 async def test_a_link_from_both_ends_at_once_is_one(
