@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python "$$HOME"/.p
 	"$$python" -c '$(RUNS)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
 # Most tests wait more than they compute; files stay whole, as their services are shared.
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 5 --dist loadfile --no-loadscope-reorder
 
 NPM_CI := $(BIN)/python -m hub.embedded.node npm ci --no-progress --no-update-notifier --loglevel=error
 

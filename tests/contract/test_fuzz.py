@@ -190,7 +190,7 @@ def phases(*, steps: int = 10, **examples: int) -> dict[str, Any]:
 async def test_no_input_is_a_server_error_or_answered_out_of_the_document(
     hub: Running, address: str, credentials: Path
 ):
-    size = phases(examples=1, fuzzing=3, stateful=3, steps=3)
+    size = phases(examples=1, fuzzing=2, stateful=2, steps=3)
     judged = await ask_everything(hub, address, credentials, size, who="ada")
     assert not judged.problems, "\n".join(map(" ".join, judged.problems.items()))
     # Or nothing was asked at all.

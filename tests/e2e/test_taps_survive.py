@@ -92,7 +92,7 @@ async def test_nothing_is_lost_or_doubled_when_a_process_stands_still(journey: J
     assert len(set(journey.pressed)) == 110
 
 
-SHORT: Final = ("dedupe", "side effects of new rows only", "outbox", "consumer tasks")
+SHORT: Final = ("dedupe", "outbox", "consumer tasks")
 
 
 @pytest.mark.req("RNG-05")
