@@ -14,7 +14,12 @@ MOVERS: Final[tuple[Mover, ...]] = (
     *OWN_MOVERS,
     rows("interactions"),
     rows("interaction_participants"),
-    Mover("circle_members", circles.join_circles_of, circles.leave_circles_of),
+    Mover(
+        "circle_members",
+        circles.join_circles_of,
+        circles.leave_circles_of,
+        hold=circles.hold_circles,
+    ),
     rows("contact_relationship_types"),
     rows("nudges"),
     rows("connection_goals"),

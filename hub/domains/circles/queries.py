@@ -26,7 +26,8 @@ find_circle = query(
     """,
 )
 
-# Until the end of the transaction: two that add at the same time would count the same number.
+# Until the end of the transaction: two that add at the same time would count the same number, and
+# whoever removes one would wait for contacts that a merge holds, which waits for the circle.
 lock_circles = command("SELECT pg_advisory_xact_lock(hashtextextended(app.user_id()::text, 61))")
 
 count_circles = query(int, "SELECT count(*) FROM circles WHERE user_id = app.user_id()")
@@ -79,7 +80,8 @@ list_memberships = query(
     """,
 )
 
-# Everybody takes locks in one order: the circle, contacts by id, members.
+# Everybody takes locks in one order: all circles, one circle, contacts by id, members. A merge, which
+# learns of circles only by its contacts, holds all of them first.
 keep_circle = query(
     UUID, "SELECT id FROM circles WHERE user_id = app.user_id() AND id = $1 FOR KEY SHARE"
 )

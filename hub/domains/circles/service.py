@@ -81,6 +81,7 @@ async def change_circle(tx: Tx, circle_id: UUID, change: ChangeCircle) -> Circle
 
 async def remove_circle(tx: Tx, circle_id: UUID) -> None:
     """Remove a circle; its members stay in the address book and in their other circles."""
+    await queries.lock_circles.run(tx)
     if not await queries.lock_circle.all(tx, circle_id):
         raise DomainError("circle.not_found")
     await queries.lock_members.all(tx, circle_id)
@@ -127,6 +128,11 @@ async def remove_member(tx: Tx, circle_id: UUID, contact_id: UUID) -> None:
     await contacts.find(tx, contact_id)
     await queries.lock_contact.all(tx, contact_id)
     await queries.remove_member.run(tx, circle_id, contact_id)
+
+
+async def hold_circles(tx: Tx) -> None:
+    """Let no circle of the actor go until the commit; before any contact is locked."""
+    await queries.lock_circles.run(tx)
 
 
 async def join_circles_of(tx: Tx, from_id: UUID, to_id: UUID) -> msgspec.Raw:

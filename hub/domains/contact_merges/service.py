@@ -90,6 +90,9 @@ async def merge(
     """
     if kept_id == merged_id:
         raise DomainError("contact.merge_with_itself")
+    for mover in movers:
+        if mover.hold is not None:
+            await mover.hold(tx)
     kept, merged = await _locked(tx, kept_id, merged_id)
     if merged.is_self:
         raise DomainError("contact.self")

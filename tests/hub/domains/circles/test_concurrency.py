@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from hub.domains.circles import queries
 from tests.fixtures.app import User
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
@@ -93,3 +94,37 @@ async def test_of_many_changes_at_once_one_primary_circle_is_left(ada: User) -> 
         assert [name for name, is_primary in found.items() if is_primary] == ["Circle 0"]
     await asyncio.gather(*(remove(circle) for circle in circles))
     assert await circles_of(ada, contact) == {}
+
+
+@pytest.mark.req("REL-02")
+@pytest.mark.parametrize("begins_with", ["lock_members", "join_circles_of"])
+async def test_a_circle_goes_while_two_contacts_become_one(
+    admin: Any, ada: User, database: Database, monkeypatch: pytest.MonkeyPatch, begins_with: str
+) -> None:
+    kept, merged = await add_contact(ada), await add_contact(ada, "G. Hopper")
+    gone, left = await add_circle(ada), await add_circle(ada, name="Left", tier=5)
+    for circle in (gone, left):
+        await ada.client.put(f"/v1/circles/{circle}/members/{merged}", json={})
+    statement, is_there = getattr(queries, begins_with), asyncio.Event()
+
+    class Late:
+        """Runs when the other one waits for what this one holds."""
+
+        async def all(self, *arguments: Any) -> list[UUID]:
+            is_there.set()
+            await until_somebody_waits(admin)
+            return await statement.all(*arguments)
+
+    monkeypatch.setattr(queries, begins_with, Late())
+    removing = ("DELETE", f"/v1/circles/{gone}", None)
+    merging = ("POST", f"/v1/contacts/{kept}/merge", {"merged_id": merged})
+    first, second = (removing, merging) if begins_with == "lock_members" else (merging, removing)
+
+    async def ask(method: str, path: str, body: Any) -> int:
+        return (await ada.client.request(method, path, json=body)).status_code
+
+    earlier = asyncio.create_task(ask(*first))
+    await asyncio.wait_for(is_there.wait(), SECONDS)
+    answers = await asyncio.wait_for(asyncio.gather(earlier, ask(*second)), SECONDS)
+    assert set(answers) <= {200, 201, 204}, "none of them is lost to a deadlock"
+    assert await circles_of(ada, kept) == {"Left": True}
