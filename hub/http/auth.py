@@ -18,7 +18,7 @@ from core import api_key, log
 from core.actor import ANONYMOUS, Actor
 from core.errors import DomainError
 from core.ids import UserId
-from hub.http import limits, recency, scopes
+from hub.http import limits, recency, scopes, strict_query
 from hub.http.api_keys import GUESSES, KnownKey, refused
 from hub.http.deps import Connection, actor, resources, sign_ins
 from hub.http.origins import own_origins
@@ -63,7 +63,7 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     if not handler.opt.get("any_media"):
         _refuse_other_media(connection)
     if not public:
-        _refuse_null(connection)
+        strict_query.check(connection)
 
 
 def anonymous(connection: Connection) -> Actor:
@@ -231,15 +231,6 @@ def _refuse_other_media(connection: Connection) -> None:
         raise DomainError("request.media_type")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise DomainError("request.media_type", "Send the body as it is, without compression.")
-
-
-def _refuse_null(connection: Connection) -> None:
-    # It would be taken for a filter that was left out, and everything be answered; in any case,
-    # as msgspec converts it.
-    for name, value in connection.query_params.multi_items():
-        if value.lower() == "null":
-            fault = {"source": "query", "field": name, "message": "Leave it out instead"}
-            raise DomainError("request.invalid", errors=[fault])
 
 
 def _host_name(host: str) -> str:

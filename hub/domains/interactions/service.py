@@ -278,14 +278,11 @@ def _hits(rows: Sequence[MatchedInteraction], words: frozenset[str]) -> list[Hit
 
 
 def _bounded(wanted: InteractionFilter) -> InteractionFilter:
-    times: dict[str, datetime] = {}
-    for name in ("since", "until"):
-        moment: datetime | None = getattr(wanted, name)
-        if moment is None:
-            continue
-        if moment.tzinfo is None:
-            raise _invalid("query", name, "A time needs a zone, such as Z")
-        times[name] = rules.clamped(moment)
+    times = {
+        name: rules.clamped(moment)
+        for name, moment in (("since", wanted.since), ("until", wanted.until))
+        if moment is not None
+    }
     return replace(wanted, **times)
 
 
@@ -293,9 +290,9 @@ def _check_past(occurred_at: datetime | None, now: datetime) -> None:
     if occurred_at is None:
         return
     if occurred_at > now + _AHEAD:
-        raise _invalid("body", "occurred_at", "That has not been yet")
+        raise _invalid("occurred_at", "That has not been yet")
     if occurred_at < rules.EARLIEST:
-        raise _invalid("body", "occurred_at", "There is no such year in every zone")
+        raise _invalid("occurred_at", "There is no such year in every zone")
 
 
 async def _check_contacts(tx: Tx, contact_ids: Iterable[UUID | None]) -> None:
@@ -330,7 +327,6 @@ def _row(interaction_id: UUID, new: NewInteraction) -> dict[str, Any]:
     return {**row, "id": interaction_id, "occurred_at": rules.clamped(new.occurred_at)}
 
 
-def _invalid(source: str, field: str, message: str) -> DomainError:
-    return DomainError(
-        "request.invalid", errors=[{"source": source, "field": field, "message": message}]
-    )
+def _invalid(field: str, message: str) -> DomainError:
+    problem = {"source": "body", "field": field, "message": message}
+    return DomainError("request.invalid", errors=[problem])
