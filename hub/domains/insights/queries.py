@@ -1,5 +1,6 @@
 """SQL of insights: what their owner sees, and for the hub the facts of one user at a time."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -13,9 +14,7 @@ from hub.domains.insights.schemas import (
     SharedInterest,
 )
 
-list_insights = query(
-    Insight,
-    """
+_SHOWN: Final = """
     SELECT i.id, i.kind, i.title, i.content, i.actionable,
         ARRAY(
             SELECT c.contact_id
@@ -23,32 +22,40 @@ list_insights = query(
             WHERE c.insight_id = i.id
             ORDER BY c.contact_id
         ) AS contact_ids,
+        i.goal_id,
+        ARRAY(
+            SELECT t.id
+            FROM evidence AS e
+            JOIN interactions AS t ON t.user_id = e.user_id AND t.id = e.interaction_id
+            WHERE e.subject_type = 'insight' AND e.subject_id = i.id
+            ORDER BY t.occurred_at DESC, t.id DESC
+        ) AS interaction_ids,
         i.dismissed_at, i.acted_on_at, i.created_at
     FROM insights AS i
+"""
+
+# What serves a goal is no news once that is achieved or given up.
+list_insights = query(
+    Insight,
+    f"""
+    {_SHOWN}
     WHERE i.user_id = app.user_id()
         AND i.dismissed_at IS NULL
         AND ($1::uuid IS NULL OR i.id < $1::uuid)
         AND ($2::text IS NULL OR i.kind = $2::text)
+        AND (
+            i.goal_id IS NULL
+            OR EXISTS (
+                SELECT FROM connection_goals AS g
+                WHERE g.user_id = i.user_id AND g.id = i.goal_id AND g.status = 'active'
+            )
+        )
     ORDER BY i.id DESC
     LIMIT $3
     """,
 )
 
-find_insight = query(
-    Insight,
-    """
-    SELECT i.id, i.kind, i.title, i.content, i.actionable,
-        ARRAY(
-            SELECT c.contact_id
-            FROM insight_contacts AS c
-            WHERE c.insight_id = i.id
-            ORDER BY c.contact_id
-        ) AS contact_ids,
-        i.dismissed_at, i.acted_on_at, i.created_at
-    FROM insights AS i
-    WHERE i.id = $1
-    """,
-)
+find_insight = query(Insight, f"{_SHOWN} WHERE i.id = $1")
 
 # The first word stands.
 dismiss = command("UPDATE insights SET dismissed_at = $2 WHERE id = $1 AND dismissed_at IS NULL")
@@ -75,6 +82,16 @@ list_shared_interests = query(
     GROUP BY i.same
     -- What everybody cares about brings nobody together.
     HAVING count(*) BETWEEN 2 AND 8
+        -- One who cares no more is no news.
+        AND NOT EXISTS (
+            SELECT FROM insights AS n
+            WHERE n.user_id = $1
+                AND n.kind = 'common_interest'
+                AND starts_with(n.reason, 'interest:' || i.same || ':')
+                AND array_agg(c.id) <@ ARRAY(
+                    SELECT o.contact_id FROM insight_contacts AS o WHERE o.insight_id = n.id
+                )
+        )
     ORDER BY max(c.strength) DESC, i.same
     LIMIT $2
     """,
@@ -194,6 +211,8 @@ count_since = query(
     int, "SELECT count(*) FROM insights WHERE user_id = $1 AND created_at > $2", login="system"
 )
 
+list_reasons = query(str, "SELECT reason FROM insights WHERE user_id = $1", login="system")
+
 # Only over whom the user has in their address book: of others they may not even know the name.
 find_way = query(
     FirstHop,
@@ -212,8 +231,8 @@ find_way = query(
 add_insight = query(
     UUID,
     """
-    INSERT INTO insights (user_id, kind, reason, title, content, actionable)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO insights (user_id, kind, reason, title, content, goal_id, actionable)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (user_id, reason) DO NOTHING
     RETURNING id
     """,

@@ -2,17 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from statistics import median
-from typing import Final
+from typing import Final, TypedDict, Unpack
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hub.domains.insights.schemas import (
     NEWS_MAX,
     ActiveGoal,
     Found,
+    InsightKind,
     Meeting,
     Named,
     Profile,
@@ -29,59 +31,24 @@ SILENCE_MIN: Final = timedelta(days=7)
 MEETINGS_MAX: Final = 50
 # Four before the latest one: fewer show no rhythm.
 _MEETINGS_MIN: Final = 5
+_DAY: Final = timedelta(days=1)
 _NAMED_MAX: Final = 3
 _TITLE_MAX_CHARS: Final = 200
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
 # Of intentions, beside what is too short to say anything.
 _COMMON: Final = frozenset(
-    {
-        "about",
-        "after",
-        "again",
-        "also",
-        "been",
-        "before",
-        "build",
-        "built",
-        "find",
-        "found",
-        "from",
-        "good",
-        "have",
-        "help",
-        "into",
-        "like",
-        "look",
-        "make",
-        "more",
-        "need",
-        "next",
-        "other",
-        "over",
-        "person",
-        "some",
-        "somebody",
-        "someone",
-        "than",
-        "that",
-        "their",
-        "them",
-        "they",
-        "this",
-        "want",
-        "what",
-        "when",
-        "where",
-        "which",
-        "will",
-        "with",
-        "work",
-        "would",
-        "year",
-        "years",
-        "your",
-    }
+    _WORD.findall(
+        "about after again also been before build built find found from good have help into like "
+        "look make more need next other over person some somebody someone than that their them "
+        "they this want what when where which will with work would year years your"
+    )
 )
+
+
+class _More(TypedDict, total=False):
+    goal_id: UUID
+    evidence_ids: list[UUID]
+    actionable: bool
 
 
 def week_due(now: datetime, zone: ZoneInfo) -> date:
@@ -96,13 +63,13 @@ def week_due(now: datetime, zone: ZoneInfo) -> date:
 def common_interests(shared: Iterable[SharedInterest]) -> list[Found]:
     """Return what contacts could be introduced to each other for."""
     return [
-        Found(
-            kind="common_interest",
+        _found(
+            "common_interest",
             # Who they are is part of the fact: another one who cares is news.
-            reason=f"interest:{topic.topic.lower()}:{_ids(topic.contact_ids)}",
-            title=_short(f"{_list(topic.names)} care about {topic.topic}"),
-            content=f"{_list(topic.names)} care about {topic.topic}. Introduce them to each other?",
-            contact_ids=topic.contact_ids,
+            ("interest", topic.topic.lower(), _digest(topic.contact_ids)),
+            f"{_list(topic.names)} care about {topic.topic}",
+            f"{_list(topic.names)} care about {topic.topic}. Introduce them to each other?",
+            topic.contact_ids,
         )
         for topic in shared
         if len(topic.contact_ids) > 1
@@ -119,37 +86,39 @@ def opportunities(goals: Iterable[ActiveGoal], profiles: Sequence[Profile]) -> l
             fitting = sorted(wanted & _words(said))
             if not fitting or profile.id == goal.contact_id:
                 continue
-            found.append(
-                Found(
-                    kind="opportunity",
-                    reason=f"opportunity:{goal.id}:{profile.id}",
-                    title=_short(f"{profile.name} could help with a goal"),
-                    content=(
-                        f"{profile.name} has to do with {_list(fitting)}, and your goal is: "
-                        f"{goal.intention}"
-                    ),
-                    contact_ids=[profile.id],
-                )
+            insight = _found(
+                "opportunity",
+                ("opportunity", goal.id, profile.id),
+                f"{profile.name} could help with a goal",
+                f"{profile.name} has to do with {_list(fitting)}, and your goal is: "
+                f"{goal.intention}",
+                [profile.id],
+                goal_id=goal.id,
             )
+            found.append(insight)
     return found
 
 
 def paths(ways: Iterable[Way]) -> list[Found]:
     """Return who leads to the contact of a goal."""
     return [
-        Found(
-            kind="connection_path",
-            reason=f"path:{way.goal.id}:{way.first.id}",
-            title=_short(f"{way.first.name} leads to {way.goal.contact_name}"),
-            content=(
-                f"Over {way.first.name} it is {way.length} hops to {way.goal.contact_name}, whom "
-                "you want to know. Ask for an introduction?"
-            ),
-            contact_ids=[way.first.id, *([way.goal.contact_id] if way.goal.contact_id else [])],
+        _found(
+            "connection_path",
+            (path_of(way.goal.id), way.first.id),
+            f"{way.first.name} leads to {way.goal.contact_name}",
+            f"Over {way.first.name} it is {way.length} hops to {way.goal.contact_name}, whom "
+            "you want to know. Ask for an introduction?",
+            [way.first.id, *([way.goal.contact_id] if way.goal.contact_id else [])],
+            goal_id=way.goal.id,
         )
         for way in ways
         if way.length > 1
     ]
+
+
+def path_of(goal_id: UUID) -> str:
+    """Return how reasons begin that tell of a way for a goal."""
+    return f"path:{goal_id}"
 
 
 def anomalies(rhythms: Iterable[Rhythm], now: datetime) -> list[Found]:
@@ -158,22 +127,18 @@ def anomalies(rhythms: Iterable[Rhythm], now: datetime) -> list[Found]:
         (
             (now - rhythm.last_at, rhythm)
             for rhythm in rhythms
-            if now - rhythm.last_at
-            >= max(SILENCE_MIN, timedelta(days=rhythm.gap_days * SILENCE_FACTOR))
+            if _is_unusual((now - rhythm.last_at) / _DAY, rhythm.gap_days)
         ),
         key=lambda item: (-item[0] / timedelta(days=max(item[1].gap_days, 1)), item[1].contact_id),
     )
     return [
-        Found(
-            kind="anomaly",
+        _found(
+            "anomaly",
             # Of each silence once.
-            reason=f"silence:{rhythm.contact_id}:{rhythm.last_interaction_id}",
-            title=_short(f"It has become quiet with {rhythm.name}"),
-            content=(
-                f"You are usually in touch with {rhythm.name} every "
-                f"{_days(rhythm.gap_days)}, and have not been for {silence.days} days."
-            ),
-            contact_ids=[rhythm.contact_id],
+            ("silence", rhythm.contact_id, rhythm.last_interaction_id),
+            f"It has become quiet with {rhythm.name}",
+            f"{_usually(rhythm.name, rhythm.gap_days)}, and have not been for {silence.days} days.",
+            [rhythm.contact_id],
             evidence_ids=[rhythm.last_interaction_id],
         )
         for silence, rhythm in silent
@@ -185,36 +150,59 @@ def returns(contact: Named, meetings: Sequence[Meeting], now: datetime) -> list[
 
     `meetings` are the latest first. What is told late, by an import of old ones, is no news.
     """
-    gaps_days = [
-        (later.occurred_at - earlier.occurred_at) / timedelta(days=1)
-        for later, earlier in pairwise(meetings)
-    ]
     if len(meetings) < _MEETINGS_MIN or now - meetings[0].occurred_at > NEWS_MAX:
         return []
-    silence_days, usual_days = gaps_days[0], median(gaps_days[1:])
-    if silence_days < max(SILENCE_MIN / timedelta(days=1), usual_days * SILENCE_FACTOR):
+    silence_days, *gaps_days = [
+        (later.occurred_at - earlier.occurred_at) / _DAY for later, earlier in pairwise(meetings)
+    ]
+    usual_days = median(gaps_days)
+    if not _is_unusual(silence_days, usual_days):
         return []
     return [
-        Found(
-            kind="anomaly",
-            reason=f"return:{contact.id}:{meetings[0].id}",
-            title=_short(f"You are in touch with {contact.name} again"),
-            content=(
-                f"You are usually in touch with {contact.name} every "
-                f"{_days(usual_days)}, and now were after {int(silence_days)} days."
-            ),
-            contact_ids=[contact.id],
+        _found(
+            "anomaly",
+            ("return", contact.id, meetings[0].id),
+            f"You are in touch with {contact.name} again",
+            f"{_usually(contact.name, usual_days)}, and now were after {int(silence_days)} days.",
+            [contact.id],
             evidence_ids=[meeting.id for meeting in meetings[:2]],
             actionable=False,
         )
     ]
 
 
-def chosen(*found: Sequence[Found]) -> list[Found]:
-    """Return what is told: of each kind in turn the first, then the second, up to a week's."""
-    turns = max((len(kind) for kind in found), default=0)
-    in_turn = [kind[turn] for turn in range(turns) for kind in found if turn < len(kind)]
-    return in_turn[:AT_ONCE]
+def chosen(most: int, told: Collection[str], *found: Sequence[Found]) -> list[Found]:
+    """Return what is told now: of each kind in turn the first that was not, then the second."""
+    news = [[item for item in kind if item.reason not in told] for kind in found]
+    in_turn = [item for turn in zip_longest(*news) for item in turn if item is not None]
+    return in_turn[:most]
+
+
+def _found(
+    kind: InsightKind,
+    fact: Sequence[object],
+    title: str,
+    content: str,
+    contact_ids: list[UUID],
+    **more: Unpack[_More],
+) -> Found:
+    return Found(
+        kind=kind,
+        reason=":".join(map(str, fact)),
+        title=title if len(title) <= _TITLE_MAX_CHARS else title[: _TITLE_MAX_CHARS - 1] + "…",
+        content=content,
+        contact_ids=contact_ids,
+        **more,
+    )
+
+
+def _is_unusual(silence_days: float, gap_days: float) -> bool:
+    return silence_days >= max(SILENCE_MIN / _DAY, gap_days * SILENCE_FACTOR)
+
+
+def _usually(name: str, gap_days: float) -> str:
+    whole = max(1, round(gap_days))
+    return f"You are usually in touch with {name} every {'day' if whole == 1 else f'{whole} days'}"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -228,15 +216,6 @@ def _list(names: Sequence[str]) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
-def _ids(ids: Sequence[object]) -> str:
+def _digest(ids: Sequence[UUID]) -> str:
     # So long that two sets of contacts of one address book do not meet, and short for an index.
     return hashlib.sha256(":".join(sorted(map(str, ids))).encode()).hexdigest()[:32]
-
-
-def _days(days: float) -> str:
-    whole = max(1, round(days))
-    return "day" if whole == 1 else f"{whole} days"
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= _TITLE_MAX_CHARS else title[: _TITLE_MAX_CHARS - 1] + "…"

@@ -24,6 +24,10 @@ class Insight(Struct, frozen=True):
     ]
     actionable: bool
     contact_ids: list[UUID]
+    goal_id: UUID | None
+    """The goal that it serves."""
+    interaction_ids: list[UUID]
+    """The interactions that show it, the latest first."""
     dismissed_at: datetime | None
     acted_on_at: datetime | None
     created_at: datetime
@@ -106,6 +110,7 @@ class Found(Struct, frozen=True, kw_only=True):
     title: str
     content: str
     contact_ids: list[UUID]
+    goal_id: UUID | None = None
     actionable: bool = True
     evidence_ids: list[UUID] = []
     """Interactions that show it."""

@@ -1,5 +1,6 @@
 """Insights: what the hub notices by rules, each week, when a goal is set and when people meet."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -60,17 +61,20 @@ async def tell_weekly(tx: Tx, now: datetime) -> bool:
     weeks = [rules.week_due(now, ZoneInfo(name)) for name in names]
     users = await queries.take_users.all(tx, names, weeks, USERS_AT_ONCE)
     for user_id in users:
-        await _tell(tx, user_id, await _notice(tx, user_id, now))
+        await _tell_all(tx, user_id, now)
     return len(users) == USERS_AT_ONCE
 
 
 async def tell_of_goal(tx: Tx, user_id: UUID, goal_id: UUID) -> None:
     """Tell whoever set a goal what serves it already. A system transaction."""
     goals = await queries.list_goals.all(tx, user_id, goal_id, 1)
-    found = rules.chosen(
-        rules.paths(await _ways(tx, user_id, goals)), await _opportunities(tx, user_id, goals)
+    await _tell(
+        tx,
+        user_id,
+        rules.AT_ONCE,
+        rules.paths(await _ways(tx, user_id, goals)),
+        await _opportunities(tx, user_id, goals),
     )
-    await _tell(tx, user_id, found)
 
 
 async def tell_of_meeting(tx: Tx, user_id: UUID, contact_id: UUID, now: datetime) -> None:
@@ -87,7 +91,10 @@ async def tell_of_meeting(tx: Tx, user_id: UUID, contact_id: UUID, now: datetime
     topics = [topic.lower() for topic in profile.topics]
     goals = await queries.list_goals.all(tx, user_id, None, _GOALS_MAX)
     led_to = await queries.list_led_to.all(tx, user_id, contact_id, _WAYS_MAX)
-    found = rules.chosen(
+    await _tell(
+        tx,
+        user_id,
+        left,
         rules.returns(
             contact,
             await queries.list_meetings.all(tx, user_id, contact_id, now, rules.MEETINGS_MAX),
@@ -101,14 +108,16 @@ async def tell_of_meeting(tx: Tx, user_id: UUID, contact_id: UUID, now: datetime
             else []
         ),
     )
-    await _tell(tx, user_id, found[:left])
 
 
-async def _notice(tx: Tx, user_id: UUID, now: datetime) -> list[Found]:
+async def _tell_all(tx: Tx, user_id: UUID, now: datetime) -> None:
     goals = await queries.list_goals.all(tx, user_id, None, _GOALS_MAX)
     shared = await queries.list_shared_interests.all(tx, user_id, _INTERESTS_MAX, None)
     rhythms = await queries.list_rhythms.all(tx, user_id, now)
-    return rules.chosen(
+    await _tell(
+        tx,
+        user_id,
+        rules.AT_ONCE,
         rules.anomalies(rhythms, now),
         rules.paths(await _ways(tx, user_id, goals)),
         await _opportunities(tx, user_id, goals),
@@ -131,6 +140,9 @@ async def _ways(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Way]:
         for goal in goals
         if goal.contact_id and goal.strength is not None and goal.strength < _KNOWN_FROM
     ]
+    if len(sought) > _WAYS_MAX:
+        told = [reason.rpartition(":")[0] for reason in await queries.list_reasons.all(tx, user_id)]
+        sought.sort(key=lambda item: rules.path_of(item[0].id) in told)
     for goal, contact_id in sought[:_WAYS_MAX]:
         first = await queries.find_way.first(tx, user_id, contact_id, _HOPS_MAX)
         if first is not None:
@@ -138,13 +150,21 @@ async def _ways(tx: Tx, user_id: UUID, goals: list[ActiveGoal]) -> list[Way]:
     return ways
 
 
-async def _tell(tx: Tx, user_id: UUID, found: list[Found]) -> None:
-    for item in found:
+async def _tell(tx: Tx, user_id: UUID, most: int, *found: Sequence[Found]) -> None:
+    told = frozenset(await queries.list_reasons.all(tx, user_id))
+    for item in rules.chosen(most, told, *found):
         insight_id = await queries.add_insight.first(
-            tx, user_id, item.kind, item.reason, item.title, item.content, item.actionable
+            tx,
+            user_id,
+            item.kind,
+            item.reason,
+            item.title,
+            item.content,
+            item.goal_id,
+            item.actionable,
         )
         if insight_id is None:
-            continue
+            continue  # another worker has just told it
         await queries.add_contacts.run(tx, user_id, insight_id, item.contact_ids)
         if item.evidence_ids:
             await queries.add_evidence.run(tx, user_id, insight_id, item.evidence_ids)

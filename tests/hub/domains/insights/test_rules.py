@@ -135,9 +135,10 @@ def test_who_leads_to_a_goal_is_told_with_the_number_of_hops() -> None:
 def test_of_each_kind_something_is_told_and_not_more_than_can_be_read() -> None:
     many = rules.anomalies([rhythm(f"P{n}", gap_days=1, silent_days=30) for n in range(30)], NOW)
     few = rules.common_interests([SharedInterest("Go", [new_id(), new_id()], ["Ann", "Bob"])])
-    told = rules.chosen(many, [], few)
+    told = rules.chosen(rules.AT_ONCE, {many[0].reason}, many, [], few)
     assert len(told) == rules.AT_ONCE
     assert [item.kind for item in told[:3]] == ["anomaly", "common_interest", "anomaly"]
+    assert told[0] == many[1]
 
 
 def test_long_names_fit_into_a_title() -> None:

@@ -15,6 +15,7 @@ from core.ids import new_id
 from hub.domains.events.schemas import Event, OutboxEvent
 from hub.domains.insights import service, tasks
 from hub.wiring.events import deliver
+from tests.fixtures.api_keys import NewKey
 from tests.fixtures.app import Running, User
 from tests.fixtures.consents import allow
 
@@ -211,13 +212,7 @@ async def test_a_meeting_tells_what_somebody_could_help_with_and_whom_they_know(
         bob,
     )
     for who, topic in ((ann, "Chess"), (bob, "chess"), (bob, "golf"), (cid, "golf")):
-        await admin.execute(
-            """INSERT INTO interests (user_id, contact_id, category, topic)
-            VALUES ($1, $2, 'topic', $3)""",
-            ada.id,
-            who,
-            topic,
-        )
+        await add_interest(admin, ada, who, topic)
     await admin.execute(
         """INSERT INTO connection_goals (user_id, kind, intention, contact_id)
         VALUES ($1, 'mentor', 'Write a compiler', $2)""",
@@ -268,6 +263,86 @@ async def test_shared_interests_bring_contacts_together(
     [insight] = await listed(ada)
     assert insight["kind"] == "common_interest"
     assert len(insight["contact_ids"]) == 2
+
+
+async def test_what_there_was_no_room_for_is_told_the_week_after(
+    hub: Running, ada: User, admin: Any
+) -> None:
+    for number in range(12):
+        await add_silence(admin, ada, f"Person {number}")
+    for week, told in ((0, 10), (1, 12), (2, 12)):
+        await tell(hub, MONDAY + timedelta(weeks=week))
+        assert len(await listed(ada)) == told
+
+
+async def add_interest(admin: Any, user: User, contact: UUID, topic: str) -> None:
+    await admin.execute(
+        """INSERT INTO interests (user_id, contact_id, category, topic)
+        VALUES ($1, $2, 'topic', $3)""",
+        user.id,
+        contact,
+        topic,
+    )
+
+
+async def test_a_topic_is_news_when_one_more_cares_and_not_when_one_less_does(
+    hub: Running, ada: User, admin: Any
+) -> None:
+    contacts = await admin.fetch(
+        """INSERT INTO contacts (user_id, full_name) SELECT $1, unnest($2::text[]) RETURNING id""",
+        ada.id,
+        ["Ann", "Bob", "Cid"],
+    )
+    for (contact,) in contacts[:2]:
+        await add_interest(admin, ada, contact, "Chess")
+    for week, told in ((0, 1), (1, 2), (2, 2)):
+        if week == 1:
+            await add_interest(admin, ada, contacts[2][0], "chess")
+        if week == 2:
+            await admin.execute("DELETE FROM interests WHERE contact_id = $1", contacts[0][0])
+        await tell(hub, MONDAY + timedelta(weeks=week))
+        assert len(await listed(ada)) == told
+
+
+async def test_an_insight_names_the_goal_it_serves_and_goes_with_it(
+    hub: Running, ada: User, admin: Any
+) -> None:
+    await admin.execute(
+        """INSERT INTO contacts (user_id, full_name, job_title)
+        VALUES ($1, 'Cid', 'Compiler engineer')""",
+        ada.id,
+    )
+    goals = [
+        (await ada.client.post("/v1/goals", json={"kind": "mentor", "intention": aim})).json()["id"]
+        for aim in ("Write a compiler", "Become an engineer")
+    ]
+    await tell(hub, MONDAY)
+    assert {item["goal_id"] for item in await listed(ada)} == set(goals)
+    done = await ada.client.patch(f"/v1/goals/{goals[0]}", json={"status": "achieved"})
+    assert done.is_success
+    [left] = await listed(ada)
+    assert left["goal_id"] == goals[1]
+    assert (await ada.client.delete(f"/v1/goals/{goals[1]}")).is_success
+    assert await listed(ada) == []
+    gone = await ada.client.get(f"/v1/insights/{left['id']}")
+    assert gone.json()["code"] == "insight.not_found"
+
+
+async def test_evidence_can_be_opened_but_by_no_key_once_it_is_private(
+    hub: Running, ada: User, new_key: NewKey, admin: Any
+) -> None:
+    await add_silence(admin, ada)
+    await tell(hub, MONDAY)
+    [insight] = await listed(ada)
+    [shown] = insight["interaction_ids"]
+    path = f"/v1/interactions/{shown}"
+    assert (await ada.client.get(path)).status_code == 200
+    key = (await new_key(ada, "insights:read")).client
+    for private, seen in ((False, [shown]), (True, [])):
+        await ada.client.patch(path, json={"is_private": private})
+        [item] = (await key.get("/v1/insights")).json()["items"]
+        assert item["interaction_ids"] == seen
+    assert (await listed(ada))[0]["interaction_ids"] == [shown]
 
 
 async def test_what_is_dismissed_is_gone_and_what_was_done_is_noted(
