@@ -1,7 +1,7 @@
 """SQL of the health of relationships.
 
 It is written by the hub alone, which counts private interactions too. Locks are taken in one
-order: rows of health, then contacts; several of either by user and contact.
+order: rows of health by user and contact, then contacts by id.
 """
 
 from uuid import UUID
@@ -26,11 +26,12 @@ list_health = query(
     WHERE h.user_id = app.user_id()
         AND c.archived_at IS NULL
         AND ($1::text IS NULL OR h.band = $1::text)
+        AND ($2::uuid[] IS NULL OR h.contact_id = ANY($2::uuid[]))
         AND (h.score, h.contact_id) > (
-            coalesce($2::float8, -1), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+            coalesce($3::float8, -1), coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
         )
     ORDER BY h.score, h.contact_id
-    LIMIT $4
+    LIMIT $5
     """,
 )
 
@@ -218,22 +219,24 @@ write_health = command(
     login="system",
 )
 
-# Rounded, so that an address book is not written anew each night; in the order in which
-# interactions lock the contacts that they are with.
+# Rounded, so that an address book is not written anew each night. Whoever gets a snapshot is locked
+# as well: its foreign key would otherwise do so later, out of order.
 write_strengths = command(
     """
     WITH locked AS (
         SELECT c.user_id, c.id, n.strength
-        FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS n (user_id, contact_id, strength)
+        FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::boolean[]) AS n (
+            user_id, contact_id, strength, has_snapshot
+        )
         JOIN contacts AS c ON c.user_id = n.user_id AND c.id = n.contact_id
-        WHERE c.strength <> n.strength
+        WHERE c.strength <> n.strength OR n.has_snapshot
         ORDER BY c.id
         FOR NO KEY UPDATE OF c
     )
     UPDATE contacts AS c
     SET strength = l.strength
     FROM locked AS l
-    WHERE c.user_id = l.user_id AND c.id = l.id
+    WHERE c.user_id = l.user_id AND c.id = l.id AND c.strength <> l.strength
     """,
     login="system",
 )

@@ -26,6 +26,14 @@ _Since = Annotated[
 _Until = Annotated[date | None, QueryParameter(description="The last day; today.")]
 _Points = Annotated[int, QueryParameter(ge=1, le=400, description="Points at most.")]
 _Band = Annotated[Band | None, QueryParameter(description="Only relationships of this band.")]
+_ContactIds = Annotated[
+    list[UUID] | None,
+    QueryParameter(
+        name="contact_id",
+        max_items=200,
+        description="Only with these contacts, as a list of contacts shows them. Repeatable.",
+    ),
+]
 
 
 @get("/health", tags=["relationships"], responses=documented("request.cursor_invalid"))
@@ -34,10 +42,13 @@ async def list_health(
     limit: Limit = 50,
     cursor: Cursor = None,
     band: _Band = None,
+    contact_ids: _ContactIds = None,
 ) -> Page[HealthItem]:
     """List how one's relationships fare, the weakest first."""
     async with reading(request) as tx:
-        return await service.list_health(tx, band=band, limit=limit, cursor=cursor)
+        return await service.list_health(
+            tx, band=band, contact_ids=contact_ids, limit=limit, cursor=cursor
+        )
 
 
 @get(

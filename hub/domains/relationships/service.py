@@ -5,6 +5,7 @@ After each interaction and each change of closeness, and each night for everybod
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import compress
 from typing import Final
 from uuid import UUID
 
@@ -41,11 +42,11 @@ _STRENGTH_DIGITS: Final = 2
 
 
 async def list_health(
-    tx: Tx, *, band: Band | None, limit: int, cursor: str | None
+    tx: Tx, *, band: Band | None, contact_ids: Sequence[UUID] | None, limit: int, cursor: str | None
 ) -> page.Page[HealthItem]:
-    """Return the actor's relationships, the weakest first."""
+    """Return the actor's relationships, or those with some contacts, the weakest first."""
     after = page.decode_cursor(cursor, HEALTH_LISTING, tuple[float, UUID])
-    rows = await queries.list_health.all(tx, band, *(after or (None, None)), limit + 1)
+    rows = await queries.list_health.all(tx, band, contact_ids, *(after or (None, None)), limit + 1)
     return page.paginate(rows, limit, HEALTH_LISTING, lambda item: (item.score, item.contact_id))
 
 
@@ -178,19 +179,17 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         [item.day_score for item in found],
     )
     strengths = [round(item.strength, _STRENGTH_DIGITS) for item in found]
-    await queries.write_strengths.run(tx, users, ids, strengths)
     moved = [
-        (past, item.day_score)
-        for past, item in zip(pasts, found, strict=True)
-        if item.day_score != past.told_day_score
+        item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)
     ]
-    if moved:
+    await queries.write_strengths.run(tx, users, ids, strengths, moved)
+    if any(moved):
         await queries.write_snapshots.run(
             tx,
             rules.health_day(now),
-            [past.user_id for past, _ in moved],
-            [past.contact_id for past, _ in moved],
-            [day_score for _, day_score in moved],
+            list(compress(users, moved)),
+            list(compress(ids, moved)),
+            list(compress([item.day_score for item in found], moved)),
         )
 
 

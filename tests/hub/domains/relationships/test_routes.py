@@ -54,6 +54,18 @@ async def test_relationships_are_listed_with_the_weakest_first(ada: User, hub: R
     assert refusal(await ada.client.get("/v1/health", params={"band": "warm"}))[0] == 422
 
 
+async def test_how_those_fare_whom_a_page_lists_is_one_question(ada: User, hub: Running) -> None:
+    warm, cold, _ = [await meet(hub, ada, name, 10) for name in ("Warm", "Cold", "Other")]
+    unknown = await meet(hub, ada, "Unknown")
+    asked = {"contact_id": [warm, cold, unknown]}
+    found = (await ada.client.get("/v1/health", params=asked)).json()["items"]
+    assert {item["contact_id"] for item in found} == {warm, cold}
+    alone = (await ada.client.get("/v1/health", params={"contact_id": [warm]})).json()["items"]
+    assert [item["contact_id"] for item in alone] == [warm]
+    many = {"contact_id": [unknown] * 201}
+    assert refusal(await ada.client.get("/v1/health", params=many))[0] == 422
+
+
 @pytest.mark.req("REL-05")
 async def test_a_score_is_explained(ada: User, grace: User, hub: Running) -> None:
     contact = await meet(hub, ada, "Grace", 3)
