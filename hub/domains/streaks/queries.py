@@ -42,6 +42,26 @@ prolong = command(
     login="system",
 )
 
+# A day before the first one, and the days before that if they were a streak, which is no longer one
+# of its own.
+precede = command(
+    """
+    WITH joined AS (
+        DELETE FROM streaks
+        WHERE user_id = $2 AND kind = $3 AND ended_on = $4::date - 1
+        RETURNING length
+    ),
+    counted AS (SELECT 1 + coalesce(sum(length), 0)::int AS days FROM joined)
+    UPDATE streaks AS s
+    SET started_on = s.started_on - c.days,
+        length = s.length + c.days,
+        max_length = greatest(s.max_length, s.length + c.days)
+    FROM counted AS c
+    WHERE s.id = $1
+    """,
+    login="system",
+)
+
 touch = command("UPDATE streaks SET last_event_at = $2 WHERE id = $1", login="system")
 
 end = command("UPDATE streaks SET ended_on = $2 WHERE id = $1", login="system")

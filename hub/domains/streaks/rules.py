@@ -8,7 +8,7 @@ RISK_HOUR: Final = 20
 """From then on the user is told that a streak ends with the day."""
 LENGTH_MIN: Final = 3
 """Whoever has come so far would be sorry."""
-Effect = Literal["nothing", "prolongs", "begins_anew"]
+Effect = Literal["nothing", "prolongs", "precedes", "begins_anew"]
 
 
 def day_of(at: datetime, zone: ZoneInfo) -> date:
@@ -22,10 +22,10 @@ def last_day(started_on: date, length: int) -> date:
 
 
 def effect_of(day: date, started_on: date, length: int) -> Effect:
-    """Return what an activity on a day does; one that comes late changes nothing."""
+    """Return what an activity on a day does; one that is counted after the next day's may precede."""
     last = last_day(started_on, length)
     if day <= last:
-        return "nothing"
+        return "precedes" if day == started_on - timedelta(days=1) else "nothing"
     return "prolongs" if day == last + timedelta(days=1) else "begins_anew"
 
 

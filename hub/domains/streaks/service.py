@@ -47,6 +47,9 @@ async def count_day(tx: Tx, user_id: UUID, kind: StreakKind, at: datetime) -> in
         case "prolongs":
             await queries.prolong.run(tx, streak.id, at)
             return streak.length + 1
+        case "precedes":
+            await queries.precede.run(tx, streak.id, user_id, kind, day)
+            return (await queries.find_open.one(tx, user_id, kind)).length
         case "begins_anew":
             await queries.end.run(tx, streak.id, rules.last_day(streak.started_on, streak.length))
             await queries.begin.run(tx, user_id, kind, day, streak.max_length, at)

@@ -110,7 +110,7 @@ async def test_days_in_a_row_are_counted_by_the_user_s_own_midnight(
         await count(hub, event(ada.id, at=at))
     set_clock(datetime(2026, 11, 22, 7, 0, tzinfo=UTC))
     assert await streaks(ada) == {"contact": (2, 2)}
-    late = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+    late = datetime(2026, 11, 19, 6, 0, tzinfo=UTC)
     await count(hub, event(ada.id, at=late))
     assert await streaks(ada) == {"contact": (2, 2)}
     set_clock(datetime(2026, 11, 24, 7, 0, tzinfo=UTC))
@@ -119,6 +119,20 @@ async def test_days_in_a_row_are_counted_by_the_user_s_own_midnight(
     assert await streaks(ada) == {"contact": (1, 2)}
     rows = await admin.fetch("SELECT length, ended_on::text FROM streaks ORDER BY started_on")
     assert [tuple(row) for row in rows] == [(2, "2026-11-22"), (1, None)]
+
+
+@pytest.mark.req("HAB-03")
+async def test_days_in_a_row_are_the_same_in_whichever_order_workers_count_them(
+    hub: Running, ada: User, admin: Any, set_clock: Callable[[datetime], None]
+) -> None:
+    # The worker with the message of the third day was slow, and so was that with the sixth.
+    for day in (0, 1, 3, 2, 4, 6, 5, 2):
+        await count(hub, event(ada.id, "message.sent", NOON + timedelta(days=day)))
+    set_clock(NOON + timedelta(days=6))
+    assert await streaks(ada) == {"contact": (7, 7)}
+    assert (await own(ada))["contact_week"]["unlocked_at"] is not None
+    rows = await admin.fetch("SELECT length, ended_on FROM streaks")
+    assert [tuple(row) for row in rows] == [(7, None)]
 
 
 @pytest.mark.req("HAB-03")
