@@ -190,6 +190,15 @@ find_interaction = query(
     """,
 )
 
+find_noted = query(
+    UUID,
+    """
+    SELECT id
+    FROM interactions
+    WHERE user_id = app.user_id() AND source = 'manual' AND external_id = $1
+    """,
+)
+
 change_interaction = command(
     """
     UPDATE interactions

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from core.db import Tx
-from hub.domains.contacts.service import Keys
 from hub.domains.interactions import service
 from hub.domains.interactions.schemas import (
     ChangeInteraction,
@@ -21,7 +21,7 @@ from hub.domains.interactions.schemas import (
     WriteInteraction,
 )
 from hub.http.auth import limited
-from hub.http.deps import reading, resources, writing
+from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
 from hub.http.page import Cursor, Limit
@@ -117,21 +117,31 @@ async def get_interaction(
 ) -> Response[InteractionDetail]:
     """Return an interaction with its words and with whoever was part of it."""
     async with reading(request) as tx:
-        found = await service.get_interaction(tx, interaction_id, resources(request).cipher)
+        found = await service.get_interaction(tx, interaction_id, keys_of(request).cipher)
         return tagged(found)
 
 
-@post("/interactions", tags=["interactions"], responses=documented(*_WRITTEN, *_KEYED))
+@post(
+    "/interactions",
+    tags=["interactions"],
+    responses={
+        200: ResponseSpec(InteractionDetail, description="The `external_id` was noted before"),
+        **documented(*_WRITTEN, *_KEYED),
+    },
+)
 async def write_interaction(
     request: Request[Any, Any, Any],
     data: JSONBody[WriteInteraction],
     idempotency_key: OptionalKey = None,
 ) -> Response[InteractionDetail]:
-    """Note down an interaction. A private one is shown to the person alone, not to API keys."""
+    """Note down an interaction: 201 and the new one, 200 and the old one for a known `external_id`.
+
+    A private one is shown to the person alone, not to API keys.
+    """
 
     async def effect(tx: Tx) -> Answer[InteractionDetail]:
-        made = await service.write_interaction(tx, data, _keys(request))
-        return Answer(made, location=f"/v1/interactions/{made.id}")
+        noted, is_new = await service.write_interaction(tx, data, keys_of(request))
+        return Answer(noted, 201 if is_new else 200, f"/v1/interactions/{noted.id}")
 
     return await once(request, idempotency_key, effect)
 
@@ -153,7 +163,7 @@ async def change_interaction(
     if_match: IfMatch = None,
 ) -> Response[InteractionDetail]:
     """Change what one noted down; of what a source told, whose it is and whether it is private."""
-    keys = _keys(request)
+    keys = keys_of(request)
     return await change(
         request,
         if_match,
@@ -173,11 +183,6 @@ async def remove_interaction(
     """Take away what one noted down; what a source told can only be made private."""
     async with writing(request) as tx:
         await service.remove_interaction(tx, interaction_id)
-
-
-def _keys(request: Request[Any, Any, Any]) -> Keys:
-    house = resources(request)
-    return Keys(house.cipher, house.index_key)
 
 
 INTERACTION_ROUTES: Final = [

@@ -52,6 +52,15 @@ Summary = Annotated[
     Meta(min_length=1, max_length=4000, pattern=_TEXT, examples=["Ada needs a compiler engineer."]),
 ]
 Sentiment = Annotated[float, Meta(ge=-1, le=1)]
+ExternalId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$(?!\n)",
+        examples=["9b2f6c1e-6d0b-4f5e-8a31-0c7d5e2f4a10"],
+    ),
+]
 DurationSeconds = Annotated[int, Meta(ge=0, le=2_592_000, examples=[1800])]
 Address = Annotated[
     str,
@@ -101,8 +110,10 @@ class NewInteraction(Struct, frozen=True, kw_only=True):
 
 
 class WriteInteraction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An interaction that the user notes down."""
+    """An interaction that the user notes down, or an app for them: of a call, when it is over."""
 
+    external_id: ExternalId | None = None
+    """The app's own id, such as a random UUID: however often it is sent, it is one interaction."""
     contact_id: UUID | None = None
     kind: InteractionKind = "manual"
     direction: Direction = "mutual"

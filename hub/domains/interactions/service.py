@@ -153,13 +153,19 @@ async def get_interaction(tx: Tx, interaction_id: UUID, cipher: FieldCipher) -> 
     )
 
 
-async def write_interaction(tx: Tx, new: WriteInteraction, keys: Keys) -> InteractionDetail:
-    """Note down an interaction of the actor.
+async def write_interaction(
+    tx: Tx, new: WriteInteraction, keys: Keys
+) -> tuple[InteractionDetail, bool]:
+    """Note down an interaction of the actor; return it, and whether it is new.
 
-    Raises contact.not_found or contact.merged for who is not in the address book, request.invalid
-    for a time that is still to come or what is no address, auth.forbidden for a key that would
-    write what it may not read.
+    With an `external_id` that was noted before it is that one, as it is by now. Raises
+    contact.not_found or contact.merged for who is not in the address book, request.invalid for a
+    time that is still to come or what is no address, auth.forbidden for a key that would write what
+    it may not read.
     """
+    noted = new.external_id and await queries.find_noted.first(tx, new.external_id)
+    if noted:
+        return await get_interaction(tx, noted, keys.cipher), False
     await _check_contacts(tx, [new.contact_id, *(who.contact_id for who in new.participants)])
     region = await participants.check(tx, new.participants, keys)
     now = clock.now()
@@ -170,9 +176,13 @@ async def write_interaction(tx: Tx, new: WriteInteraction, keys: Keys) -> Intera
         source="manual",
     )
     [made] = await record_many(tx, [told], keys=keys, region=region)
-    if made is None:
-        raise AssertionError("what has no external id is always new")
-    return await get_interaction(tx, made, keys.cipher)
+    if made is not None:
+        return await get_interaction(tx, made, keys.cipher), True
+    # Somebody was faster, or it is private and a key asks.
+    noted = await queries.find_noted.first(tx, new.external_id)
+    if noted is None:
+        raise DomainError("auth.forbidden")
+    return await get_interaction(tx, noted, keys.cipher), False
 
 
 async def change_interaction(
