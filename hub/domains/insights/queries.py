@@ -1,6 +1,5 @@
 """SQL of insights: what their owner sees, and for the hub the facts of one user at a time."""
 
-from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -14,7 +13,10 @@ from hub.domains.insights.schemas import (
     SharedInterest,
 )
 
-_SHOWN: Final = """
+# What serves a goal is no news once that is achieved or given up.
+list_insights = query(
+    Insight,
+    """
     SELECT i.id, i.kind, i.title, i.content, i.actionable,
         ARRAY(
             SELECT c.contact_id
@@ -32,13 +34,6 @@ _SHOWN: Final = """
         ) AS interaction_ids,
         i.dismissed_at, i.acted_on_at, i.created_at
     FROM insights AS i
-"""
-
-# What serves a goal is no news once that is achieved or given up.
-list_insights = query(
-    Insight,
-    f"""
-    {_SHOWN}
     WHERE i.user_id = app.user_id()
         AND i.dismissed_at IS NULL
         AND ($1::uuid IS NULL OR i.id < $1::uuid)
@@ -55,7 +50,29 @@ list_insights = query(
     """,
 )
 
-find_insight = query(Insight, f"{_SHOWN} WHERE i.id = $1")
+find_insight = query(
+    Insight,
+    """
+    SELECT i.id, i.kind, i.title, i.content, i.actionable,
+        ARRAY(
+            SELECT c.contact_id
+            FROM insight_contacts AS c
+            WHERE c.insight_id = i.id
+            ORDER BY c.contact_id
+        ) AS contact_ids,
+        i.goal_id,
+        ARRAY(
+            SELECT t.id
+            FROM evidence AS e
+            JOIN interactions AS t ON t.user_id = e.user_id AND t.id = e.interaction_id
+            WHERE e.subject_type = 'insight' AND e.subject_id = i.id
+            ORDER BY t.occurred_at DESC, t.id DESC
+        ) AS interaction_ids,
+        i.dismissed_at, i.acted_on_at, i.created_at
+    FROM insights AS i
+    WHERE i.id = $1
+    """,
+)
 
 # The first word stands.
 dismiss = command("UPDATE insights SET dismissed_at = $2 WHERE id = $1 AND dismissed_at IS NULL")

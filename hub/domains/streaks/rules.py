@@ -22,7 +22,7 @@ def last_day(started_on: date, length: int) -> date:
 
 
 def effect_of(day: date, started_on: date, length: int) -> Effect:
-    """Return what an activity on a day does; one that is counted after the next day's may precede."""
+    """Return what an activity on a day does, which may be counted after that of the next day."""
     last = last_day(started_on, length)
     if day <= last:
         return "precedes" if day == started_on - timedelta(days=1) else "nothing"
