@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -17,20 +18,23 @@ from redis.retry import Retry
 from core import config
 from core.actor import ANONYMOUS
 from core.config import Settings
-from core.db import Pool, Query, begin
+from core.db import Pool, Query, Tx, begin
 from core.db.pool import is_pooled
 from core.errors import ConfigError, DomainError
+from hub.domains.relationships import service as relationships
+from hub.domains.relationships.schemas import LateShard
 from hub.embedded import amqtt, mosquitto, mqtt, node, postgres
 from hub.embedded import redis as embedded_redis
-from hub.http.deps import read_cipher
 from hub.processes import queries
 from hub.processes.connections import most_of, told
 from hub.processes.migrating import is_current
 from hub.processes.system import answers
+from hub.processes.system_pool import read_once
 from hub.providers import dynamic_security
 from hub.providers.authority import days_left, open_authority
 from hub.providers.dynamic_security import CommandError
 from hub.providers.key_wrapping import open_wrapping
+from hub.providers.keys import read_cipher
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.mqtt_tls import tls_context
 
@@ -167,6 +171,33 @@ def connections(settings: Settings) -> Finding:
     return Finding(name, state, f"{told(needed, room.usable)}; {room.taken} are open", fix)
 
 
+def nights(settings: Settings) -> Finding:
+    """The daily pass over all relationships has ended in time."""
+    name, url = "Nights", settings.database.system_url
+    if not url:
+        return Finding(
+            name, "idle", "no login to look with", f"{_START}, or set DATABASE_SYSTEM_URL"
+        )
+    try:
+        late = asyncio.run(_ask_nights(settings))
+    except DomainError:
+        return Finding(name, "failed", "no answer", f"{_START}, or correct DATABASE_SYSTEM_URL")
+    if late is None:
+        return Finding(name, "idle", "no relationships yet", "run `pinghub db up`")
+    if not late:
+        return Finding(name, "ok", "all relationships are calculated")
+    numbers = ", ".join(str(each.shard) for each in sorted(late, key=lambda each: each.shard))
+    oldest = late[0].calculated_on
+    when = "never calculated" if oldest == date.min else f"calculated on {oldest}"
+    return Finding(
+        name,
+        "failed",
+        f"shards {numbers} of relationships are behind, the furthest {when}",
+        "see that worker and scheduler run, and why relationships.recalculate fails in the worker's"
+        " log (docs/people.md, Nights)",
+    )
+
+
 def redis_server(settings: Settings) -> Finding:
     """Redis answers and never drops keys to make room."""
     if not settings.redis.url:
@@ -253,6 +284,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     database,
     schema,
     connections,
+    nights,
     redis_server,
     mqtt_broker,
     js_sdk,
@@ -289,6 +321,15 @@ async def _ask_dynamic_security(settings: Settings) -> None:
         await dynamic_security.execute(sender, [dynamic_security.ListRoles(1, 0)])
     finally:
         await sender.close()
+
+
+async def _ask_nights(settings: Settings) -> list[LateShard] | None:
+    async def look(tx: Tx) -> list[LateShard] | None:
+        if not await queries.HAS_RELATIONSHIPS.one(tx):
+            return None
+        return await relationships.list_late(tx)
+
+    return await read_once(settings, look)
 
 
 async def _ask(url: str, question: Query[_Row]) -> _Row:

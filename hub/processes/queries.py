@@ -46,6 +46,9 @@ ROOM = query(
 )
 
 
+HAS_RELATIONSHIPS = query(bool, "SELECT to_regclass('health_shards') IS NOT NULL", login="system")
+
+
 class DatabaseFigures(Struct, frozen=True):
     """The database as a whole."""
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-import hub.processes.ingest  # noqa: F401  # declares what ingest exports
+import hub.processes.ingest  # declares what ingest exports
+import hub.queue  # noqa: F401  # and workers
 from hub.domains.gateways.schemas import GatewayAlert, GatewayStatus
 from hub.domains.taps.schemas import Verdict
 

@@ -80,8 +80,8 @@ list_memberships = query(
     """,
 )
 
-# Everybody takes locks in one order: all circles, one circle, contacts by id, members. A merge, which
-# learns of circles only by its contacts, holds all of them first.
+# Everybody takes locks in one order: all circles, one circle, contacts by id, members. A merge
+# learns of circles only by its contacts, and so holds all of them first.
 keep_circle = query(
     UUID, "SELECT id FROM circles WHERE user_id = app.user_id() AND id = $1 FOR KEY SHARE"
 )

@@ -4,6 +4,7 @@ It is written by the hub alone, which counts private interactions too. Locks are
 order: rows of health by user and contact, then contacts by id.
 """
 
+from datetime import date
 from uuid import UUID
 
 from core.db import command, query
@@ -12,6 +13,7 @@ from hub.domains.relationships.schemas import (
     HealthItem,
     HealthRow,
     Key,
+    LateShard,
     Past,
     Snapshot,
 )
@@ -304,6 +306,24 @@ finish_shard = command(
     UPDATE health_shards
     SET calculated_on = $2, after_user_id = NULL, after_contact_id = NULL
     WHERE shard = $1
+    """,
+    login="system",
+)
+
+find_night = query(date, "SELECT min(calculated_on) FROM health_shards", login="system")
+
+# A shard without anything that is older is not behind: it is of a hub that has just been set up.
+list_late = query(
+    LateShard,
+    """
+    SELECT s.shard, s.calculated_on
+    FROM health_shards AS s
+    WHERE s.calculated_on < $1
+        AND EXISTS (
+            SELECT FROM relationship_health AS h
+            WHERE h.shard = s.shard AND h.computed_at < $2
+        )
+    ORDER BY s.calculated_on, s.shard
     """,
     login="system",
 )

@@ -17,7 +17,8 @@ from hub.domains.relationships.schemas import (
 )
 from hub.http.deps import reading
 from hub.http.etags import tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _Since = Annotated[

@@ -7,7 +7,7 @@ lowers a part of the score; time without contact never raises one, and all of th
 import math
 from collections import deque
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from hub.domains.relationships.schemas import (
@@ -44,6 +44,8 @@ TREND_POINTS: Final = 3.0
 BASELINE_HALF_LIFE_DAYS: Final = 14.0
 DAY_BEGINS_HOUR: Final = 3
 """Of UTC: when the daily pass begins."""
+NIGHT_HOURS_MAX: Final = 3
+"""A daily pass that takes longer is behind."""
 
 _DAY_SECONDS: Final = 86400.0
 _ORDER: Final = [band for band, _ in BANDS]
@@ -219,6 +221,16 @@ def series(
 def health_day(now: datetime) -> date:
     """Return the day that the daily pass works on; it begins at three in the morning, UTC."""
     return (now - timedelta(hours=DAY_BEGINS_HOUR)).date()
+
+
+def night_begins(day: date) -> datetime:
+    """Return when the daily pass of a day begins."""
+    return datetime.combine(day, time(DAY_BEGINS_HOUR), UTC)
+
+
+def night_over(now: datetime) -> date:
+    """Return the last day whose daily pass should have ended."""
+    return health_day(now - timedelta(hours=NIGHT_HOURS_MAX))
 
 
 def days_between(earlier: datetime, later: datetime) -> float:

@@ -186,3 +186,10 @@ class Cursor(Struct, frozen=True):
     shard: int
     after_user_id: UUID | None
     after_contact_id: UUID | None
+
+
+class LateShard(Struct, frozen=True):
+    """A shard that is behind; `calculated_on` is 0001-01-01 if it was never calculated."""
+
+    shard: int
+    calculated_on: date

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from prometheus_client import Gauge
 
 from core import clock
 from core.db import Tx
@@ -23,6 +24,7 @@ from hub.domains.relationships.schemas import (
     HealthRow,
     HealthSeries,
     Key,
+    LateShard,
     Past,
     RelationshipHealth,
     Snapshot,
@@ -39,6 +41,11 @@ BATCH_CONTACTS: Final = 250
 A thousand take as much CPU for each, and four times as long for those with many interactions.
 """
 _STRENGTH_DIGITS: Final = 2
+
+_night = Gauge(
+    "pinghub_health_night_timestamp_seconds",
+    "When the last daily pass began that all relationships are through",
+)
 
 
 async def list_health(
@@ -100,6 +107,8 @@ async def recalculate(tx: Tx) -> bool:
     today = rules.health_day(clock.now())
     shard = await queries.take_shard.first(tx, today)
     if shard is None:
+        # Others may still be at theirs: then it is the night before.
+        _night.set(rules.night_begins(await queries.find_night.one(tx)).timestamp())
         return False
     keys = await queries.next_of_shard.all(
         tx, shard.shard, shard.after_user_id, shard.after_contact_id, BATCH_CONTACTS
@@ -111,6 +120,15 @@ async def recalculate(tx: Tx) -> bool:
     else:
         await queries.advance_shard.run(tx, shard.shard, keys[-1].user_id, keys[-1].contact_id)
     return True
+
+
+async def list_late(tx: Tx) -> list[LateShard]:
+    """Return shards that are not through the last night though it should be over; the latest first.
+
+    A system transaction.
+    """
+    day = rules.night_over(clock.now())
+    return await queries.list_late.all(tx, day, rules.night_begins(day))
 
 
 async def trace(
@@ -179,9 +197,7 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         [item.day_score for item in found],
     )
     strengths = [round(item.strength, _STRENGTH_DIGITS) for item in found]
-    moved = [
-        item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)
-    ]
+    moved = [item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)]
     await queries.write_strengths.run(tx, users, ids, strengths, moved)
     if any(moved):
         await queries.write_snapshots.run(

@@ -13,9 +13,9 @@ import pytest
 
 from core import clock
 from core.actor import SYSTEM
-from core.db import Pool, begin
+from core.db import Pool, begin, query
 from core.errors import DomainError
-from hub.domains.relationships import rules, service
+from hub.domains.relationships import queries, rules, service
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 from tests.hub.domains.relationships.faded import NOW, Met
@@ -32,6 +32,13 @@ from tests.hub.domains.relationships.test_service import (
 
 __all__ = ["ada", "time"]  # fixtures
 SECONDS = 30
+
+# As a merge does.
+lock_pair = query(
+    UUID,
+    "SELECT id FROM contacts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE",
+    login="system",
+)
 
 
 async def known(admin: Any, pool: Pool, user: UUID) -> UUID:
@@ -166,6 +173,37 @@ async def test_who_has_read_too_early_does_not_write_over_who_has_read_more(
     may_write.set()
     await asyncio.wait_for(asyncio.gather(early, late, waits), SECONDS)
     assert json.loads((await health(admin, contact))["components"])["contact_days"] == 2
+
+
+@pytest.mark.req("REL-09")
+async def test_a_night_waits_for_a_merge_as_that_does_for_the_night(
+    admin: Any,
+    ada: UUID,
+    system_pool: Pool,
+    time: list[datetime],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = [await known(admin, system_pool, ada) for _ in range(2)]
+    await admin.execute("UPDATE contacts SET strength = 0.9 WHERE id = $1", pair[1])
+    time[0] += timedelta(days=10)
+    statement, is_there = queries.write_snapshots, asyncio.Event()
+
+    class Late:
+        """Runs when the merge waits for what the night holds."""
+
+        async def run(self, *arguments: Any) -> int:
+            is_there.set()
+            await until_somebody_waits(admin)
+            return await statement.run(*arguments)
+
+    monkeypatch.setattr(queries, "write_snapshots", Late())
+    night = asyncio.create_task(pass_of_the_night(system_pool))
+    await asyncio.wait_for(is_there.wait(), SECONDS)
+    async with begin(system_pool, SYSTEM) as tx:
+        # The first of the two changed its score alone.
+        await lock_pair.all(tx, pair)
+    assert await asyncio.wait_for(night, SECONDS) == 16
+    assert await admin.fetchval("SELECT count(*) FROM health_snapshots") == 4
 
 
 @pytest.mark.req("REL-09")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from msgspec.structs import asdict
+from prometheus_client import REGISTRY
 
 from core import clock
 from core.actor import SYSTEM
@@ -193,6 +194,8 @@ async def test_each_night_all_scores_fall_a_little_and_are_kept(
     before = {contact: await health(admin, contact) for contact in contacts}
     assert await pass_of_the_night(system_pool) >= 16, "each shard, in batches"
     assert await pass_of_the_night(system_pool) == 0, "once a day"
+    begun = REGISTRY.get_sample_value("pinghub_health_night_timestamp_seconds")
+    assert begun == datetime(2026, 11, 21, 3, tzinfo=UTC).timestamp()
     for _ in range(4):
         time[0] += timedelta(days=1)
         await pass_of_the_night(system_pool)
