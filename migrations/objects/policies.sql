@@ -343,8 +343,8 @@ ON contact_links TO ping_api, ping_worker;
 CREATE POLICY own ON contact_links TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
--- contact_merges: what was done is not rewritten, but undone
-GRANT SELECT, INSERT, UPDATE (undone_at) ON contact_merges TO ping_api, ping_worker;
+-- contact_merges: what was done is undone, or done once more after the undo of an earlier one
+GRANT SELECT, INSERT, UPDATE (record, undone_at) ON contact_merges TO ping_api, ping_worker;
 CREATE POLICY own ON contact_merges TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 

@@ -305,7 +305,7 @@ CHANGEABLE = {
         "strength",
         "shared_interactions",
     },
-    "contact_merges": {"undone_at"},
+    "contact_merges": {"record", "undone_at"},
     "circles": {"name", "tier", "color", "position", "cadence_days"},
     "relationship_types": {"display_name", "scoring_weights", "decay_rate"},
     "nudges": {"status", "closed_at"},

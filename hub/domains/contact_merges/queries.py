@@ -88,7 +88,7 @@ write_kept = command(
     SET first_name = $2, last_name = $3, company = $4, job_title = $5, linkedin_url = $6,
         avatar_url = $7, location = $8, bio = $9, birthday = $10, context = $11, frequency = $12,
         linked_user_id = $13, linked_by = $14, notes = $15, tags = $16, strength = $17,
-        last_interaction_at = $18
+        last_interaction_at = $18, archived_at = $19
     WHERE user_id = app.user_id() AND id = $1
     """
 )
@@ -124,6 +124,21 @@ find_merge = query(
     FROM contact_merges
     WHERE user_id = app.user_id() AND id = $1
     """,
+)
+
+# What was merged into a contact after that, and still is; the oldest first.
+list_later = query(
+    MergeRow,
+    """
+    SELECT id, kept_id, merged_id, record, undone_at, created_at
+    FROM contact_merges
+    WHERE user_id = app.user_id() AND kept_id = $1 AND id > $2 AND undone_at IS NULL
+    ORDER BY id
+    """,
+)
+
+rewrite_record = command(
+    "UPDATE contact_merges SET record = $2 WHERE user_id = app.user_id() AND id = $1"
 )
 
 list_merges = query(

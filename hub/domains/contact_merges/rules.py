@@ -37,26 +37,6 @@ _OTHER_NAME: Final = 0.4
 _OTHER_BIRTHDAY: Final = 0.3
 """What is left where both birthdays are known and differ: father and son."""
 
-WRITTEN: Final = (
-    "first_name",
-    "last_name",
-    "company",
-    "job_title",
-    "linkedin_url",
-    "avatar_url",
-    "location",
-    "bio",
-    "birthday",
-    "context",
-    "frequency",
-    "linked_user_id",
-    "linked_by",
-    "notes",
-    "tags",
-    "strength",
-    "last_interaction_at",
-)
-"""In the order of the statement that writes them."""
 _GAPS: Final = (
     "first_name",
     "last_name",
@@ -70,6 +50,19 @@ _GAPS: Final = (
     "context",
     "frequency",
 )
+WRITTEN: Final = (
+    *_GAPS,
+    "linked_user_id",
+    "linked_by",
+    "notes",
+    "tags",
+    "strength",
+    "last_interaction_at",
+    "archived_at",
+)
+"""In the order of the statement that writes them."""
+_NUMBERS: Final = ("strength", "last_interaction_at", "archived_at")
+"""What a merge remembers as it was, each as a `Change`."""
 _BETWEEN_NOTES: Final = "\n\n"
 _NO_CONTEXT: Final = b"{}"
 
@@ -119,8 +112,8 @@ _BY_KIND: Final[dict[MethodKind, Reason]] = {
 def fill(kept: ContactRow, merged: ContactRow, how: Noted) -> tuple[ContactRow, MergeRecord]:
     """Return the kept contact with what it takes, and what is to be remembered of that.
 
-    It keeps what it has. What it lacks it takes, and tags it has of both. Notes are sealed: `how`
-    is what `noted` said of them, and whoever seals writes them.
+    It keeps what it has. What it lacks it takes, and tags it has of both. It is archived only if
+    both were. Notes are sealed: `how` is what `noted` said of them, and whoever seals writes them.
     """
     filled = [
         name
@@ -133,26 +126,23 @@ def fill(kept: ContactRow, merged: ContactRow, how: Noted) -> tuple[ContactRow, 
         filled.append("linked_user_id")
         new |= {"linked_user_id": merged.linked_user_id, "linked_by": merged.linked_by}
     tags = [tag for tag in merged.tags if tag not in kept.tags][: TAGS_MAX - len(kept.tags)]
-    latest = max(
-        (at for at in (kept.last_interaction_at, merged.last_interaction_at) if at is not None),
-        default=None,
-    )
-    strength = max(kept.strength, merged.strength)
     new |= {
         "tags": kept.tags + tags,
-        "strength": strength,
-        "last_interaction_at": latest,
+        "strength": max(kept.strength, merged.strength),
+        "last_interaction_at": max(
+            filter(None, (kept.last_interaction_at, merged.last_interaction_at)), default=None
+        ),
+        "archived_at": kept.archived_at if merged.archived_at else None,
     }
     record = MergeRecord(
         filled=filled,
         tags_added=len(tags),
         tags_kept=len(kept.tags),
         notes=how,
-        strength=Change(kept.strength, strength),
-        last_interaction_at=Change(kept.last_interaction_at, latest),
         was_archived=merged.archived_at is not None,
     )
-    return replace(kept, **new), record
+    changes: dict[str, Any] = {name: Change(getattr(kept, name), new[name]) for name in _NUMBERS}
+    return replace(kept, **new), replace(record, **changes)
 
 
 def unfill(kept: ContactRow, merged: ContactRow, record: MergeRecord) -> ContactRow:
@@ -160,22 +150,38 @@ def unfill(kept: ContactRow, merged: ContactRow, record: MergeRecord) -> Contact
     new: dict[str, Any] = {}
     for name in record.filled:
         if getattr(kept, name) == getattr(merged, name):
-            new[name] = msgspec.Raw(_NO_CONTEXT) if name == "context" else None
-            if name == "linked_user_id":
-                new["linked_by"] = None
+            new |= _emptied(name)
     if record.tags_added:
         # Those that it took are of the other's; what it had of those stands before them, and what
         # later merges brought behind them.
         first = min(record.tags_kept, max(0, len(kept.tags) - record.tags_added))
         taken = set(kept.tags[first:]) & set(merged.tags)
         new["tags"] = [tag for tag in kept.tags if tag not in taken]
-    for name, change in (
-        ("strength", record.strength),
-        ("last_interaction_at", record.last_interaction_at),
-    ):
+    for name in _NUMBERS:
+        change: Change | None = getattr(record, name)
         if change is not None and getattr(kept, name) == change.after:
             new[name] = change.before
     return replace(kept, **new)
+
+
+def retaken(merged: ContactRow, before: ContactRow, after: ContactRow) -> ContactRow:
+    """Return a merged contact with no more than what the kept one may take of it once more.
+
+    That is what the undo of another merge has changed of the kept one, from `before` to `after`:
+    what people have emptied or taken away since stays as they wanted it.
+    """
+    new: dict[str, Any] = {
+        "tags": [tag for tag in merged.tags if tag in before.tags and tag not in after.tags]
+    }
+    for name in (*_GAPS, "linked_user_id"):
+        if getattr(before, name) == getattr(after, name):
+            new |= _emptied(name)
+    if before.strength == after.strength:
+        new["strength"] = 0.0
+    for name in ("last_interaction_at", "archived_at"):
+        if getattr(before, name) == getattr(after, name):
+            new[name] = getattr(after, name)
+    return replace(merged, **new)
 
 
 def noted(mine: str | None, theirs: str | None) -> tuple[str | None, Noted]:
@@ -213,6 +219,16 @@ def _other_birthday(pair: Candidate) -> bool:
     if YEAR_UNKNOWN in {one.year, other.year}:
         return (one.month, one.day) != (other.month, other.day)
     return one != other
+
+
+def _emptied(name: str) -> dict[str, Any]:
+    match name:
+        case "context":
+            return {name: msgspec.Raw(_NO_CONTEXT)}
+        case "linked_user_id":
+            return {name: None, "linked_by": None}
+        case _:
+            return {name: None}
 
 
 def _is_gap(value: object) -> bool:

@@ -82,7 +82,9 @@ class MergeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: Noted = "kept"
     strength: Change | None = None
     last_interaction_at: Change | None = None
+    archived_at: Change | None = None
     was_archived: bool = False
+    """Whether the merged contact was."""
     moved: dict[str, Raw] = {}
 
 

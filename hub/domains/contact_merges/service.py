@@ -1,7 +1,8 @@
 """Two contacts that are one person: suggested, merged in one transaction, and undone in one.
 
 The merged contact's row stays, hidden, with all its values: what the kept one took from it is
-taken back by comparing the two. What changed since the merge stays changed.
+taken back by comparing the two. What changed since the merge stays changed. What came later into
+the same contact is taken out of it first and put back after that: any order of undoing will do.
 """
 
 from collections.abc import Sequence
@@ -96,13 +97,8 @@ async def merge(
     kept, merged = await _locked(tx, kept_id, merged_id)
     if merged.is_self:
         raise DomainError("contact.self")
-    mine, theirs = (sealing.open_notes(keys, row.id, row.notes) for row in (kept, merged))
-    notes, how = rules.noted(mine, theirs)
-    filled, record = rules.fill(kept, merged, how)
-    await _write(tx, filled if notes == mine else _with_notes(keys, filled, notes))
-    moved = {mover.name: await mover.move(tx, merged_id, kept_id) for mover in movers}
+    record = await _take(tx, keys, kept, merged, movers)
     await queries.mark_merged.run(tx, merged_id, kept_id)
-    record = replace(record, moved=moved)
     merge_id = await queries.insert_merge.one(tx, kept_id, merged_id, msgspec.json.encode(record))
     return await get_merge(tx, merge_id)
 
@@ -114,23 +110,20 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
     into another one since.
     """
     row = await _row(tx, merge_id)
-    await contacts.hold(tx, [row.kept_id, row.merged_id])
+    later = await queries.list_later.all(tx, row.kept_id, merge_id)
+    await contacts.hold(tx, [row.kept_id, row.merged_id, *(each.merged_id for each in later)])
     row = await _row(tx, merge_id)
     if row.undone_at is not None:
         return _shown(row)
-    kept = await contacts.find_row(tx, row.kept_id)
-    merged = await contacts.find_row(tx, row.merged_id)
-    if kept.merged_into_id is not None:
+    before = await contacts.find_row(tx, row.kept_id)
+    if before.merged_into_id is not None:
         raise DomainError("contact.merge_superseded")
-    record = msgspec.json.decode(row.record, type=MergeRecord)
-    await queries.mark_separate.run(tx, row.merged_id, record.was_archived)
-    for mover in reversed(movers):
-        if mover.name in record.moved:
-            await mover.undo(tx, row.merged_id, row.kept_id, record.moved[mover.name])
-    now, theirs = (sealing.open_notes(keys, each.id, each.notes) for each in (kept, merged))
-    notes = rules.unnoted(now, theirs, record.notes)
-    unfilled = rules.unfill(kept, merged, record)
-    await _write(tx, unfilled if notes == now else _with_notes(keys, unfilled, notes))
+    later = await queries.list_later.all(tx, row.kept_id, merge_id)
+    for each in (*reversed(later), row):
+        await _give_back(tx, keys, each, movers)
+    after = await contacts.find_row(tx, row.kept_id)
+    for each in later:
+        await _take_again(tx, keys, each, (before, after), movers)
     await queries.mark_undone.run(tx, merge_id)
     return await get_merge(tx, merge_id)
 
@@ -151,6 +144,55 @@ async def list_merges(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Me
 async def _locked(tx: Tx, kept_id: UUID, merged_id: UUID) -> tuple[ContactRow, ContactRow]:
     await contacts.hold_with_rows(tx, [kept_id, merged_id])
     return await contacts.find(tx, kept_id), await contacts.find(tx, merged_id)
+
+
+async def _take(
+    tx: Tx, keys: Keys, kept: ContactRow, merged: ContactRow, movers: Sequence[Mover]
+) -> MergeRecord:
+    """Give the kept contact what it takes of the other one; return what was done."""
+    mine, theirs = (sealing.open_notes(keys, row.id, row.notes) for row in (kept, merged))
+    notes, how = rules.noted(mine, theirs)
+    filled, record = rules.fill(kept, merged, how)
+    await _write(tx, filled if notes == mine else _with_notes(keys, filled, notes))
+    moved = {mover.name: await mover.move(tx, merged.id, kept.id) for mover in movers}
+    return replace(record, moved=moved)
+
+
+async def _give_back(tx: Tx, keys: Keys, row: MergeRow, movers: Sequence[Mover]) -> None:
+    """Take back what a merge did; both contacts stand beside each other then."""
+    record = msgspec.json.decode(row.record, type=MergeRecord)
+    kept = await contacts.find_row(tx, row.kept_id)
+    merged = await contacts.find_row(tx, row.merged_id)
+    await queries.mark_separate.run(tx, row.merged_id, record.was_archived)
+    for mover in reversed(movers):
+        if mover.name in record.moved:
+            await mover.undo(tx, row.merged_id, row.kept_id, record.moved[mover.name])
+    now, theirs = (sealing.open_notes(keys, each.id, each.notes) for each in (kept, merged))
+    notes = rules.unnoted(now, theirs, record.notes)
+    unfilled = rules.unfill(kept, merged, record)
+    await _write(tx, unfilled if notes == now else _with_notes(keys, unfilled, notes))
+
+
+async def _take_again(
+    tx: Tx,
+    keys: Keys,
+    row: MergeRow,
+    changed: tuple[ContactRow, ContactRow],
+    movers: Sequence[Mover],
+) -> None:
+    """Do a merge once more that was taken back for the sake of an earlier one."""
+    kept = await contacts.find_row(tx, row.kept_id)
+    merged = await contacts.find_row(tx, row.merged_id)
+    before, after = changed
+    taken = rules.retaken(merged, before, after)
+    if sealing.open_notes(keys, kept.id, before.notes) == sealing.open_notes(
+        keys, kept.id, after.notes
+    ):
+        taken = replace(taken, notes=None)
+    record = await _take(tx, keys, kept, taken, movers)
+    await queries.mark_merged.run(tx, row.merged_id, row.kept_id)
+    record = replace(record, was_archived=merged.archived_at is not None)
+    await queries.rewrite_record.run(tx, row.id, msgspec.json.encode(record))
 
 
 async def _row(tx: Tx, merge_id: UUID) -> MergeRow:

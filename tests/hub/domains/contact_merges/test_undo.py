@@ -1,4 +1,4 @@
-"""Whatever is merged in whatever order: undone, everything is as it was."""
+"""Whatever is merged and undone in whatever order, in the end everything is as it was."""
 
 import asyncio
 import json
@@ -12,22 +12,32 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.crypto import FieldCipher, KeyRing, Keys
-from core.db import Conflict, Pool, begin
+from core.db import Conflict, Pool, Tx, begin
+from core.errors import DomainError
 from hub.domains.contact_links import service as links
 from hub.domains.contact_links.schemas import PutLink
 from hub.domains.contact_merges import service as merges
+from hub.domains.contact_methods import service as methods
 from hub.domains.contact_moving.service import rows
 from hub.domains.contact_sealing import service as sealing
 from hub.domains.contacts import service as contacts
-from hub.domains.contacts.schemas import Context, NewContact, NewMethod, PersonalContext
+from hub.domains.contacts.schemas import (
+    ChangeContact,
+    Context,
+    NewContact,
+    NewMethod,
+    PersonalContext,
+)
 from hub.domains.interests import service as interests
 from hub.domains.interests.schemas import PutInterest
 from hub.wiring.merging import MOVERS, STAYS
 from tests.fixtures.app import user_actor
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, create_user
+from tests.hub.domains.encryption.processes import Process, rotate
 
 KEYS = Keys(FieldCipher(KeyRing.parse(FIELD_KEYS)), INDEX_KEY)
 PEOPLE = 4
@@ -66,6 +76,7 @@ BOOKS = st.fixed_dictionaries(
         ),
         "archived": st.sets(st.integers(0, PEOPLE - 1)),
         "merges": st.lists(PAIRS, min_size=1, max_size=3),
+        "order": st.randoms(),
     }
 )
 
@@ -116,6 +127,15 @@ async def dump(admin: asyncpg.Connection, owner: UUID) -> dict[str, list[Any]]:
     return found
 
 
+async def undone(tx: Tx, merge_id: UUID) -> bool:
+    """Undo a merge, and say whether that was possible yet."""
+    try:
+        await merges.undo(tx, KEYS, merge_id, MOVERS)
+    except DomainError as error:
+        return error.code != "contact.merge_superseded"
+    return True
+
+
 @pytest.mark.parametrize("books", [8, pytest.param(150, marks=pytest.mark.soak)])
 async def test_merges_undone_leave_the_database_as_it_was(
     pool: Pool, admin: asyncpg.Connection, books: int
@@ -135,8 +155,9 @@ async def test_merges_undone_leave_the_database_as_it_was(
                 made = await merges.merge(tx, KEYS, ids[kept], ids[merged], MOVERS)
                 done.append(made.id)
                 gone.add(merged)
-            for merge_id in reversed(done):
-                await merges.undo(tx, KEYS, merge_id, MOVERS)
+            book["order"].shuffle(done)
+            while done:
+                done = [each for each in done if not await undone(tx, each)]
         assert await dump(admin, owner) == before
 
     # Hypothesis calls back from a thread of its own: the database stays with this loop.
@@ -151,6 +172,95 @@ async def test_merges_undone_leave_the_database_as_it_was(
         asyncio.run_coroutine_threadsafe(check(book), loop).result(30)
 
     await asyncio.to_thread(examples)
+
+
+@pytest.mark.parametrize("shares", [(0.1, 0.5, 0.9), (0.9, 0.5, 0.1), (None, 0.5, 0.9)])
+async def test_of_two_that_became_one_with_a_third_the_first_may_go_first(
+    pool: Pool, admin: asyncpg.Connection, shares: tuple[float | None, ...]
+) -> None:
+    owner = await create_user(admin, "Ada")
+    known = [(who, share) for who, share in enumerate(shares) if share is not None]
+    address = NewMethod(kind="phone", value="4711")
+    both: dict[str, Any] = {
+        "company": "Engines",
+        "tags": ["x"],
+        "notes": "Met.",
+        "birthday": "--12-10",
+    }
+    book = {
+        "contacts": [
+            NewContact(full_name="Ada"),
+            NewContact(full_name="Ada B.", methods=[address], **both),
+            NewContact(full_name="Ada C.", methods=[address], **both),
+            NewContact(full_name="Mary"),
+        ],
+        "links": [((who, 3), share) for who, share in known],
+        "interests": [(who, "chess", share) for who, share in known],
+        "archived": {0},
+    }
+    ids = await fill(pool, owner, book)
+    before = await dump(admin, owner)
+
+    async def shown(tx: Tx) -> list[Any]:
+        fields = await contacts.get_contact(tx, KEYS, ids[0])
+        reached = await methods.list_methods(tx, KEYS, ids[0])
+        cares = await interests.list_of_contact(tx, ids[0], limit=5, cursor=None)
+        knows = await links.list_links(tx, ids[0], limit=5, cursor=None)
+        return [
+            replace(fields, updated_at=fields.created_at),
+            [item.value for item in reached],
+            [item.confidence for item in cares.items],
+            [item.strength for item in knows.items],
+        ]
+
+    async with begin(pool, user_actor(owner)) as tx:
+        alone = await merges.merge(tx, KEYS, ids[0], ids[2], MOVERS)
+        expected = await shown(tx)
+        assert expected[0].archived_at is None
+        await merges.undo(tx, KEYS, alone.id, MOVERS)
+        first, second = [
+            await merges.merge(tx, KEYS, ids[0], each, MOVERS) for each in (ids[1], ids[2])
+        ]
+        await merges.undo(tx, KEYS, first.id, MOVERS)
+        # As if the first had never been.
+        assert await shown(tx) == expected
+        await merges.undo(tx, KEYS, second.id, MOVERS)
+    assert await dump(admin, owner) == before
+
+
+async def test_what_people_took_away_does_not_come_back_with_a_merge_done_once_more(
+    pool: Pool, admin: asyncpg.Connection
+) -> None:
+    owner = await create_user(admin, "Ada")
+    third = NewContact(full_name="Ada C.", company="Engines", tags=["x"], notes="Met.")
+    book = {"links": [], "interests": [], "archived": set[int]()}
+    people = [NewContact(full_name="Ada"), NewContact(full_name="Ada B.", job_title="Poet"), third]
+    ids = await fill(pool, owner, {**book, "contacts": people})
+    async with begin(pool, user_actor(owner)) as tx:
+        first, _ = [await merges.merge(tx, KEYS, ids[0], each, MOVERS) for each in (ids[1], ids[2])]
+        emptied = ChangeContact(company=None, tags=[], notes=None)
+        await contacts.change_contact(tx, KEYS, ids[0], emptied)
+        await merges.undo(tx, KEYS, first.id, MOVERS)
+        now = await contacts.get_contact(tx, KEYS, ids[0])
+    assert (now.job_title, now.company, now.tags, now.notes) == (None, None, [], None)
+
+
+async def test_a_merge_is_undone_after_the_keys_were_rotated(
+    pool: Pool, system_pool: Pool, admin: asyncpg.Connection
+) -> None:
+    owner = await create_user(admin, "Ada")
+    people = [NewContact(full_name=name, notes=name) for name in ("One", "Two")]
+    rotated = Process(system_pool, KeyRing.parse(FIELD_KEYS))
+    async with begin(pool, user_actor(owner)) as tx:
+        kept, merged = await contacts.add_contacts(tx, KEYS, people)
+        made = await merges.merge(tx, KEYS, kept, merged, MOVERS)
+    assert (await rotate(rotated)).resealed == 2
+    keys = Keys(rotated.cipher, INDEX_KEY)
+    async with begin(pool, user_actor(owner)) as tx:
+        assert (await contacts.get_contact(tx, keys, kept)).notes == "One\n\nTwo"
+        await merges.undo(tx, keys, made.id, MOVERS)
+        notes = [(await contacts.get_contact(tx, keys, each)).notes for each in (kept, merged)]
+    assert notes == ["One", "Two"]
 
 
 async def test_every_table_that_names_a_contact_says_what_a_merge_does_to_it(
