@@ -2,11 +2,15 @@
 
 SET LOCAL ROLE ping_definer;
 
--- A text without cases, accents and forms of the same letter, whatever the database's collation.
+-- A text without cases, accents, forms of the same letter and the marks that turn, join or part
+-- writing, which are copied along unseen; whatever the database's collation. As core/plain_text.py.
 CREATE OR REPLACE FUNCTION app.plain_text(raw text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
   SELECT lower(
-    regexp_replace(normalize(raw, NFKD), '[\u0300-\u036f]', '', 'g') COLLATE pg_catalog.pg_c_utf8
+    regexp_replace(
+      normalize(raw, NFKD),
+      '[\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
+    ) COLLATE pg_catalog.pg_c_utf8
   )
 $$;
 

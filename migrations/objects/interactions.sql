@@ -123,12 +123,7 @@ SET search_path = '' SET plan_cache_mode = 'force_custom_plan' AS $$
 DECLARE
   me uuid := app.user_id();
   by_key boolean := coalesce(current_setting('app.actor_kind', true), '') = 'api_key';
-  words tsquery := websearch_to_tsquery(
-    'pg_catalog.simple',
-    regexp_replace(
-      app.plain_text(wanted), '[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
-    )
-  );
+  words tsquery := websearch_to_tsquery('pg_catalog.simple', app.plain_text(wanted));
   newest int := 5000;
   found_ids uuid[];
   found_times timestamptz[];

@@ -1,7 +1,5 @@
 """Pure rules of imports: what makes two entries the same, and what is brought in at all."""
 
-import re
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -9,10 +7,10 @@ from uuid import UUID
 import msgspec
 
 from core.crypto import blind_index
+from core.plain_text import plain_text
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.imports.formats.found import FoundInteraction
 
-_MARKS: Final = re.compile(r"[\u0300-\u036f]")
 # Clocks of telephones are not the hub's.
 _AHEAD: Final = timedelta(minutes=5)
 
@@ -36,6 +34,5 @@ def content_index(key: bytes, owner_id: UUID, found: NewContact | FoundInteracti
 
 def name_words(name: str) -> str:
     """Return the words of a name in the order of the alphabet, as contacts.name_words has them."""
-    plain = _MARKS.sub("", unicodedata.normalize("NFKD", name)).lower()
-    words = "".join(char if char.isalnum() else " " for char in plain).split()
+    words = "".join(char if char.isalnum() else " " for char in plain_text(name)).split()
     return " ".join(sorted(set(words)))

@@ -1,12 +1,12 @@
 """Pure rules of interactions: when one can have been, and where words stand in a text."""
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from core.plain_text import UNSEEN, plain_text
 from hub.domains.interactions.schemas import Highlight, HighlightField, Piece
 
 EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -16,10 +16,7 @@ PASSAGES_MAX: Final = 3
 """Of one text."""
 _AROUND_CHARS: Final = 60
 _PASSAGE_CHARS: Final = 400
-# Those that turn or join writing, which are copied along unseen.
-_MARKS: Final = "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-_WORD: Final = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
-_NOT_PLAIN: Final = re.compile(f"[\u0300-\u036f{_MARKS}]")
+_WORD: Final = re.compile(rf"(?:[^\W_]|[{UNSEEN}])+")
 _WITHOUT: Final = re.compile(r'(?:^|\s)-(?:"[^"]*"?|\S+)')
 
 
@@ -38,15 +35,7 @@ def clamped(at: datetime) -> datetime:
 def words_of(wanted: str) -> frozenset[str]:
     """Return the words that a search asks for, plain; what it asks to be without is left out."""
     asked = _WITHOUT.sub(" ", wanted)
-    return frozenset(plain(found[0]) for found in _WORD.finditer(asked)) - {"", "or"}
-
-
-def plain(text: str) -> str:
-    """Return a text without cases, accents and unseen marks, as the table's words are."""
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text)
-    return _NOT_PLAIN.sub("", decomposed).lower()
+    return frozenset(plain_text(found[0]) for found in _WORD.finditer(asked)) - {"", "or"}
 
 
 def highlight(field: HighlightField, text: str | None, words: frozenset[str]) -> list[Highlight]:
@@ -72,7 +61,7 @@ def highlight(field: HighlightField, text: str | None, words: frozenset[str]) ->
 
 def _matches(text: str, words: frozenset[str]) -> Iterator[tuple[int, int]]:
     for found in _WORD.finditer(text):
-        if plain(found[0]) in words:
+        if plain_text(found[0]) in words:
             yield found.span()
 
 

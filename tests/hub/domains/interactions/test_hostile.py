@@ -24,6 +24,8 @@ ODD_SEARCHES: list[tuple[str, list[str]]] = [
     ("-the", ["rtl"]),
     ("or or or", []),
     ("\u202e" + SHALOM, ["rtl"]),
+    ("o\u200bn\u2060\ufeffe", ["one"]),
+    ("\u200f-\u200eone\u061c", ["rtl"]),
     ("\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), []),
     ("%_\\", []),
     ("a " * 100, ["one"]),
