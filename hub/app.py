@@ -16,7 +16,7 @@ from hub.http.document import describe
 from hub.http.openapi import openapi_config
 from hub.http.problems import problem_response
 from hub.http.revalidation import revalidated
-from hub.http.strict_json import StrictRequest
+from hub.http.strict_request import StrictRequest
 from hub.wiring.aliases import ALIASES
 from hub.wiring.asyncapi import asyncapi_route
 from hub.wiring.configured import configured

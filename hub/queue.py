@@ -31,7 +31,7 @@ from core.pause import pause_seconds
 from hub.domains.encryption import service as encryption
 from hub.domains.events import service as events
 from hub.domains.events.schemas import Consumer, Errand, TaskKey
-from hub.http.deps import read_cipher, read_index_key
+from hub.providers.keys import read_cipher, read_index_key
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
 from hub.wiring.slices import (

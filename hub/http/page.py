@@ -3,10 +3,9 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from litestar.params import QueryParameter
 
 from core.errors import DomainError
 
@@ -14,12 +13,6 @@ Item = TypeVar("Item")
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
 _CURSOR_MAX_CHARS: Final = 512
-
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Items per page.")]
-Cursor = Annotated[
-    str | None,
-    QueryParameter(description="`next_cursor` of the page before, unchanged."),
-]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

@@ -20,9 +20,9 @@ from hub.domains.contacts.service import Keys
 from hub.domains.encryption import service as encryption
 from hub.domains.messaging import service as messaging
 from hub.domains.messaging.schemas import NewMessage
-from hub.http.deps import read_cipher, read_index_key
 from hub.processes import demo_address_book
 from hub.processes.system_pool import system_pool
+from hub.providers.keys import read_cipher, read_index_key
 
 ADA, GRACE = "Ada Lovelace", "Grace Hopper"
 CARDS: Final = (

@@ -39,9 +39,9 @@ from hub.domains.reads import service as reads
 from hub.domains.reads.mqtt import read_read, write_read_acks
 from hub.domains.taps import service as taps
 from hub.domains.taps.mqtt import read_tap, write_acks
-from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 from hub.processes.lifecycle import run_until_stopped
 from hub.providers.authority import open_authority
+from hub.providers.keys import read_cipher, read_index_key, read_sun_master_key
 from hub.providers.mqtt import Delivery, MqttLink
 
 # One batch in the database while the next one gathers.

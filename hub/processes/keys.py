@@ -14,8 +14,8 @@ from core.config import Settings
 from core.db import Pool
 from hub.domains.encryption import service
 from hub.domains.encryption.schemas import Rotated, Status
-from hub.http.deps import read_cipher
 from hub.providers.key_wrapping import open_wrapping
+from hub.providers.keys import read_cipher
 
 app = App(
     name="keys",

@@ -24,8 +24,8 @@ from firmware_bridge.sun_keys import tag_keys
 from hub.domains.encryption import service as encryption
 from hub.domains.rings import service
 from hub.embedded.private import privately
-from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 from hub.processes.system_pool import system_pool
+from hub.providers.keys import read_cipher, read_index_key, read_sun_master_key
 
 DEVICE_ID_BYTES: Final = 8
 _NXP: Final = b"\x04"

@@ -23,8 +23,8 @@ from hub.domains.accounts import service as accounts
 from hub.domains.encryption import service as encryption
 from hub.domains.rings import service as rings
 from hub.embedded.private import owned_folder, write_private
-from hub.http.deps import read_cipher, read_index_key, read_sun_master_key
 from hub.processes import demo_story
+from hub.providers.keys import read_cipher, read_index_key, read_sun_master_key
 
 _log = log.get("seed")
 

@@ -9,7 +9,7 @@ from taskiq.cli.worker.run import start_listen
 
 from core import config, log, metrics
 from core.config import Settings
-from hub.http.deps import read_cipher, read_index_key
+from hub.providers.keys import read_cipher, read_index_key
 
 
 def run(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from core.db.bootstrap import at_database
 from firmware_bridge import eid
 from hub.domains.touches import service
 from hub.embedded.generated import DATABASE_NAME
-from hub.http.deps import read_field_keys
+from hub.providers.keys import read_field_keys
 from tests.bench.figures import percentile, show
 from tests.e2e.test_touches import NAMES, Watch, share, touch, until
 from tests.fixtures.stack import Stack

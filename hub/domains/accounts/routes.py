@@ -23,7 +23,8 @@ from hub.domains.accounts.schemas import (
 from hub.http.auth import PUBLIC, limited, require_development
 from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _EDITED_OF_SESSION: Final = ("device_name",)

@@ -22,7 +22,8 @@ from hub.http.auth import user_id_of
 from hub.http.deps import WRITES, reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.http.recency import RECENT
 

@@ -11,7 +11,8 @@ from hub.domains.audit import service
 from hub.domains.audit.schemas import AuditAction, AuditEntry, AuditFilter, OwnAuditEntry
 from hub.http.administering import administering
 from hub.http.deps import WRITES, reading
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _Name = Annotated[str | None, QueryParameter(max_length=128, pattern=r"^[ -~]+$")]

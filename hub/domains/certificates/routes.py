@@ -11,7 +11,8 @@ from hub.domains.certificates import service
 from hub.domains.certificates.schemas import Certificate, ClaimedGateway, ClaimGateway
 from hub.http.auth import limited
 from hub.http.deps import as_system, reading, resources
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 

@@ -21,9 +21,10 @@ from hub.domains.claims.schemas import (
 from hub.domains.claims.service import Secrets
 from hub.domains.rings.schemas import Pressed
 from hub.http.auth import limited, require_development
-from hub.http.deps import acting_as, actor, read_sun_master_key, resources
+from hub.http.deps import acting_as, actor, resources
 from hub.http.problems import documented
 from hub.providers import virtual_rings
+from hub.providers.keys import read_sun_master_key
 
 _CLOSED: Final = ("ring.claim_not_found", "ring.claim_closed")
 

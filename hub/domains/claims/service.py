@@ -33,7 +33,7 @@ from hub.domains.claims.schemas import (
     SunProof,
 )
 from hub.domains.rings import service as rings
-from hub.http.deps import read_index_key, read_sun_master_key
+from hub.providers.keys import read_index_key, read_sun_master_key
 
 _PRIVATE_KEY_COLUMN: Final = "ring_claims.hub_private_key"
 _REFUSED_WAIT_SECONDS: Final = 3600

@@ -9,7 +9,8 @@ from hub.domains.consents import service
 from hub.domains.consents.schemas import Consent, Decide, Decision, Purpose
 from hub.http.deps import reading
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 

@@ -11,7 +11,8 @@ from hub.domains.contact_links import service
 from hub.domains.contact_links.schemas import Link, Mutual, PutLink
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/contacts/{contact_id:uuid}/links"

@@ -14,7 +14,8 @@ from hub.domains.contact_merges.schemas import Merge, MergeInto, Suggestion
 from hub.domains.contact_moving.schemas import Mover
 from hub.http.deps import keys_of, reading, writing
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _ONE = ("contact.not_found", "contact.merged")

@@ -8,7 +8,8 @@ from litestar.params import JSONBody, QueryParameter
 from hub.domains.contact_search import service
 from hub.domains.contacts.schemas import ListedContact, Narrowed, Order, Search, Source, TagCount
 from hub.http.deps import keys_of, reading
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 # PostgreSQL's texts have no such character.

@@ -23,7 +23,8 @@ from hub.http.administering import administering
 from hub.http.auth import user_id_of
 from hub.http.deps import WRITES, reading
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _Name = Annotated[str, PathParameter(pattern=NAME_PATTERN)]

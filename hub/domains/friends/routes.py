@@ -9,7 +9,8 @@ from litestar.params import FromPath
 from hub.domains.friends import service
 from hub.domains.friends.schemas import Block, Friend
 from hub.http.deps import reading, writing
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 

@@ -12,7 +12,8 @@ from hub.domains.identities.schemas import Identity, MatchContacts, Matches
 from hub.http import limits
 from hub.http.auth import client_address, user_id_of
 from hub.http.deps import reading, resources, writing
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.http.recency import RECENT
 

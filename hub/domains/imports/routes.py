@@ -25,7 +25,8 @@ from hub.domains.imports.service import NewImport
 from hub.http.auth import limited
 from hub.http.deps import Connection, reading, resources, writing
 from hub.http.idempotency import Answer, RequiredKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")

@@ -10,7 +10,8 @@ from hub.domains.insights import service
 from hub.domains.insights.schemas import Insight, InsightKind
 from hub.http.deps import reading, writing
 from hub.http.etags import tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/insights/{insight_id:uuid}"

@@ -24,7 +24,7 @@ from hub.http.auth import limited
 from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")

@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from hub.domains.interests import service
 from hub.domains.interests.schemas import Interest, ListedInterest, PutInterest, Support
 from hub.http.deps import reading, writing
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/contacts/{contact_id:uuid}/interests"

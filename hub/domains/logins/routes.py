@@ -31,7 +31,8 @@ from hub.domains.logins.schemas import (
 from hub.http import human_page
 from hub.http.auth import PUBLIC, limited
 from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.http.recency import RECENT
 from hub.providers.oidc import Provider, challenge_of

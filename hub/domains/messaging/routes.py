@@ -12,7 +12,8 @@ from hub.domains.messaging import service
 from hub.domains.messaging.schemas import Conversation, Message, NewMessage, OpenConversation
 from hub.http.deps import reading
 from hub.http.idempotency import Answer, OptionalKey, RequiredKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")

@@ -10,7 +10,8 @@ from hub.domains.nudges import service
 from hub.domains.nudges.schemas import CloseNudge, Nudge, NudgeKind, NudgeStatus
 from hub.http.deps import reading
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/alerts/{alert_id:uuid}"

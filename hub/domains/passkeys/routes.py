@@ -34,7 +34,8 @@ from hub.http.auth import limited, user_id_of
 from hub.http.deps import acting_as, actor, as_system, reading, resources, sign_ins, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.origins import RelyingParty
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.http.recency import RECENT
 

@@ -12,7 +12,8 @@ from hub.domains.relationship_types.schemas import ChangeType, NewType, Relation
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/relationship-types/{type_id:uuid}"

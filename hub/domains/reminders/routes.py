@@ -18,7 +18,8 @@ from hub.domains.reminders.schemas import (
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/reminders/{reminder_id:uuid}"

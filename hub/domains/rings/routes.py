@@ -14,12 +14,14 @@ from hub.domains.rings import service
 from hub.domains.rings.schemas import Pressed, RenameRing, RevokeRing, Ring, SunTapped, Tap
 from hub.http import human_page
 from hub.http.auth import PUBLIC, require_development
-from hub.http.deps import WRITES, as_system, read_sun_master_key, reading, resources
+from hub.http.deps import WRITES, as_system, reading, resources
 from hub.http.etags import IfMatch, change, tagged
 from hub.http.idempotency import Answer, OptionalKey, once
-from hub.http.page import Cursor, Limit, Page
+from hub.http.page import Page
+from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.providers import virtual_rings
+from hub.providers.keys import read_sun_master_key
 
 _TAP_COOKIE: Final = "ping_tap"
 _TAP_COOKIE_SECONDS: Final = 3600

@@ -7,9 +7,9 @@ import pytest
 
 from core import config
 from hub.embedded import generated
-from hub.http.deps import read_field_keys, read_index_key, read_sun_master_key
 from hub.http.tokens import load_keys
 from hub.providers.authority import days_left, open_authority
+from hub.providers.keys import read_field_keys, read_index_key, read_sun_master_key
 
 SUPERUSER_URL = "postgresql://postgres:p%40ss@127.0.0.1:15432/postgres"
 

@@ -13,8 +13,8 @@ from core.db import Pool
 from core.errors import ConfigError, DomainError
 from firmware_bridge.virtual.simulation import read_rings
 from hub.domains.rings import service
-from hub.http.deps import read_index_key
 from hub.processes import ring_batch
+from hub.providers.keys import read_index_key
 from tests.fixtures.app import count_rows
 
 UID = "04A1B2C3D4E5F6"
