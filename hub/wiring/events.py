@@ -217,10 +217,11 @@ _REACTS_TO: Final[Mapping[str, Callable[[Payload], bool]]] = {
         not isinstance(payload, InteractionRecorded) or payload.contact_id is not None
     ),
     # Messages are many and say little more than the one before, imports bring years: what they
-    # change is told weekly.
+    # change is told weekly. An insight at once would tell of a private one by its time.
     "insights.look_at_meeting": lambda payload: (
         isinstance(payload, InteractionRecorded)
         and payload.contact_id is not None
+        and not payload.is_private
         and payload.kind != "message"
         and clock.now() - payload.occurred_at <= NEWS_MAX
     ),

@@ -257,7 +257,7 @@ REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT
 EXECUTE FUNCTION app.emit_rows(
   'interaction.recorded', 'interaction', 'id', 'user_id',
-  'interaction_id=id', 'contact_id', 'kind', 'direction', 'occurred_at'
+  'interaction_id=id', 'contact_id', 'kind', 'direction', 'occurred_at', 'is_private'
 );
 
 -- Not the self contact, which comes with the account.

@@ -16,3 +16,4 @@ class InteractionRecorded(Struct, frozen=True, kw_only=True, tag="interaction.re
     kind: InteractionKind
     direction: Direction
     occurred_at: datetime
+    is_private: bool

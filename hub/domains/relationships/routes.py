@@ -76,9 +76,10 @@ async def list_health_history(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Snapshot]:
-    """List a relationship's scores by day, the newest first.
+    """List all that is kept of a relationship's scores, the newest day first.
 
-    Days on which the score stayed as it was have no entry. Two years are kept.
+    Days on which the score stayed as it was have no entry. Two years are kept. Charts ask for
+    `/health/series`.
     """
     async with reading(request) as tx:
         return await service.list_history(tx, contact_id, limit=limit, cursor=cursor)
@@ -96,10 +97,11 @@ async def get_health_series(
     until: _Until = None,
     points: _Points = 90,
 ) -> HealthSeries:
-    """Return a relationship's scores at even steps, the oldest first: what a chart needs.
+    """Return a relationship's scores at even steps, the oldest first: what a chart draws.
 
-    Each point has the score at the end of its step, and the lowest and the highest within it. There
-    are none before the first score that is known; a range in which there was none has no points.
+    Each point has the score at the end of its step, and the lowest and the highest within it, also
+    where nothing changed. There are none before the first score that is known; a range in which
+    there was none has no points. The days themselves are in `/health/history`.
     """
     async with reading(request) as tx:
         return await service.get_series(tx, contact_id, since=since, until=until, points_max=points)

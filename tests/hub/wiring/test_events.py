@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import migrations
+from core import clock
 from core.actor import SYSTEM
 from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin
@@ -114,6 +115,22 @@ def test_only_records_of_touches_are_given_to_the_pairing(kind: str, *, pairs: b
     delivery = events.deliver(event(type="ring.tapped", payload=payload), {})
     assert ("touches.pair" in delivery.consumers) is pairs
     assert "profiles.mark_active" in delivery.consumers
+
+
+@pytest.mark.parametrize("is_private", [True, False])
+def test_no_insight_at_once_tells_of_a_private_meeting_by_its_time(*, is_private: bool) -> None:
+    met = {
+        "interaction_id": uuid4(),
+        "contact_id": uuid4(),
+        "kind": "meeting",
+        "direction": "mutual",
+        "occurred_at": clock.now(),
+        "is_private": is_private,
+    }
+    payload = msgspec.Raw(msgspec.json.encode(met))
+    delivery = events.deliver(event(type="interaction.recorded", payload=payload), {})
+    assert ("insights.look_at_meeting" in delivery.consumers) is not is_private
+    assert "relationships.refresh" in delivery.consumers, "the user's own health counts it"
 
 
 def test_only_conversations_need_their_members() -> None:

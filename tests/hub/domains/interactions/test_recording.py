@@ -103,6 +103,7 @@ async def test_what_is_recorded_is_announced_without_its_words(
         "kind": "call",
         "direction": "inbound",
         "occurred_at": "2026-11-20T09:30:00+00:00",
+        "is_private": False,
     }
     entries = await admin.fetch("SELECT * FROM audit_log WHERE resource_type = 'interactions'")
     assert [entry["resource_id"] for entry in entries] == [str(made)]
