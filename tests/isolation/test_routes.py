@@ -15,6 +15,7 @@ from hub.app import create_app
 from hub.wiring.aliases import ALIASES
 from tests.fixtures.app import Running, User, idempotency_key
 from tests.fixtures.postgres import Database
+from tests.isolation.asks import Ask, Closed, Exempt, Foreign, Own, Secret
 from tests.isolation.belongings import (
     Belongings,
     absent,
@@ -23,7 +24,7 @@ from tests.isolation.belongings import (
     leaks,
     rows,
 )
-from tests.isolation.routes import ROUTES, Ask, Closed, Exempt, Foreign, Own, Secret
+from tests.isolation.routes import ROUTES
 
 # Naming a person is no secret: whoever has the id may write to them, or keep them away.
 NAMES_A_PERSON = {
@@ -55,7 +56,7 @@ def unlisted(routes: set[str]) -> set[str]:
 def test_every_route_is_asked_and_a_new_one_has_to_say_how() -> None:
     routes = {name for name, _ in served()}
     assert len(routes) > 80
-    assert unlisted(routes) == set(), "say in tests/isolation/routes.py how it is asked"
+    assert unlisted(routes) == set(), "say in tests/isolation/routes how it is asked"
     assert set(ROUTES) - routes == set(), "no such route"
     assert unlisted({*routes, "GET /v1/secrets/{id}"}) == {"GET /v1/secrets/{id}"}
 
