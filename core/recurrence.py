@@ -101,20 +101,31 @@ def next_time(rule: Rule, first: datetime, after: datetime) -> datetime | None:
 
     `first` is where the rule begins; that day counts only if the rule names it.
     """
-    end = max(first, after) + LOOKED_AHEAD
+    later = (
+        moment
+        for moment in times_between(rule, first, after, max(first, after) + LOOKED_AHEAD)
+        if moment > after
+    )
+    return next(later, None)
+
+
+def times_between(
+    rule: Rule, first: datetime, since: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Yield the times from `since` to `until`, both included; all local, and `first` the first."""
     # What is counted is counted from the beginning.
-    start = first if rule.count is not None else max(first, after)
+    start = first if rule.count is not None else max(first, since)
     found = 0
-    for day in _days(rule, first.date(), start.date(), end.date()):
+    for day in _days(rule, first.date(), start.date(), until.date()):
         moment = datetime.combine(day, first.time())
         if moment < first:
             continue
         found += 1
-        if (rule.count is not None and found > rule.count) or (rule.until and moment > rule.until):
-            return None
-        if moment > after:
-            return moment
-    return None
+        is_over = rule.count is not None and found > rule.count
+        if is_over or moment > until or (rule.until and moment > rule.until):
+            return
+        if moment >= since:
+            yield moment
 
 
 def _days(rule: Rule, first: date, start: date, end: date) -> Iterator[date]:

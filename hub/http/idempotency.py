@@ -58,11 +58,14 @@ async def once(
     effect: Callable[[Tx], Awaitable[Answer[Body]]],
     *,
     unit: Callable[[Request[Any, Any, Any]], AbstractAsyncContextManager[Tx]] = writing,
+    digest: bytes | None = None,
 ) -> Response[Body]:
-    """Run `effect` in a unit of work and answer it; with a key, once for the same request."""
-    if key is not None and not is_valid(key):
-        raise DomainError("idempotency.key_invalid")
-    request_hash = b"" if key is None else await _hash(request)
+    """Run `effect` in a unit of work and answer it; with a key, once for the same request.
+
+    `digest` stands for a body that was read already, and is not held as a whole.
+    """
+    require_valid(key)
+    request_hash = b"" if key is None else await _hash(request, digest)
     async with unit(request) as tx:
         outcome = await run_once(tx, key, request_hash, effect)
     headers = dict(outcome.headers)
@@ -97,6 +100,12 @@ def hash_of(operation: str, body: bytes) -> bytes:
     return hashlib.sha256(f"{operation}\n".encode() + body).digest()
 
 
+def require_valid(key: str | None) -> None:
+    """Raise idempotency.key_invalid for what is no key; None is none."""
+    if key is not None and not is_valid(key):
+        raise DomainError("idempotency.key_invalid")
+
+
 def is_valid(key: str) -> bool:
     """Say whether a key is 1 to 255 visible ASCII characters."""
     return 1 <= len(key) <= _KEY_MAX_CHARS and all("!" <= char <= "~" for char in key)
@@ -116,6 +125,6 @@ async def _claim(tx: Tx, key: str, request_hash: bytes) -> Outcome | None:
     return Outcome(stored.response_status, headers, stored.response_body or b"", is_replayed=True)
 
 
-async def _hash(request: Request[Any, Any, Any]) -> bytes:
+async def _hash(request: Request[Any, Any, Any], digest: bytes | None) -> bytes:
     asked = f"{request.method} {request.scope['path']}?{request.scope['query_string'].hex()}"
-    return hash_of(asked, await request.body())
+    return hash_of(asked, await request.body() if digest is None else digest)

@@ -7,7 +7,7 @@ import uvicorn
 
 from core import config, log
 from hub.app import create_app, drain
-from hub.domains.imports.schemas import FILE_MAX_BYTES
+from hub.domains.imports.schemas import UPLOAD_MAX_BYTES
 from hub.http import wire
 from hub.http.deps import require_settings
 from hub.processes.drained import DrainedServer
@@ -38,7 +38,7 @@ def serve(
         uvicorn.Config(
             app,
             loop="uvloop",
-            http=wire.bounded(max(settings.server.max_body_bytes, FILE_MAX_BYTES)),
+            http=wire.bounded(max(settings.server.max_body_bytes, UPLOAD_MAX_BYTES)),
             ws=FastWebSocket,
             lifespan="on",
             log_config=None,

@@ -6,7 +6,9 @@ from hub.domains.imports.formats.found import Entry, ProblemCode
 from hub.domains.imports.schemas import RowStatus
 
 # Nothing is wrong with these entries; there is nothing to bring in.
-_SKIPPED: Final[frozenset[ProblemCode]] = frozenset({"in_future", "no_contact", "no_participant"})
+_SKIPPED: Final[frozenset[ProblemCode]] = frozenset(
+    {"in_future", "no_contact", "no_participant", "not_a_person"}
+)
 
 
 def refused_as(entry: Entry) -> RowStatus:

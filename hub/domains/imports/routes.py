@@ -20,18 +20,21 @@ from core.db import Tx
 from core.errors import DomainError
 from hub.domains.contacts.service import Keys
 from hub.domains.imports import service
-from hub.domains.imports.schemas import FILE_MAX_BYTES, Format, Import, ImportRow, RowStatus
+from hub.domains.imports.schemas import UPLOAD_MAX_BYTES, Format, Import, ImportRow, RowStatus
 from hub.domains.imports.service import NewImport
 from hub.http.auth import limited
 from hub.http.deps import Connection, reading, resources, writing
-from hub.http.idempotency import Answer, RequiredKey, once
+from hub.http.idempotency import Answer, RequiredKey, once, require_valid
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
-FileFormat = Annotated[Format, QueryParameter(name="format", description="What the file is.")]
+FileFormat = Annotated[
+    Format | None,
+    QueryParameter(name="format", description="What the file is; found out if it is not said."),
+]
 FileName = Annotated[
     str | None,
     QueryParameter(
@@ -80,38 +83,41 @@ class _FileOperation(Operation):
     opt={**limited("import"), "any_media": True},
     # Whatever the file says it is, it is no body of ours in JSON.
     request_class=Request,
-    request_max_body_size=FILE_MAX_BYTES,
+    request_max_body_size=UPLOAD_MAX_BYTES,
     operation_class=_FileOperation,
     responses=documented(
-        *_KEYED, "request.too_large", "import.empty", "import.mapping_invalid", "import.busy"
+        *_KEYED,
+        "request.too_large",
+        "import.empty",
+        "import.not_this_format",
+        "import.mapping_invalid",
+        "import.busy",
     ),
 )
 async def import_contacts(  # noqa: PLR0917  # the parameters of the query, by name
     request: Request[Any, Any, Any],
     idempotency_key: RequiredKey,
-    file_format: FileFormat,
+    file_format: FileFormat = None,
     file_name: FileName = None,
     dry_run: DryRun = False,
     mapping: Mapping = None,
 ) -> Response[Import]:
     """Hand in a file of contacts, a calendar, mail or a telephone's log, as the body.
 
-    A worker brings it in; `import.progressed` on `sync:{user}` and GET /v1/imports/{id} say how far
+    Of up to 256 MiB, 16 MiB may stay without pictures and the bodies of mail, which are not kept. A
+    worker brings it in; `import.progressed` on `sync:{user}` and GET /v1/imports/{id} say how far
     it is. The same file again brings in nothing twice.
     """
-    new = NewImport(
-        format=file_format,
-        data=await request.body(),
-        file_name=file_name,
-        dry_run=dry_run,
-        mapping=_mapping(mapping),
-    )
+    require_valid(idempotency_key)
+    columns = _mapping(mapping)
+    upload = await service.receive(request.stream(), file_format, columns)
+    new = NewImport(upload=upload, file_name=file_name, dry_run=dry_run, mapping=columns)
 
     async def effect(tx: Tx) -> Answer[Import]:
         made = await service.begin_import(tx, _keys(request), new)
         return Answer(made, status=202, location=f"/v1/imports/{made.id}")
 
-    return await once(request, idempotency_key, effect)
+    return await once(request, idempotency_key, effect, digest=upload.digest)
 
 
 @get("/imports", tags=["imports"], responses=documented("request.cursor_invalid"))

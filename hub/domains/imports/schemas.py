@@ -8,8 +8,9 @@ from msgspec import Raw, Struct
 
 from hub.domains.imports.formats.found import Format, RemarkCode, RowProblem
 
+UPLOAD_MAX_BYTES: Final = 268_435_456
 FILE_MAX_BYTES: Final = 16_777_216
-"""Of a file: some 50,000 cards without pictures."""
+"""Of what is kept of a file: some 50,000 cards without pictures, or heads of mail."""
 
 ImportStatus = Literal[
     "uploaded", "ready", "running", "completed", "failed", "cancelled", "undoing", "undone"

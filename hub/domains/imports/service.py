@@ -4,8 +4,9 @@ Each batch is one transaction that also moves the job on, and that is the event 
 batch waits for: whatever is killed, a batch happened or did not.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -22,9 +23,10 @@ from hub.domains.import_matching import service as matching
 from hub.domains.import_matching.service import Book, Outcome
 from hub.domains.import_reading import service as reading
 from hub.domains.imports import queries
+from hub.domains.imports.formats import detection, slimming, text
 from hub.domains.imports.formats.found import Format, FoundInteraction, RowProblem
 from hub.domains.imports.formats.spreadsheets import FIELDS
-from hub.domains.imports.schemas import Import, ImportRow, Job, RowStatus, StoredRow
+from hub.domains.imports.schemas import FILE_MAX_BYTES, Import, ImportRow, Job, RowStatus, StoredRow
 from hub.domains.interactions import service as interactions
 from hub.domains.interactions.schemas import InteractionSource, NewInteraction, NewParticipant
 from hub.http import page
@@ -33,6 +35,8 @@ IMPORTS_LISTING: Final = "imports"
 ROWS_LISTING: Final = "import_rows"
 OPEN_MAX: Final = 5
 _COLUMNS_MAX: Final = 100
+# Zeros of UTF-16 are at the beginning already.
+_WIDE_BYTES: Final = 512
 _CHUNK_BYTES: Final = 262_144
 # About a second of work, far below what a worker's call may take (RECLAIM_AFTER_SECONDS).
 BATCH: Final = 250
@@ -44,26 +48,86 @@ _SOURCES: Final[Mapping[str, InteractionSource]] = {
 }
 
 
-class NewImport(Struct, frozen=True, kw_only=True):
-    """A file as it is handed in."""
+class Upload(Struct, frozen=True, kw_only=True):
+    """What is kept of a file that was sent; `file_bytes` and `digest` are of the whole."""
 
     format: Format
     data: bytes
+    file_bytes: int
+    digest: bytes
+
+
+class NewImport(Struct, frozen=True, kw_only=True):
+    """A file as it is handed in."""
+
+    upload: Upload
     file_name: str | None = None
     dry_run: bool = False
     mapping: Mapping[str, str] = {}
 
 
-async def begin_import(tx: Tx, keys: Keys, new: NewImport) -> Import:
-    """Take a file, to be read by a worker.
+async def receive(
+    pieces: AsyncIterator[bytes], said: Format | None, mapping: Mapping[str, str]
+) -> Upload:
+    """Take a file as it comes in, and hold of it what an import needs.
 
-    Raises import.empty, import.mapping_invalid, import.busy.
+    Raises import.empty, import.not_this_format, import.mapping_invalid, request.too_large.
     """
-    if not new.data:
-        raise DomainError("import.empty")
-    is_mapped = 1 <= len(new.mapping) <= _COLUMNS_MAX and set(new.mapping.values()) <= FIELDS
-    if (new.format == "csv") != bool(new.mapping) or (new.mapping and not is_mapped):
+    try:
+        return await _received(pieces, said, mapping)
+    except DomainError:
+        # Who is still sending would not hear it.
+        async for _ in pieces:
+            pass
+        raise
+
+
+async def _received(
+    pieces: AsyncIterator[bytes], said: Format | None, mapping: Mapping[str, str]
+) -> Upload:
+    head = b""
+    async for piece in pieces:
+        head += piece
+        if len(head) >= detection.HEAD_BYTES:
+            break
+    file_format = _format_of(head[: detection.HEAD_BYTES], said, mapping)
+    slimmer = slimming.slimmer_of(file_format, head[:_WIDE_BYTES])
+    kept = bytearray(slimmer.feed(head))
+    file_bytes, digest = len(head), hashlib.sha256(head)
+    async for piece in pieces:
+        file_bytes += len(piece)
+        digest.update(piece)
+        kept += slimmer.feed(piece)
+        if len(kept) > FILE_MAX_BYTES:
+            raise DomainError("request.too_large")
+    kept += slimmer.end()
+    return Upload(
+        format=file_format, data=bytes(kept), file_bytes=file_bytes, digest=digest.digest()
+    )
+
+
+def _format_of(head: bytes, said: Format | None, mapping: Mapping[str, str]) -> Format:
+    text.require_text(head)
+    file_format = said or ("csv" if mapping else None)
+    is_mapped = 1 <= len(mapping) <= _COLUMNS_MAX and set(mapping.values()) <= FIELDS
+    if (file_format == "csv") != bool(mapping) or (mapping and not is_mapped):
         raise DomainError("import.mapping_invalid")
+    if file_format == "csv":
+        return file_format
+    seen = detection.detect(head)
+    if seen not in {None, file_format or seen}:
+        raise DomainError("import.not_this_format", f"It looks like `{seen}`.")
+    found = file_format or seen
+    if found is None:
+        raise DomainError(
+            "import.not_this_format", "Say its `format`; of other CSV files, send a `mapping`."
+        )
+    return found
+
+
+async def begin_import(tx: Tx, keys: Keys, new: NewImport) -> Import:
+    """Take a file, to be read by a worker. Raises import.busy."""
+    file = new.upload
     # Of two at once the second sees the first.
     await queries.lock_own.first(tx)
     if await queries.count_open.one(tx) >= OPEN_MAX:
@@ -72,13 +136,13 @@ async def begin_import(tx: Tx, keys: Keys, new: NewImport) -> Import:
     await queries.insert_job.run(
         tx,
         import_id,
-        new.format,
+        file.format,
         new.file_name,
-        len(new.data),
+        file.file_bytes,
         msgspec.json.encode(new.mapping),
         new.dry_run,
     )
-    parts = [new.data[at : at + _CHUNK_BYTES] for at in range(0, len(new.data), _CHUNK_BYTES)]
+    parts = [file.data[at : at + _CHUNK_BYTES] for at in range(0, len(file.data), _CHUNK_BYTES)]
     chunk_ids = [ids.new_id() for _ in parts]
     sealed = [
         keys.cipher.seal(part, column=reading.CONTENT_COLUMN, row=chunk_id.bytes)

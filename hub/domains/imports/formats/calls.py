@@ -1,6 +1,7 @@
 """Messages and calls as "SMS Backup & Restore" writes them on Android: XML, without the words."""
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -26,6 +27,20 @@ _DEPTH_MAX: Final = 16
 _ELEMENTS_MAX: Final = 1_000_000
 _PART_BYTES: Final = 131_072
 _ADDRESS_MAX: Final = 320
+_PARTICIPANTS_MAX: Final = 100
+# A message to several people has all of their numbers in one attribute.
+_SEVERAL: Final = "~"
+# Hidden numbers, what Android writes for none, and MMS for oneself.
+_NOBODY: Final = frozenset({"", "-1", "-2", "null", "insert-address-token"})
+_REFERENCE: Final = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
+_CHARS: Final = (
+    (0x9, 0xA, 0xD),
+    range(0x20, 0xD800),
+    range(0xE000, 0xFFFE),
+    range(0x10000, 0x110000),
+)
+# PduHeaders.FROM of Android, of one of an MMS's addresses.
+_SENDER: Final = "137"
 _DURATION_MAX: Final = 86_400 * 30
 _SMS_DIRECTIONS: Final[Mapping[str, Direction]] = {"1": "inbound", "2": "outbound"}
 _CALL_DIRECTIONS: Final[Mapping[str, Direction]] = {
@@ -51,9 +66,22 @@ def read(data: bytes, options: Options) -> Reading:
 class _Source(io.BytesIO):
     """A file that is read in large parts: expat begins anew with what a part ends within."""
 
+    def __init__(self, data: bytes) -> None:
+        super().__init__(_REFERENCE.sub(_allowed, data))
+
     def read(self, size: int | None = -1, /) -> bytes:
         del size
         return super().read(_PART_BYTES)
+
+
+def _allowed(reference: re.Match[bytes]) -> bytes:
+    """Return a reference as XML 1.0 allows it (2.2), as the application does not.
+
+    It writes an emoji as its two surrogates, `&#55357;&#56832;`, and control characters.
+    """
+    point = int(reference[1], 16) if reference[1] else int(reference[2])
+    is_char = any(point in points for points in _CHARS)
+    return reference[0] if is_char else b"?"
 
 
 def _elements(data: bytes) -> Iterator[tuple[str, Any]]:
@@ -72,6 +100,7 @@ def _elements(data: bytes) -> Iterator[tuple[str, Any]]:
 
 def _entries(events: Iterator[tuple[str, Any]], root: Any) -> Iterator[Entry]:  # noqa: ANN401  # an Element
     above = [root]
+    sender = ""
     for number, (kind, element) in enumerate(events):
         if kind == "broken":
             yield failed("unfinished")
@@ -84,17 +113,19 @@ def _entries(events: Iterator[tuple[str, Any]], root: Any) -> Iterator[Entry]:  
                 raise DomainError("import.too_many")
             continue
         above.pop()
-        if len(above) == 1 and element.tag in {"sms", "mms", "call"}:
-            yield _entry(element.tag, element.attrib)
+        if element.tag == "addr" and element.attrib.get("type") == _SENDER:
+            sender = people.line(element.attrib.get("address", ""))
+        elif len(above) == 1 and element.tag in {"sms", "mms", "call"}:
+            yield _entry(element.tag, element.attrib, sender)
+            sender = ""
         if above:
             # What was read is not needed any more, however much is beside it.
             del above[-1][:]
 
 
-def _entry(tag: str, attributes: Mapping[str, str]) -> Entry:
-    number = people.line(attributes.get("number" if tag == "call" else "address", ""))
-    # Hidden numbers, and what Android writes for none.
-    if number in {"", "-1", "-2", "null"} or len(number) > _ADDRESS_MAX:
+def _entry(tag: str, attributes: Mapping[str, str], sender: str) -> Entry:
+    numbers = _numbers(attributes.get("number" if tag == "call" else "address", ""))
+    if not numbers:
         return failed("no_participant")
     try:
         occurred_at = EARLIEST + timedelta(milliseconds=int(attributes.get("date", "")))
@@ -117,8 +148,22 @@ def _entry(tag: str, attributes: Mapping[str, str]) -> Entry:
             occurred_at=occurred_at,
             direction=direction,
             duration_seconds=duration if duration is None or duration <= _DURATION_MAX else None,
-            participants=(
-                FoundParticipant("from" if direction == "inbound" else "to", "phone", number),
-            ),
+            participants=tuple(_participants(numbers, direction, sender)),
         )
     )
+
+
+def _participants(
+    numbers: list[str], direction: Direction, sender: str
+) -> Iterator[FoundParticipant]:
+    """Yield whoever was there, the sender first: whom it was with is the first who is known."""
+    by_sender_first = sorted(numbers, key=lambda number: number != sender)
+    for at, number in enumerate(by_sender_first):
+        is_sender = direction == "inbound" and at == 0
+        yield FoundParticipant("from" if is_sender else "to", "phone", number)
+
+
+def _numbers(written: str) -> list[str]:
+    numbers = [people.line(number) for number in written.split(_SEVERAL, _PARTICIPANTS_MAX)]
+    kept = [number for number in numbers if number not in _NOBODY and len(number) <= _ADDRESS_MAX]
+    return kept[:_PARTICIPANTS_MAX]

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from core import clock
 from hub.domains.contacts.schemas import NewContact
 from hub.domains.interactions.schemas import Direction, InteractionKind, ParticipantRole
 
@@ -28,6 +29,7 @@ ProblemCode = Literal[
     "no_contact",
     "no_name",
     "no_participant",
+    "not_a_person",
     "too_long",
     "too_many",
     "unfinished",
@@ -86,9 +88,10 @@ class Reading(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """What the person says about a file; `mapping`: column of a CSV file → field."""
+    """What is known beside a file; `mapping`: column of a CSV file → field, as the person says."""
 
     mapping: Mapping[str, str] = {}
+    now: datetime = field(default_factory=clock.now)
 
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -21,12 +21,20 @@ LINE_MAX_BYTES: Final = 65_536
 
 
 class Line(Struct, frozen=True):
-    """A content line; names of properties and parameters in upper case, the value still escaped."""
+    """A content line; names of properties and parameters in upper case, the value still escaped.
+
+    Lines of one `group`, which may be empty, belong together: `item1.TEL` and `item1.X-ABLABEL`.
+    """
 
     name: str
     params: Mapping[str, tuple[str, ...]]
     value: str
     is_guessed: bool = False
+    group: str = ""
+
+    def first(self, name: str) -> str:
+        """Return the first value of a parameter, empty if there is none."""
+        return self.params.get(name, ("",))[0]
 
     def types(self) -> set[str]:
         """Return the TYPE parameters in lower case; vCard 2.1 writes them without a name."""
@@ -62,17 +70,16 @@ def parse(raw: bytes) -> Line | None:
     if end < 0:
         return None
     name, *params = _split(raw[:end].decode("latin-1"), ";")
-    # `item1.TEL` groups lines; what belongs together is not needed here.
-    name = name.rpartition(".")[2].strip().upper()
+    group, _, name = name.rpartition(".")
+    name = name.strip().upper()
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         return None
     found = _params(params)
     value = raw[end + 1 :]
     if _is_quoted_printable(found):
         value = quopri.decodestring(value)
-    charset = found.get("CHARSET", ("",))[0]
-    shown, is_guessed = text.decode_part(value, charset)
-    return Line(name, found, shown, is_guessed)
+    shown, is_guessed = text.decode_part(value, found.get("CHARSET", ("",))[0])
+    return Line(name, found, shown, is_guessed, group.strip().upper())
 
 
 def unescaped(value: str) -> str:

@@ -31,18 +31,28 @@ _SUBJECT_MAX: Final = 1000
 _ADDRESS_MAX: Final = 320
 _PARTICIPANTS_MAX: Final = 100
 _ROLES: Final[dict[str, ParticipantRole]] = {"from": "from", "to": "to", "cc": "to"}
-_BETWEEN: Final = re.compile(rb"(?:^|\n)From [^\n]*\n")
+# Behind a line that only looks so, as of a body whose writer has not quoted it, no header begins.
+_BETWEEN: Final = re.compile(rb"(?:\A|\n)From [^\n]*\n(?=[!-9;-~]{1,76}:)")
 _HEADER: Final = re.compile(rb"^[!-9;-~]{1,76}:", re.MULTILINE)
+# What the first header of a message is called; other files begin with words and a colon, too.
+_FIRST: Final = re.compile(
+    rb"(?:arc-[a-z-]+|authentication-results|bcc|cc|content-[a-z-]+|date|delivered-to"
+    rb"|dkim-signature|from|message-id|mime-version|received|reply-to|return-path|sender|status"
+    rb"|subject|to|x-[!-9;-~]+):",
+    re.IGNORECASE,
+)
 # Lists and newsletters are nobody's contact.
 _BULK: Final = frozenset({"list-id", "list-unsubscribe"})
+# Google Takeout says what a message is; these have reached, or come from, nobody.
+_NOT_TALK: Final = frozenset({"spam", "drafts"})
 
 
 def read(data: bytes, options: Options) -> Reading:
     """Read the heads of messages; raises import.not_this_format, import.empty."""
     del options
     text.require_text(data)
-    start = data[:65_536].lstrip()
-    if not start.startswith(b"From ") and not _HEADER.match(start):
+    start = data[:65_536].replace(b"\r\n", b"\n").lstrip()
+    if not _BETWEEN.match(start) and not _FIRST.match(start):
         raise DomainError("import.not_this_format", "No message begins in it.")
     remarks: set[RemarkCode] = set()
     return Reading(_entries(data.replace(b"\r\n", b"\n").lstrip(), remarks), "mime", remarks)
@@ -66,9 +76,8 @@ def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
     if not _HEADER.match(head):
         return failed("unreadable")
     found = email.message_from_bytes(head)
-    names = {name.lower() for name in found.keys()}  # noqa: SIM118  # iterating gives Nones
-    if names & _BULK:
-        return failed("no_participant", "List-Id")
+    if header := _not_talk(found, remarks):
+        return failed("no_participant", header)
     if (occurred_at := _sent_at(_text(found, "date", remarks))) is None:
         return failed("date_invalid", "Date")
     try:
@@ -88,6 +97,15 @@ def _message(data: bytes, remarks: set[RemarkCode]) -> Entry:
             participants=participants[:_PARTICIPANTS_MAX],
         )
     )
+
+
+def _not_talk(found: Message, remarks: set[RemarkCode]) -> str:
+    """Return by which header a message is no contact with anybody, empty if it may be."""
+    names = {name.lower() for name in found.keys()}  # noqa: SIM118  # iterating gives Nones
+    if names & _BULK:
+        return "List-Id"
+    labels = _text(found, "x-gmail-labels", remarks).lower().split(",")
+    return "" if _NOT_TALK.isdisjoint(label.strip() for label in labels) else "X-Gmail-Labels"
 
 
 def _sent_at(date: str) -> datetime | None:

@@ -34,6 +34,8 @@ _BLANKS: Final = re.compile(r"[^\S\n]+")
 _DATE: Final = re.compile(r"^(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?$")
 _NO_YEAR: Final = re.compile(r"^--(\d{2})-?(\d{2})$")
 _AMERICAN: Final = re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4})$")
+_X: Final = re.compile(r"(?:https?://)?(?:www\.)?(?:twitter|x)\.com/", re.IGNORECASE)
+_GERMAN: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})$")
 # Up to it, address books mean that they do not know the year (Apple's 1604).
 _YEAR_UNKNOWN: Final = 1604
 
@@ -44,7 +46,9 @@ class Person(Struct):
     source: Source
     full_name: str = ""
     first_name: str = ""
+    middle_name: str = ""
     last_name: str = ""
+    nickname: str = ""
     company: str = ""
     job_title: str = ""
     location: str = ""
@@ -60,11 +64,13 @@ class Person(Struct):
     problems: list[RowProblem] = field(default_factory=list[RowProblem])
 
     def add(self, kind: MethodKind, value: str, label: str = "") -> None:
-        """Add an address if it is one; a web address of LinkedIn is a profile there."""
+        """Add an address if it is one; a web address of LinkedIn or X is a profile there."""
         value = line(value)
         if value:
             if kind == "url" and "linkedin.com/" in value.lower():
                 kind = "linkedin"
+            elif kind == "url" and _X.match(value):
+                kind = "twitter"
             self.methods.append((kind, value, label))
 
 
@@ -108,7 +114,7 @@ def birthday(value: str, problems: list[RowProblem]) -> str | None:
     """Return a birthday as contacts take it; what is none is noted and left out."""
     value = value.strip()
     # What Outlook writes for none.
-    if not value or value in {"0/0/00", "00/00/00"}:
+    if not value or value in {"0/0/00", "00/00/00", "0.0.00", "00.00.00"}:
         return None
     if match := _NO_YEAR.match(value):
         year, month, day = _YEAR_UNKNOWN, int(match[1]), int(match[2])
@@ -116,6 +122,8 @@ def birthday(value: str, problems: list[RowProblem]) -> str | None:
         year, month, day = int(match[1]), int(match[2]), int(match[3])
     elif match := _AMERICAN.match(value):
         year, month, day = int(match[3]), int(match[1]), int(match[2])
+    elif match := _GERMAN.match(value):
+        year, month, day = int(match[3]), int(match[2]), int(match[1])
     else:
         problems.append(RowProblem("date_invalid", "birthday"))
         return None
@@ -130,8 +138,8 @@ def birthday(value: str, problems: list[RowProblem]) -> str | None:
 
 def _name(person: Person, methods: list[NewMethod]) -> str:
     """Return what to call somebody: whoever has only a number is kept under their number."""
-    joined = f"{person.first_name} {person.last_name}"
-    for candidate in (person.full_name, joined, person.company):
+    joined = f"{person.first_name} {person.middle_name} {person.last_name}"
+    for candidate in (person.full_name, joined, person.nickname, person.company):
         if found := line(candidate):
             return found
     return methods[0].value if methods else ""

@@ -37,12 +37,12 @@ class PhoneContact(Struct, frozen=True):
     location: str | None = None
     bio: str | None = None
     note: str | None = None
-    tags: list[str] = []
-    phones: list[PhoneValue] = []
-    emails: list[PhoneValue] = []
-    urls: list[PhoneValue] = []
-    linkedin: list[PhoneValue] = []
-    twitter: list[PhoneValue] = []
+    tags: list[str] | None = None
+    phones: list[PhoneValue] | None = None
+    emails: list[PhoneValue] | None = None
+    urls: list[PhoneValue] | None = None
+    linkedin: list[PhoneValue] | None = None
+    twitter: list[PhoneValue] | None = None
     linkedin_url: str | None = None
 
 
@@ -127,9 +127,9 @@ def _person(contact: PhoneContact) -> Person:
         bio=contact.bio or "",
         notes=contact.note or "",
         linkedin_url=contact.linkedin_url or "",
-        tags=list(contact.tags),
+        tags=contact.tags or [],
     )
-    named: dict[MethodKind, list[PhoneValue]] = {
+    named: dict[MethodKind, list[PhoneValue] | None] = {
         "phone": contact.phones,
         "email": contact.emails,
         "url": contact.urls,
@@ -137,6 +137,6 @@ def _person(contact: PhoneContact) -> Person:
         "twitter": contact.twitter,
     }
     for kind, values in named.items():
-        for item in values:
+        for item in values or ():
             person.add(kind, item.value, item.label or "")
     return person

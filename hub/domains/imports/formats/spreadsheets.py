@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
+from msgspec import structs
+
 from core.errors import DomainError
 from hub.domains.contacts.schemas import MethodKind, Source
 from hub.domains.imports.formats import people, table
@@ -28,16 +30,26 @@ FIELDS: Final = frozenset(
 )
 """What a column of a file can be mapped to."""
 _METHODS: Final = frozenset({"email", "phone", "linkedin", "twitter", "url"})
-_SEVERAL: Final = frozenset({"notes", "tags", "middle_name"}) | _METHODS
+_SEVERAL: Final = _METHODS | {"tags"}
 Mapped = Mapping[int, tuple[str, str]]
 """Column → field and label."""
+
+Headers = Callable[[Sequence[str]], bool]
+
+
+def _has(*names: str) -> Headers:
+    return lambda row: set(names) <= {name.lower() for name in row}
+
 
 _GOOGLE: Final = {
     "name": "full_name",
     "given name": "first_name",
     "first name": "first_name",
+    "additional name": "middle_name",
+    "middle name": "middle_name",
     "family name": "last_name",
     "last name": "last_name",
+    "nickname": "nickname",
     "organization name": "company",
     "organization title": "job_title",
     "organization 1 - name": "company",
@@ -50,9 +62,12 @@ _GOOGLE: Final = {
 }
 _GOOGLE_METHOD: Final = re.compile(r"^(e-mail|phone|website) (\d{1,3}) - value$")
 _GOOGLE_KINDS: Final = {"e-mail": "email", "phone": "phone", "website": "url"}
-# Google writes several values of one label into one cell, and its own group into every contact.
+# Google writes several values of one label into one cell, marks labels that are its own, and gives
+# every contact one of these.
 _GOOGLE_SEVERAL: Final = ":::"
-_GOOGLE_GROUP: Final = re.compile(r"^\* ")
+_GOOGLE_OWN: Final = re.compile(r"^\* ?")
+_GOOGLE_EVERYBODY: Final = frozenset({"* mycontacts", "* other contacts"})
+_GOOGLE_MARKS: Final = frozenset({"labels", "group membership"})
 
 _LINKEDIN: Final = {
     "first name": "first_name",
@@ -64,7 +79,9 @@ _LINKEDIN: Final = {
 }
 _OUTLOOK: Final = {
     "first name": "first_name",
+    "middle name": "middle_name",
     "last name": "last_name",
+    "nickname": "nickname",
     "company": "company",
     "job title": "job_title",
     "e-mail address": "email",
@@ -76,7 +93,10 @@ _OUTLOOK: Final = {
     "business phone 2": "phone work",
     "home phone": "phone home",
     "home phone 2": "phone home",
+    "car phone": "phone car",
+    "company main phone": "phone work",
     "other phone": "phone other",
+    "personal web page": "url",
     "web page": "url",
     "birthday": "birthday",
     "notes": "notes",
@@ -84,6 +104,40 @@ _OUTLOOK: Final = {
     "home city": "location",
     "business city": "location",
 }
+_OUTLOOK_GERMAN: Final = {
+    "vorname": "first_name",
+    "weitere vornamen": "middle_name",
+    "nachname": "last_name",
+    "firma": "company",
+    "position": "job_title",
+    "e-mail-adresse": "email",
+    "e-mail 2: adresse": "email",
+    "e-mail 3: adresse": "email",
+    "haupttelefon": "phone",
+    "mobiltelefon": "phone mobile",
+    "mobiltelefon 2": "phone mobile",
+    "telefon geschäftlich": "phone work",
+    "telefon geschäftlich 2": "phone work",
+    "telefon firma": "phone work",
+    "telefon privat": "phone home",
+    "telefon privat 2": "phone home",
+    "telefon (privat)": "phone home",
+    "telefon (privat 2)": "phone home",
+    "autotelefon": "phone car",
+    "weiteres telefon": "phone other",
+    "webseite": "url",
+    "geburtstag": "birthday",
+    "notizen": "notes",
+    "kategorien": "tags",
+    "ort privat": "location",
+    "ort geschäftlich": "location",
+}
+_OUTLOOKS: Final[Sequence[tuple[Headers, Mapping[str, str]]]] = (
+    (_has("first name", "last name", "e-mail address"), _OUTLOOK),
+    (_has("vorname", "nachname", "e-mail-adresse"), _OUTLOOK_GERMAN),
+)
+# 31/12/1990: the month cannot be first, in all of the file.
+_DAY_FIRST: Final = re.compile(r"\s*(?:1[3-9]|2\d|3[01])/\d{1,2}/\d{4}\s*")
 
 
 def read_google(data: bytes, options: Options) -> Reading:
@@ -92,8 +146,9 @@ def read_google(data: bytes, options: Options) -> Reading:
 
     def is_header(row: Sequence[str]) -> bool:
         names = {name.lower() for name in row}
-        return bool(names & {"given name", "first name", "name"}) and any(
-            _GOOGLE_METHOD.match(name) for name in names
+        # Groups of columns that nobody needs are not there.
+        return bool(names & {"given name", "first name", "name"}) and (
+            bool(names & _GOOGLE_MARKS) or any(_GOOGLE_METHOD.match(name) for name in names)
         )
 
     found = table.read(data, is_header)
@@ -120,10 +175,12 @@ def read_linkedin(data: bytes, options: Options) -> Reading:
 
 
 def read_outlook(data: bytes, options: Options) -> Reading:
-    """Read Outlook's CSV with English headers; others are mapped by the person."""
+    """Read Outlook's CSV with English or German headers; others are mapped by the person."""
     del options
-    found = table.read(data, _has("first name", "last name", "e-mail address"))
-    return _reading(found, "outlook", _by_names(found.headers, _OUTLOOK), several=";")
+    found = table.read(data, lambda row: any(is_header(row) for is_header, _ in _OUTLOOKS))
+    fields = next(fields for is_header, fields in _OUTLOOKS if is_header(found.headers))
+    mapped = _by_names(found.headers, fields)
+    return _reading(_dated(found, mapped), "outlook", mapped, several=";")
 
 
 def read_mapped(data: bytes, options: Options) -> Reading:
@@ -132,11 +189,30 @@ def read_mapped(data: bytes, options: Options) -> Reading:
     if not mapping or set(mapping.values()) - FIELDS:
         raise DomainError("import.mapping_invalid")
     found = table.read(data, _has(*mapping))
-    return _reading(found, "import", _by_names(found.headers, mapping))
+    mapped = _by_names(found.headers, mapping)
+    return _reading(_dated(found, mapped), "import", mapped)
 
 
-def _has(*names: str) -> Callable[[Sequence[str]], bool]:
-    return lambda row: set(names) <= {name.lower() for name in row}
+def _dated(found: Table, mapped: Mapped) -> Table:
+    """Return a table in whose birthdays the day is behind a month, or parted from it by a dot."""
+    columns = [column for column, (to, _) in mapped.items() if to == "birthday"]
+    if not any(
+        column < len(row) and _DAY_FIRST.fullmatch(row[column])
+        for row in found.again()
+        for column in columns
+    ):
+        return found
+    return structs.replace(found, rows=_with_dots(found.rows, columns))
+
+
+def _with_dots(
+    rows: Iterator[list[str] | None], columns: Sequence[int]
+) -> Iterator[list[str] | None]:
+    for row in rows:
+        for column in columns:
+            if row is not None and column < len(row):
+                row[column] = row[column].replace("/", ".")
+        yield row
 
 
 def _by_names(headers: Sequence[str], fields: Mapping[str, str]) -> dict[int, tuple[str, str]]:
@@ -186,14 +262,15 @@ def _entries(
 
 
 def _take(person: Person, to: str, cell: str, label: str, several: str) -> None:
-    values = cell.split(several) if several and to in _SEVERAL - {"notes"} else [cell]
+    values = cell.split(several) if several and to in _SEVERAL else [cell]
     if to in _METHODS:
         for value in values:
-            person.add(cast("MethodKind", to), value, _GOOGLE_GROUP.sub("", label))
+            person.add(cast("MethodKind", to), value, _GOOGLE_OWN.sub("", label))
             if to == "linkedin":
                 person.linkedin_url = value.strip()
     elif to == "tags":
-        person.tags += [tag for item in values for tag in _tags(item)]
+        listed = values if several == _GOOGLE_SEVERAL else re.split("[;,]", cell)
+        person.tags += filter(None, (_tag(item.strip()) for item in listed))
     elif to == "notes":
         person.notes = "\n".join(filter(None, (person.notes, cell)))
     else:
@@ -201,7 +278,5 @@ def _take(person: Person, to: str, cell: str, label: str, several: str) -> None:
         setattr(person, to, known or cell)
 
 
-def _tags(cell: str) -> list[str]:
-    parts = [part.strip() for part in re.split(r"[;,]", cell)]
-    # `* myContacts` is in every contact of Google's.
-    return [part for part in parts if part and not _GOOGLE_GROUP.match(part)]
+def _tag(written: str) -> str:
+    return "" if written.lower() in _GOOGLE_EVERYBODY else _GOOGLE_OWN.sub("", written)

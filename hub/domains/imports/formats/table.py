@@ -24,6 +24,12 @@ class Table(Struct, frozen=True):
     rows: Iterator[list[str] | None]
     encoding: str
     is_guessed: bool
+    content: str
+    delimiter: str
+
+    def again(self) -> Iterator[list[str]]:
+        """Return all that can be read, for a look ahead; what is above the headers, too."""
+        return (row for row in _rows(self.content, self.delimiter) if row is not None)
 
 
 def read(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
@@ -36,7 +42,7 @@ def read(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
         for _, row in zip(range(_PREAMBLE_MAX), rows, strict=False):
             headers = [name.strip() for name in row or ()]
             if len(headers) <= _COLUMNS_MAX and is_header(headers):
-                return Table(headers, rows, encoding, is_guessed)
+                return Table(headers, rows, encoding, is_guessed, content, delimiter)
     raise DomainError("import.columns_unknown")
 
 

@@ -14,7 +14,7 @@ from core.db import Pool, begin
 from core.ids import UserId
 from hub.domains.contacts.service import Keys
 from hub.domains.imports import service
-from hub.domains.imports.service import NewImport
+from hub.domains.imports.service import NewImport, Upload
 from tests.fixtures.hub_process import HubProcess
 from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, create_user
 from tests.hub.domains.imports.moving import book_of
@@ -55,8 +55,10 @@ async def test_import_goes_on_where_a_killed_worker_left_it(
 async def hand_in(pool: Pool, user_id: UUID) -> None:
     """Hand in all cards as a user."""
     keys = Keys(FieldCipher(KeyRing.parse(FIELD_KEYS)), INDEX_KEY)
+    data = cards(COUNT)
+    file = Upload(format="vcard", data=data, file_bytes=len(data), digest=b"")
     async with begin(pool, Actor(kind="user", user_id=UserId(user_id))) as tx:
-        await service.begin_import(tx, keys, NewImport(format="vcard", data=cards(COUNT)))
+        await service.begin_import(tx, keys, NewImport(upload=file))
 
 
 async def words_of(admin: Any, user_id: UUID) -> list[tuple[object, ...]]:
