@@ -27,11 +27,14 @@ GAPS_MIN: Final = 3
 _GAPS_MAX: Final = 20  # an old rhythm is none
 _EARLY, _LATE = 0.2, 0.8
 _TREND_DAYS: Final = 90
+_TREND_MIN: Final = 4  # of three, one more or less is chance
 # A quarter more or less than before.
 _TREND_FACTOR: Final = 1.25
-# What stands out has twice its share, of at least so many.
-_STANDS_OUT: Final = 2.0
-_TIMES_MIN: Final = 5
+_EITHER_MIN: Final = 3  # who wrote once is not the one who always writes
+# A habit is what was so on every third day of contact, of at least so many.
+_HABIT_SHARE: Final = 1 / 3
+_HABIT_DAYS_MIN: Final = 5
+_HABIT_MIN: Final = 3
 
 
 def frequency(told: Sequence[Contacted], now: datetime, zone: tzinfo) -> FrequencyAnalysis:
@@ -74,18 +77,18 @@ def directions(told: Sequence[Contacted]) -> DirectionMix:
         inbound=inbound,
         outbound=outbound,
         mutual=counts["mutual"],
-        balance=(outbound - inbound) / either if either else None,
+        balance=(outbound - inbound) / either if either >= _EITHER_MIN else None,
     )
 
 
 def usual_time(told: Sequence[Contacted], zone: tzinfo) -> UsualTime:
     """Say on which weekday and at which hour, if one stands out."""
     local = [item.occurred_at.astimezone(zone) for item in told]
-    by_weekday, by_hour = [0] * 7, [0] * 24
-    for at in local:
-        by_weekday[at.weekday()] += 1
-        by_hour[at.hour] += 1
-    weekday, hour = _outstanding(by_weekday), _outstanding(by_hour)
+    days = {at.date() for at in local}
+    weekdays = Counter(day.weekday() for day in days)
+    hours = Counter(hour for _, hour in {(at.date(), at.hour) for at in local})
+    by_weekday, by_hour = [weekdays[day] for day in range(7)], [hours[hour] for hour in range(24)]
+    weekday, hour = _habit(by_weekday, len(days)), _habit(by_hour, len(days))
     return UsualTime(
         weekday=None if weekday is None else weekday + 1,
         hour=hour,
@@ -103,12 +106,15 @@ def expected_next(told: Sequence[Contacted], now: datetime, zone: tzinfo) -> Exp
     early, middle, late = _quantile(gaps, _EARLY), median(gaps), _quantile(gaps, _LATE)
     latest = last + timedelta(days=round(late))
     evenness = 1 / (1 + (late - early) / middle)
+    today = now.astimezone(zone).date()
+    # A rhythm that ended is one no more.
+    freshness = min(1, late / max(1, (today - last).days))
     return ExpectedNext(
         expected_on=last + timedelta(days=round(middle)),
         earliest_on=last + timedelta(days=round(early)),
         latest_on=latest,
-        is_overdue=now.astimezone(zone).date() > latest,
-        confidence=evenness * len(gaps) / (len(gaps) + GAPS_MIN),
+        is_overdue=today > latest,
+        confidence=freshness * evenness * len(gaps) / (len(gaps) + GAPS_MIN),
         gaps=len(gaps),
     )
 
@@ -130,18 +136,19 @@ def _within(times: Sequence[datetime], now: datetime, days: int) -> int:
 def _trend(times: Sequence[datetime], now: datetime) -> Trend | None:
     recent = _within(times, now, _TREND_DAYS)
     before = _within(times, now, 2 * _TREND_DAYS) - recent
-    if not recent and not before:
+    # Of whom one has just met there is more by nature; so there is of whom only the latest is seen.
+    is_young = not times or times[0] > now - timedelta(days=2 * _TREND_DAYS)
+    if is_young or recent + before < _TREND_MIN:
         return None
     if recent > before * _TREND_FACTOR:
         return "more"
     return "less" if recent * _TREND_FACTOR < before else "same"
 
 
-def _outstanding(counts: Sequence[int]) -> int | None:
-    total, most = sum(counts), max(counts)
-    if total < _TIMES_MIN or most * len(counts) < total * _STANDS_OUT:
-        return None
-    return counts.index(most)
+def _habit(counts: Sequence[int], days: int) -> int | None:
+    most = max(counts)
+    is_habit = days >= _HABIT_DAYS_MIN and most >= max(_HABIT_MIN, days * _HABIT_SHARE)
+    return counts.index(most) if is_habit and counts.count(most) == 1 else None
 
 
 def _quantile(ordered: Sequence[int], share: float) -> float:

@@ -31,7 +31,6 @@ class ContactProfile(Struct, frozen=True, kw_only=True):
     job_title: str | None
     tags: list[str]
     strength: float
-    last_interaction_at: datetime | None
 
 
 class FrequencyAnalysis(Struct, frozen=True, kw_only=True):
@@ -49,7 +48,7 @@ class FrequencyAnalysis(Struct, frozen=True, kw_only=True):
     median_gap_days: float | None
     """Between one of these days and the next; null before the second."""
     trend: Trend | None
-    """Null without an interaction in the 180 days."""
+    """Null where there are fewer than four in these 180 days, or none before them."""
 
 
 class ChannelShare(Struct, frozen=True, kw_only=True):
@@ -62,7 +61,10 @@ class ChannelShare(Struct, frozen=True, kw_only=True):
 
 
 class DirectionMix(Struct, frozen=True, kw_only=True):
-    """Who writes and calls. `balance`: 1 if always the user, -1 if always the contact."""
+    """Who writes and calls.
+
+    `balance`: 1 if always the user, -1 if always the contact; null before the third time.
+    """
 
     inbound: int
     outbound: int
@@ -71,15 +73,19 @@ class DirectionMix(Struct, frozen=True, kw_only=True):
 
 
 class UsualTime(Struct, frozen=True, kw_only=True):
-    """When, by the user's clock; null where no weekday or hour stands out."""
+    """When, by the user's clock; null where no weekday or hour is a habit.
+
+    A habit is what was so on a third of at least five days of contact, and more often than any
+    other.
+    """
 
     weekday: Weekday | None
     """1 is Monday."""
     hour: Hour | None
     by_weekday: list[int]
-    """Seven counts, from Monday."""
+    """Seven counts of days of contact, from Monday."""
     by_hour: list[int]
-    """24 counts."""
+    """24 counts: on how many days in this hour."""
 
 
 class ExpectedNext(Struct, frozen=True, kw_only=True):
@@ -94,7 +100,7 @@ class ExpectedNext(Struct, frozen=True, kw_only=True):
     is_overdue: bool
     """The interval has passed."""
     confidence: Share
-    """Nearer to 1 the more gaps there are and the more they are alike."""
+    """Nearer to 1 the more gaps there are and the more they are alike; falls while overdue."""
     gaps: int
     """How many it follows from."""
 

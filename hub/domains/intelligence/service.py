@@ -28,7 +28,6 @@ async def get_intelligence(tx: Tx, contact_id: UUID) -> ContactIntelligence:
             job_title=contact.job_title,
             tags=contact.tags,
             strength=contact.strength,
-            last_interaction_at=contact.last_interaction_at,
         ),
         frequency=rules.frequency(told, now, zone),
         channels=rules.channels(told),

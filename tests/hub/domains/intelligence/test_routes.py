@@ -22,7 +22,7 @@ async def note(user: User, **fields: Any) -> None:
     assert answer.status_code == 201, answer.text
 
 
-@pytest.mark.req("CON-14")
+@pytest.mark.req("CON-13", "CON-14")
 async def test_a_contact_is_shown_with_rhythm_channels_and_whom_both_know(
     ada: User, admin: Any
 ) -> None:

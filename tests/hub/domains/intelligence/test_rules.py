@@ -66,7 +66,14 @@ def test_many_messages_of_one_day_are_one_day() -> None:
 
 @pytest.mark.parametrize(
     ("days_ago", "trend"),
-    [((1, 2, 3, 100), "more"), ((1, 100, 101), "less"), ((1, 100), "same"), ((400,), None)],
+    [
+        ((1, 2, 3, 100, 200), "more"),
+        ((1, 100, 101, 102, 200), "less"),
+        ((1, 2, 100, 101, 200), "same"),
+        ((1, 2, 3, 200), None),  # three are chance
+        ((1, 2, 3, 4, 100), None),  # somebody new: there is more by nature
+        ((400,), None),
+    ],
 )
 def test_a_trend_compares_a_quarter_with_the_one_before(
     days_ago: tuple[int, ...], trend: str | None
@@ -87,6 +94,38 @@ def test_an_evening_is_one_by_the_users_clock_in_summer_and_winter() -> None:
 def test_a_few_times_or_even_ones_are_no_habit() -> None:
     assert rules.usual_time(at_days(0, 7, 14, 21), UTC).weekday is None
     assert rules.usual_time(at_days(*range(70)), UTC).weekday is None
+    assert rules.usual_time(at_days(0, 7, 14, 1, 8, 15), UTC).weekday is None
+    # Each at another hour: the first of them is no usual one.
+    hours = [
+        Contacted(NOW - timedelta(days=n, hours=n), "call", "inbound") for n in (1, 2, 3, 4, 5)
+    ]
+    assert rules.usual_time(hours, UTC).hour is None
+
+
+def test_a_long_talk_is_no_habit() -> None:
+    evening = [
+        Contacted(NOW - timedelta(seconds=n), "message", "inbound") for n in range(1, 3000, 60)
+    ]
+    found = rules.usual_time([*evening, *at_days(3, 9, 13, 20)], UTC)
+    assert (found.weekday, sum(found.by_weekday)) == (None, 5)
+
+
+def test_once_or_twice_says_nothing_but_that_it_was() -> None:
+    for days_ago in ((1,), (1, 9), (1, 9, 30)):
+        told = at_days(*days_ago, kind="email")
+        shown = rules.frequency(told, NOW, UTC)
+        assert (shown.interactions, shown.days, shown.trend) == (len(told), len(told), None)
+        assert rules.expected_next(told, NOW, UTC) is None
+        assert rules.usual_time(told, UTC).hour is None
+    assert rules.directions([Contacted(NOW, "email", "outbound")] * 2).balance is None
+
+
+def test_what_ended_long_ago_is_expected_with_little_confidence() -> None:
+    fresh = rules.expected_next(at_days(*range(7, 140, 7)), NOW, UTC)
+    stale = rules.expected_next(at_days(*range(1007, 1140, 7)), NOW, UTC)
+    assert fresh is not None
+    assert stale is not None
+    assert stale.confidence < fresh.confidence / 100
 
 
 def test_who_always_writes_first_weighs_the_balance() -> None:
@@ -107,7 +146,7 @@ def test_counts_add_up(told: list[Contacted]) -> None:
     mix = rules.directions(told)
     assert mix.inbound + mix.outbound + mix.mutual == len(told)
     time = rules.usual_time(told, UTC)
-    assert sum(time.by_hour) == sum(time.by_weekday) == len(told)
+    assert sum(time.by_weekday) == found.days <= sum(time.by_hour) <= len(told)
 
 
 @given(HISTORIES, st.randoms(use_true_random=False))
