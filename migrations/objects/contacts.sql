@@ -237,10 +237,31 @@ CREATE OR REPLACE FUNCTION app.unlink_blocked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   UPDATE public.contacts
-  SET linked_user_id = NULL, linked_by = NULL
+  SET linked_user_id = NULL
   WHERE (user_id = NEW.user_id AND linked_user_id = NEW.blocked_id)
     OR (user_id = NEW.blocked_id AND linked_user_id = NEW.user_id AND linked_by = 'match');
   RETURN NULL;
+END
+$$;
+
+-- Trigger: whoever has given up an address, or lost it to somebody else, is found by it no more. By which
+-- one they were found is not kept: those who have another one of theirs find them again by that.
+CREATE OR REPLACE FUNCTION app.unlink_unreachable() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  UPDATE public.contacts
+  SET linked_user_id = NULL
+  WHERE linked_user_id = OLD.user_id AND linked_by = 'match';
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: what is linked with nobody is linked by nothing, also when that user is erased.
+CREATE OR REPLACE FUNCTION app.fill_linked_by() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+  NEW.linked_by := NULL;
+  RETURN NEW;
 END
 $$;
 

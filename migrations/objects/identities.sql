@@ -28,6 +28,8 @@ BEGIN
       AND app.allows(i.user_id, 'contact_matching')
       AND NOT app.is_blocked(me, i.user_id)
     ORDER BY a.position
+    -- Until the commit nobody gives it up: who does so then is unlinked after it.
+    FOR KEY SHARE OF i
   LOOP
     matched := matched + 1;
     PERFORM app.write_audit(

@@ -511,7 +511,8 @@ GRANT INSERT ON import_chunks TO ping_api;
 CREATE POLICY own ON import_chunks FOR INSERT TO ping_api
 WITH CHECK (user_id = (SELECT app.user_id()));
 
--- import_rows: what they hold until it is brought in, only the hub opens
+-- import_rows: what they hold until it is brought in is shown to whom it is of
+GRANT SELECT (payload) ON import_rows TO ping_api;
 GRANT SELECT (
   id, user_id, import_id, position, kind, status, problems, contact_id, interaction_id, created_at,
   updated_at
@@ -586,7 +587,7 @@ GRANT EXECUTE ON FUNCTION
 app.emit_row(), app.emit_rows(), app.emit_session_revoked(), app.emit_cohort_left(), app.audit(), app.notify_outbox(),
 app.create_profile(), app.note_message(), app.count_friends(), app.keep_consent(),
 app.end_sessions(), app.emit_session_reused(), app.emit_identity_lost(), app.create_self_contact(), app.rename_self_contact(), app.fill_contact(), app.emit_job_changed(), app.emit_methods_changed(),
-app.unlink_blocked(), app.note_interactions(), app.follow_merges(), app.forget_interactions(), app.fill_participant(),
+app.unlink_blocked(), app.unlink_unreachable(), app.fill_linked_by(), app.note_interactions(), app.follow_merges(), app.forget_interactions(), app.fill_participant(),
 app.follow_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
 app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions()

@@ -211,6 +211,14 @@ CREATE TRIGGER unlink_blocked
 AFTER INSERT ON blocks
 FOR EACH ROW EXECUTE FUNCTION app.unlink_blocked();
 
+CREATE TRIGGER unlink_unreachable
+AFTER DELETE ON identity_hashes
+FOR EACH ROW EXECUTE FUNCTION app.unlink_unreachable();
+
+CREATE TRIGGER fill_linked_by
+BEFORE UPDATE OF linked_user_id ON contacts
+FOR EACH ROW WHEN (NEW.linked_user_id IS NULL) EXECUTE FUNCTION app.fill_linked_by();
+
 CREATE TRIGGER create_self_contact
 AFTER INSERT ON users
 FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION app.create_self_contact();

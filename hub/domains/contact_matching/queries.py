@@ -24,7 +24,7 @@ link_matched = query(UUID, "SELECT app.link_matched($1, $2)")
 unlink = query(
     UUID,
     """
-    UPDATE contacts SET linked_user_id = NULL, linked_by = NULL
+    UPDATE contacts SET linked_user_id = NULL
     WHERE user_id = app.user_id() AND id = $1
     RETURNING id
     """,
@@ -33,7 +33,7 @@ unlink = query(
 # In both directions; whose rings have touched know each other without.
 unlink_matched = command(
     """
-    UPDATE contacts SET linked_user_id = NULL, linked_by = NULL
+    UPDATE contacts SET linked_user_id = NULL
     WHERE linked_by = 'match' AND (user_id = $1 OR linked_user_id = $1)
     """,
     login="system",

@@ -6,11 +6,10 @@ from uuid import UUID
 from litestar import Request, delete, post
 from litestar.params import FromPath, JSONBody
 
-from core.errors import DomainError
 from hub.domains.contact_matching import service
 from hub.domains.contact_matching.schemas import LinkedUsers, LinkUsers
-from hub.http.auth import user_id_of
-from hub.http.deps import keys_of, reading, resources, writing
+from hub.http.deps import keys_of, reading, writing
+from hub.http.lookups import take_lookups
 from hub.http.problems import documented
 
 
@@ -24,16 +23,13 @@ async def link_users(request: Request[Any, Any, Any], data: JSONBody[LinkUsers])
     """Find out who of one's contacts is a user here, where both sides consent to it.
 
     By their e-mail addresses and telephone numbers, each of which counts like one of
-    POST /v1/contacts/match. It ends when either side withdraws the consent or blocks the other.
+    POST /v1/contacts/match. It ends when either side withdraws the consent or blocks the other,
+    and when whoever was found gives an address up or loses it to somebody else.
     """
     async with reading(request) as tx:
         addresses, left = await service.addresses_of(tx, data.contact_ids)
     if addresses:
-        allowance = await resources(request).limiter.take(
-            "identity_match", str(user_id_of(request)), cost=len(addresses)
-        )
-        if allowance is not None and allowance.refused:
-            raise DomainError("limit.exceeded", retry_after_seconds=allowance.wait_seconds())
+        await take_lookups(request, len(addresses))
     async with writing(request) as tx:
         return await service.link(tx, keys_of(request), addresses, left)
 

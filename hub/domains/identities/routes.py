@@ -6,12 +6,11 @@ from uuid import UUID
 from litestar import Request, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from core.errors import DomainError
 from hub.domains.identities import service
 from hub.domains.identities.schemas import Identity, MatchContacts, Matches
-from hub.http import limits
-from hub.http.auth import client_address, user_id_of
+from hub.http.auth import user_id_of
 from hub.http.deps import reading, resources, writing
+from hub.http.lookups import take_lookups
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
@@ -63,18 +62,10 @@ async def match_contacts(request: Request[Any, Any, Any], data: JSONBody[MatchCo
     At most 500 addresses in any 24 hours, and 11000 from one IP address. Nothing that is asked is
     kept.
     """
-    house, user_id = resources(request), user_id_of(request)
+    house = resources(request)
     async with reading(request) as tx:
-        await service.require_consent(tx, user_id)
-    # The account first: one that has had its share takes nothing from others behind its address.
-    counted = {
-        "identity_match": str(user_id),
-        "identity_match_ip": limits.address_subject(client_address(request)),
-    }
-    for policy, subject in counted.items():
-        allowance = await house.limiter.take(policy, subject, cost=len(data.addresses))
-        if allowance is not None and allowance.refused:
-            raise DomainError("limit.exceeded", retry_after_seconds=allowance.wait_seconds())
+        await service.require_consent(tx, user_id_of(request))
+    await take_lookups(request, len(data.addresses))
     async with writing(request) as tx:
         return await service.match(tx, data, cipher=house.cipher, index_key=house.index_key)
 
