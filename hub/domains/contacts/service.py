@@ -108,6 +108,17 @@ async def hold(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID | None = N
     await queries.lock_contacts.all(tx, owner_of(tx, owner_id), list(contact_ids))
 
 
+async def hold_found(tx: Tx, contact_id: UUID | None) -> None:
+    """Let the actor's contact, if one is named, be what it is until the commit.
+
+    Before what refers to it is locked: a merge under way would leave that with a contact that nobody
+    sees any more. Raises contact.not_found, contact.merged.
+    """
+    if contact_id is not None:
+        await hold(tx, [contact_id])
+        await find(tx, contact_id)
+
+
 async def hold_with_rows(tx: Tx, contact_ids: Sequence[UUID]) -> None:
     """Let until the commit nobody else change contacts, or store what refers to them."""
     await queries.lock_contacts_and_rows.all(tx, owner_of(tx, None), list(contact_ids))

@@ -38,7 +38,11 @@ async def list_goals(
         )
 
 
-@post("/goals", tags=["goals"], responses=documented("contact.not_found", "goal.limit", *_KEYED))
+@post(
+    "/goals",
+    tags=["goals"],
+    responses=documented("contact.not_found", "contact.merged", "goal.limit", *_KEYED),
+)
 async def add_goal(
     request: Request[Any, Any, Any],
     data: JSONBody[NewGoal],
@@ -66,6 +70,7 @@ async def get_goal(request: Request[Any, Any, Any], goal_id: FromPath[UUID]) -> 
         "goal.not_found",
         "goal.status_invalid",
         "contact.not_found",
+        "contact.merged",
         "request.precondition_failed",
     ),
 )

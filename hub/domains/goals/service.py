@@ -8,6 +8,7 @@ from msgspec import UNSET
 from core import clock
 from core.db import Conflict, Tx
 from core.errors import DomainError
+from hub.domains.contacts import service as contacts
 from hub.domains.goals import queries, rules
 from hub.domains.goals.schemas import (
     GOALS_MAX,
@@ -46,17 +47,16 @@ async def add_goal(tx: Tx, new: NewGoal) -> Goal:
     """Set a goal; it is active."""
     if await queries.count_goals.one(tx) >= GOALS_MAX:
         raise DomainError("goal.limit")
-    try:
-        goal_id = await queries.add_goal.one(
-            tx, new.kind, new.intention, new.timeline, new.success_criteria, new.contact_id
-        )
-    except Conflict:  # the contact is nobody's or somebody else's
-        raise DomainError("contact.not_found") from None
+    await contacts.hold_found(tx, new.contact_id)
+    goal_id = await queries.add_goal.one(
+        tx, new.kind, new.intention, new.timeline, new.success_criteria, new.contact_id
+    )
     return await get_goal(tx, goal_id)
 
 
 async def change_goal(tx: Tx, goal_id: UUID, change: ChangeGoal) -> Goal:
     """Change what is given; a state only to one that may follow."""
+    await contacts.hold_found(tx, None if change.contact_id is UNSET else change.contact_id)
     await queries.lock_goal.first(tx, goal_id)
     goal = await get_goal(tx, goal_id)
     status = goal.status if change.status is UNSET else change.status
@@ -65,20 +65,17 @@ async def change_goal(tx: Tx, goal_id: UUID, change: ChangeGoal) -> Goal:
     achieved_at = goal.achieved_at
     if status == "achieved" and achieved_at is None:
         achieved_at = clock.now()
-    try:
-        await queries.change_goal.run(
-            tx,
-            goal_id,
-            goal.kind if change.kind is UNSET else change.kind,
-            goal.intention if change.intention is UNSET else change.intention,
-            goal.timeline if change.timeline is UNSET else change.timeline,
-            goal.success_criteria if change.success_criteria is UNSET else change.success_criteria,
-            goal.contact_id if change.contact_id is UNSET else change.contact_id,
-            status,
-            achieved_at,
-        )
-    except Conflict:
-        raise DomainError("contact.not_found") from None
+    await queries.change_goal.run(
+        tx,
+        goal_id,
+        goal.kind if change.kind is UNSET else change.kind,
+        goal.intention if change.intention is UNSET else change.intention,
+        goal.timeline if change.timeline is UNSET else change.timeline,
+        goal.success_criteria if change.success_criteria is UNSET else change.success_criteria,
+        goal.contact_id if change.contact_id is UNSET else change.contact_id,
+        status,
+        achieved_at,
+    )
     return await get_goal(tx, goal_id)
 
 

@@ -24,7 +24,12 @@ from hub.http.problems import documented
 
 _PATH: Final = "/reminders/{reminder_id:uuid}"
 _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
-_SCHEDULED: Final = ("contact.not_found", "reminder.time_invalid", "reminder.recurrence_invalid")
+_SCHEDULED: Final = (
+    "contact.not_found",
+    "contact.merged",
+    "reminder.time_invalid",
+    "reminder.recurrence_invalid",
+)
 _ANSWERED: Final = ("reminder.not_found", "reminder.closed", "request.precondition_failed")
 # That the hub has told of it is nobody's change.
 _EDITED: Final = (

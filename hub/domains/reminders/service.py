@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET
 
 from core import clock
-from core.db import Conflict, Tx
+from core.db import Tx
 from core.errors import DomainError
 from hub.domains.accounts import service as accounts
+from hub.domains.contacts import service as contacts
 from hub.domains.reminders import queries, rules
 from hub.domains.reminders.schemas import (
     REMINDERS_MAX,
@@ -60,29 +61,25 @@ async def add_reminder(tx: Tx, new: NewReminder) -> Reminder:
     first_local = rules.parse_local(new.due_local, clock.now())
     rule = None if new.recurrence is None else rules.normal_form(new.recurrence)
     due_at = rules.first_due(first_local, rule, _zone(zone))
-    try:
-        reminder_id = await queries.add_reminder.one(
-            tx, new.title, new.note, new.contact_id, zone, first_local.isoformat(), rule, due_at
-        )
-    except Conflict:  # the contact is nobody's or somebody else's
-        raise DomainError("contact.not_found") from None
+    await contacts.hold_found(tx, new.contact_id)
+    reminder_id = await queries.add_reminder.one(
+        tx, new.title, new.note, new.contact_id, zone, first_local.isoformat(), rule, due_at
+    )
     return await get_reminder(tx, reminder_id)
 
 
 async def change_reminder(tx: Tx, reminder_id: UUID, change: ChangeReminder) -> Reminder:
     """Change what is given; another time, zone or rule begins the reminder anew."""
+    await contacts.hold_found(tx, None if change.contact_id is UNSET else change.contact_id)
     schedule = await _lock(tx, reminder_id)
     reminder = await get_reminder(tx, reminder_id)
-    try:
-        await queries.change_words.run(
-            tx,
-            reminder_id,
-            reminder.title if change.title is UNSET else change.title,
-            reminder.note if change.note is UNSET else change.note,
-            reminder.contact_id if change.contact_id is UNSET else change.contact_id,
-        )
-    except Conflict:
-        raise DomainError("contact.not_found") from None
+    await queries.change_words.run(
+        tx,
+        reminder_id,
+        reminder.title if change.title is UNSET else change.title,
+        reminder.note if change.note is UNSET else change.note,
+        reminder.contact_id if change.contact_id is UNSET else change.contact_id,
+    )
     if all(given is UNSET for given in (change.due_local, change.timezone, change.recurrence)):
         return await get_reminder(tx, reminder_id)
     zone = schedule.timezone if change.timezone is UNSET else change.timezone

@@ -110,3 +110,16 @@ async def test_a_goal_is_set_once_changed_as_it_was_read_and_removed(
     assert refusal(await ada.client.post("/v1/goals", json=GOAL)) == (409, "goal.limit")
     assert (await ada.client.delete(path)).status_code == 204
     assert (await ada.client.get("/v1/goals")).json()["items"] == []
+
+
+async def test_no_goal_is_of_who_is_part_of_another_contact(ada: User) -> None:
+    kept, merged = [
+        (await ada.client.post("/v1/contacts", json={"full_name": "Ada"})).json()["id"]
+        for _ in range(2)
+    ]
+    path = f"/v1/goals/{(await add(ada))['id']}"
+    done = await ada.client.post(f"/v1/contacts/{kept}/merge", json={"merged_id": merged})
+    assert done.is_success
+    theirs = {"contact_id": merged}
+    assert refusal(await ada.client.post("/v1/goals", json=GOAL | theirs))[1] == "contact.merged"
+    assert refusal(await ada.client.patch(path, json=theirs)) == (410, "contact.merged")

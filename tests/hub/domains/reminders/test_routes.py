@@ -260,3 +260,16 @@ async def test_no_more_reminders_than_anybody_needs(
     await add(ada)
     answer = await ada.client.post("/v1/reminders", json=CALL)
     assert refusal(answer) == (409, "reminder.limit")
+
+
+async def test_nobody_is_reminded_of_who_is_part_of_another_contact(ada: User) -> None:
+    kept, merged = [
+        (await ada.client.post("/v1/contacts", json={"full_name": "Ada"})).json()["id"]
+        for _ in range(2)
+    ]
+    path = f"/v1/reminders/{(await add(ada))['id']}"
+    done = await ada.client.post(f"/v1/contacts/{kept}/merge", json={"merged_id": merged})
+    assert done.is_success
+    theirs = {"contact_id": merged}
+    assert refusal(await ada.client.post("/v1/reminders", json=CALL | theirs))[0] == 410
+    assert refusal(await ada.client.patch(path, json=theirs)) == (410, "contact.merged")
