@@ -111,8 +111,8 @@ async def hold(tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID | None = N
 async def hold_found(tx: Tx, contact_id: UUID | None) -> None:
     """Let the actor's contact, if one is named, be what it is until the commit.
 
-    Before what refers to it is locked: a merge under way would leave that with a contact that nobody
-    sees any more. Raises contact.not_found, contact.merged.
+    Before what refers to it is locked: a merge under way would leave that with a contact whom
+    nobody sees any more. Raises contact.not_found, contact.merged.
     """
     if contact_id is not None:
         await hold(tx, [contact_id])
