@@ -5,9 +5,11 @@ SET LOCAL ROLE ping_definer;
 -- The shortest way from a user to one of their contacts, of several the one with the greatest
 -- product of strengths. No rows: there is none of so many hops.
 --
--- It is looked for from the targets backwards, one hop of all that were reached at a time, until it
--- comes to somebody whom the user knows. Each is reached once, so cycles end nothing but themselves.
--- Whether the next hop comes to somebody known is asked first: the last hop would reach the most.
+-- It is looked for from both ends, one hop of all that were reached last from one end at a time, until
+-- both come to the same node. Each is reached once from an end, so cycles end nothing but themselves.
+-- What both ends meet in was reached last by both, so the best of all shortest ways leads over one of
+-- these, and the best way to it from either end is known. Only the last hop may be restricted to what
+-- the other end has reached: before, there is no telling what leads on.
 -- Hops lead over the user's own links of contacts, and over people who are here: over their friends
 -- and over those in their address books who are here too, if both have consented to `introductions`
 -- and nobody has blocked anybody. Others' contacts who are not here are no part of anything.
@@ -15,174 +17,192 @@ SET LOCAL ROLE ping_definer;
 CREATE OR REPLACE FUNCTION app.shortest_path_of(owner uuid, targets uuid[], hops_max int)
 RETURNS TABLE ("position" int, contact_id uuid, person_id uuid, strength double precision)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 6 SET search_path = ''
--- A plan of its own for each hop: ten are looked up by index, ten thousand are hashed.
-SET plan_cache_mode = force_custom_plan AS $$
+-- A plan of its own for each hop: ten are looked up by index, ten thousand are hashed. In memory, and
+-- without compiling, which takes longer than the search.
+SET plan_cache_mode = force_custom_plan SET work_mem = '32MB' SET jit = off AS $$
 DECLARE
-  me uuid := owner;
+  me CONSTANT uuid := owner;
   strength_min CONSTANT double precision := 0.1; -- weaker ones would not introduce anybody
   friend_strength CONSTANT double precision := 0.6; -- of a friendship, which has none of its own
+  shunned uuid[]; -- the user, whom they blocked, and who blocked them: nobody is asked about these
   hops int := 1;
-  -- Of all that were reached: the node, who it is, how it leads on and how strongly.
-  nodes uuid[] := '{}';
-  people uuid[] := '{}';
-  vias uuid[] := '{}';
-  ties double precision[] := '{}';
-  -- Of those that were reached by the last hop, and what remains of confidence there.
-  front uuid[];
-  front_people uuid[];
-  front_vias uuid[];
-  front_ties double precision[];
-  front_scores double precision[];
-  known_strengths double precision[]; -- NULL: not by the user
-  only_known boolean;
-  next_front uuid[];
-  next_people uuid[];
-  next_vias uuid[];
-  next_ties double precision[];
-  next_scores double precision[];
-  known uuid;
-  known_strength double precision;
-  at int;
+  -- Of all that were reached from either end, one after the other: the node, a contact of the user or
+  -- else a person; who it is; the place here of who led to it, how strongly that hop is, and what
+  -- remains of confidence there; from which end.
+  nodes uuid[];
+  people uuid[];
+  vias int[];
+  ties double precision[];
+  scores double precision[];
+  sides boolean[]; -- true: from the user
+  -- Where those stand that were reached last from either end.
+  far_first int := 1;
+  far_last int;
+  near_first int;
+  near_last int;
+  first int;
+  last int;
+  others uuid[];
+  is_near boolean;
+  near int;
+  far int;
+  way int[] := '{}';
+  way_ties double precision[] := '{}';
 BEGIN
-  -- A new address book knows nobody yet: all of it would be searched for nothing.
-  IF NOT EXISTS (
-    SELECT FROM public.contacts AS c
-    WHERE c.user_id = me AND c.strength >= strength_min AND c.archived_at IS NULL AND NOT c.is_self
-  ) AND NOT EXISTS (SELECT FROM public.friendships AS f WHERE f.user_id = me) THEN
-    RETURN;
-  END IF;
-
-  SELECT
-    array_agg(c.id), array_agg(c.linked_user_id), array_agg(NULL::uuid),
-    array_agg(1::double precision), array_agg(1::double precision),
-    array_agg(
-      greatest(
-        CASE WHEN c.strength >= strength_min THEN c.strength END,
-        CASE WHEN f.friend_id IS NOT NULL THEN friend_strength END
-      )
-    )
-  INTO front, front_people, front_vias, front_ties, front_scores, known_strengths
+  SELECT array_agg(c.id), array_agg(c.linked_user_id), array_agg(NULL::int),
+    array_agg(NULL::double precision), array_agg(1::double precision), array_agg(false), count(*)
+  INTO nodes, people, vias, ties, scores, sides, far_last
   FROM public.contacts AS c
-  LEFT JOIN public.friendships AS f ON f.user_id = me AND f.friend_id = c.linked_user_id
   WHERE c.user_id = me AND c.id = ANY (targets) AND c.archived_at IS NULL AND NOT c.is_self;
 
-  WHILE front IS NOT NULL LOOP
-    nodes := nodes || front;
-    people := people || front_people;
-    vias := vias || front_vias;
-    ties := ties || front_ties;
-    SELECT n.node, n.known_strength INTO known, known_strength
-    FROM unnest(front, front_scores, known_strengths) AS n (node, score, known_strength)
-    WHERE n.known_strength IS NOT NULL
-    ORDER BY n.score * n.known_strength DESC, n.node
+  -- Whom the user knows: the first hop.
+  SELECT nodes || array_agg(k.node), people || array_agg(k.person), vias || array_agg(NULL::int),
+    ties || array_agg(k.strength), scores || array_agg(k.strength), sides || array_agg(true),
+    far_last + 1, far_last + count(*)
+  INTO nodes, people, vias, ties, scores, sides, near_first, near_last
+  FROM (
+    SELECT a.node, a.person, max(a.strength) AS strength
+    FROM (
+      SELECT c.id AS node, c.linked_user_id AS person, c.strength
+      FROM public.contacts AS c
+      WHERE c.user_id = me AND c.strength >= strength_min AND c.archived_at IS NULL AND NOT c.is_self
+      UNION ALL
+      SELECT coalesce(c.id, f.friend_id), f.friend_id, friend_strength
+      FROM public.friendships AS f
+      LEFT JOIN public.contacts AS c
+        ON c.user_id = me AND c.linked_user_id = f.friend_id AND c.archived_at IS NULL
+      WHERE f.user_id = me
+    ) AS a
+    GROUP BY a.node, a.person
+  ) AS k;
+
+  shunned := ARRAY(
+    SELECT me
+    UNION ALL
+    SELECT b.blocked_id FROM public.blocks AS b WHERE b.user_id = me
+    UNION ALL
+    SELECT b.user_id FROM public.blocks AS b WHERE b.blocked_id = me
+  );
+
+  LOOP
+    SELECT near_first + n.at - 1, far_first + f.at - 1 INTO near, far
+    FROM unnest(nodes[near_first:near_last], scores[near_first:near_last])
+      WITH ORDINALITY AS n (node, score, at)
+    JOIN unnest(nodes[far_first:far_last], scores[far_first:far_last])
+      WITH ORDINALITY AS f (node, score, at) ON f.node = n.node
+    ORDER BY n.score * f.score DESC, n.node
     LIMIT 1;
-    EXIT WHEN known IS NOT NULL OR hops >= hops_max;
+    EXIT WHEN near IS NOT NULL;
+    IF hops >= hops_max OR near_first > near_last OR far_first > far_last THEN
+      RETURN;
+    END IF;
+
+    -- From where fewer stand.
     hops := hops + 1;
+    is_near := near_last - near_first < far_last - far_first;
+    first := CASE WHEN is_near THEN near_first ELSE far_first END;
+    last := CASE WHEN is_near THEN near_last ELSE far_last END;
+    others := CASE WHEN is_near THEN nodes[far_first:far_last] ELSE nodes[near_first:near_last] END;
 
-    FOREACH only_known IN ARRAY CASE WHEN hops = hops_max THEN '{t}' ELSE '{t,f}' END::boolean[] LOOP
-      WITH reached AS MATERIALIZED (
-        SELECT n.node, n.person, n.score
-        FROM unnest(front, front_people, front_scores) AS n (node, person, score)
-      ),
-      acquainted AS (
-        SELECT c.id
-        FROM public.contacts AS c
-        WHERE c.user_id = me AND c.strength >= strength_min AND c.archived_at IS NULL
-        UNION ALL
-        SELECT c.id
-        FROM public.friendships AS f
-        JOIN public.contacts AS c ON c.user_id = me AND c.linked_user_id = f.friend_id
-        WHERE f.user_id = me AND c.archived_at IS NULL
-      ),
-      -- Most address books have nobody on the way who is here: then nothing of this is asked.
-      own_links AS (
-        SELECT l.contact_b_id AS node, r.node AS via, l.strength, r.score
-        FROM reached AS r
-        JOIN public.contact_links AS l ON l.user_id = me AND l.contact_a_id = r.node
-        WHERE l.strength >= strength_min
-          AND (NOT only_known OR l.contact_b_id IN (SELECT k.id FROM acquainted AS k))
-        UNION ALL
-        SELECT l.contact_a_id, r.node, l.strength, r.score
-        FROM reached AS r
-        JOIN public.contact_links AS l ON l.user_id = me AND l.contact_b_id = r.node
-        WHERE l.strength >= strength_min
-          AND (NOT only_known OR l.contact_a_id IN (SELECT k.id FROM acquainted AS k))
-      ),
-      acquaintances AS (
-        SELECT f.friend_id AS person, r.node AS via, r.person AS other, friend_strength AS strength, r.score
-        FROM reached AS r
-        JOIN public.friendships AS f ON f.user_id = r.person
-        UNION ALL
-        SELECT c.user_id, r.node, r.person, c.strength, r.score
-        FROM reached AS r
-        JOIN public.contacts AS c ON c.linked_user_id = r.person
-        WHERE c.archived_at IS NULL AND c.strength >= strength_min
-      ),
-      over_people AS (
-        SELECT coalesce(mine.id, a.person) AS node, a.via, a.strength, a.score, a.person
-        FROM acquaintances AS a
-        LEFT JOIN LATERAL (
-          SELECT c.id
-          FROM public.contacts AS c
-          WHERE c.user_id = me AND c.linked_user_id = a.person AND c.archived_at IS NULL
-          ORDER BY c.id
-          LIMIT 1
-        ) AS mine ON true
-        WHERE a.person <> me
-          AND app.allows(a.person, 'introductions')
-          AND app.allows(a.other, 'introductions')
-          AND NOT app.is_blocked(a.person, a.other)
-          AND NOT app.is_blocked(me, a.person)
-          AND NOT app.is_blocked(me, a.other)
-      ),
-      best AS (
-        SELECT DISTINCT ON (e.node) e.node, e.person, e.via, e.strength, e.score * e.strength AS score
-        FROM (
-          SELECT o.node, o.via, o.strength, o.score, NULL::uuid AS person FROM own_links AS o
-          UNION ALL
-          SELECT p.node, p.via, p.strength, p.score, p.person FROM over_people AS p
-        ) AS e
-        WHERE e.node <> ALL (nodes)
-        ORDER BY e.node, e.score * e.strength DESC, e.via
-      )
-      SELECT
-        array_agg(b.node), array_agg(coalesce(c.linked_user_id, b.person)), array_agg(b.via),
-        array_agg(b.strength), array_agg(b.score),
-        array_agg(
-          greatest(
-            CASE WHEN c.strength >= strength_min THEN c.strength END,
-            CASE WHEN f.friend_id IS NOT NULL THEN friend_strength END
-          )
+    WITH reached AS MATERIALIZED (
+      SELECT n.node, n.person, n.score, (first + n.at - 1)::int AS via
+      FROM unnest(nodes[first:last], people[first:last], scores[first:last])
+        WITH ORDINALITY AS n (node, person, score, at)
+    ),
+    asked AS MATERIALIZED (
+      SELECT r.person, r.via, r.score
+      FROM unnest(array_remove(people[first:last], NULL)) AS p (person)
+      JOIN public.users AS u ON u.id = p.person AND u.deleted_at IS NULL
+      JOIN public.consents AS s
+        ON s.user_id = p.person AND s.purpose = 'introductions' AND s.granted
+      JOIN reached AS r ON r.person = p.person
+      WHERE p.person <> ALL (shunned)
+    ),
+    acquaintances AS (
+      SELECT f.friend_id AS person, a.person AS other, a.via, friend_strength AS strength, a.score
+      FROM asked AS a
+      JOIN public.friendships AS f ON f.user_id = a.person
+      UNION ALL
+      SELECT c.linked_user_id, a.person, a.via, c.strength, a.score
+      FROM asked AS a
+      JOIN public.contacts AS c ON c.user_id = a.person
+      WHERE is_near AND c.linked_user_id IS NOT NULL
+        AND c.archived_at IS NULL AND c.strength >= strength_min
+      UNION ALL
+      SELECT c.user_id, a.person, a.via, c.strength, a.score
+      FROM asked AS a
+      JOIN public.contacts AS c ON c.linked_user_id = a.person
+      WHERE NOT is_near AND c.archived_at IS NULL AND c.strength >= strength_min
+    ),
+    arrivals AS (
+      SELECT l.contact_b_id AS node, r.via, l.strength, r.score
+      FROM reached AS r
+      JOIN public.contact_links AS l ON l.user_id = me AND l.contact_a_id = r.node
+      WHERE l.strength >= strength_min
+      UNION ALL
+      SELECT l.contact_a_id, r.via, l.strength, r.score
+      FROM reached AS r
+      JOIN public.contact_links AS l ON l.user_id = me AND l.contact_b_id = r.node
+      WHERE l.strength >= strength_min
+      UNION ALL
+      SELECT coalesce(c.id, a.person), a.via, a.strength, a.score
+      FROM acquaintances AS a
+      JOIN public.users AS u ON u.id = a.person AND u.deleted_at IS NULL
+      JOIN public.consents AS s
+        ON s.user_id = a.person AND s.purpose = 'introductions' AND s.granted
+      LEFT JOIN public.contacts AS c
+        ON c.user_id = me AND c.linked_user_id = a.person AND c.archived_at IS NULL
+      WHERE a.person <> ALL (shunned)
+        AND NOT EXISTS (
+          SELECT FROM public.blocks AS b WHERE b.user_id = a.person AND b.blocked_id = a.other
         )
-      INTO next_front, next_people, next_vias, next_ties, next_scores, known_strengths
-      FROM best AS b
-      LEFT JOIN public.contacts AS c ON c.id = b.node AND c.user_id = me
-      LEFT JOIN public.friendships AS f
-        ON f.user_id = me AND f.friend_id = coalesce(c.linked_user_id, b.person)
-      WHERE (c.id IS NULL AND b.person IS NOT NULL OR (c.archived_at IS NULL AND NOT c.is_self))
-        AND (NOT only_known OR c.strength >= strength_min OR f.friend_id IS NOT NULL);
-      EXIT WHEN next_front IS NOT NULL;
-    END LOOP;
-    front := next_front;
-    front_people := next_people;
-    front_vias := next_vias;
-    front_ties := next_ties;
-    front_scores := next_scores;
+        AND NOT EXISTS (
+          SELECT FROM public.blocks AS b WHERE b.user_id = a.other AND b.blocked_id = a.person
+        )
+    ),
+    best AS (
+      SELECT DISTINCT ON (e.node) e.node, e.via, e.strength, e.score * e.strength AS score
+      FROM arrivals AS e
+      WHERE NOT EXISTS (
+          SELECT FROM unnest(nodes, sides) AS k (node, side)
+          WHERE k.node = e.node AND k.side = is_near
+        )
+        AND (hops < hops_max OR e.node IN (SELECT o.node FROM unnest(others) AS o (node)))
+      ORDER BY e.node, e.score * e.strength DESC, e.via
+    )
+    SELECT nodes || array_agg(b.node),
+      people || array_agg(CASE WHEN c.id IS NULL THEN b.node ELSE c.linked_user_id END),
+      vias || array_agg(b.via), ties || array_agg(b.strength), scores || array_agg(b.score),
+      sides || array_agg(is_near)
+    INTO nodes, people, vias, ties, scores, sides
+    FROM best AS b
+    LEFT JOIN public.contacts AS c ON c.user_id = me AND c.id = b.node
+    WHERE c.id IS NULL OR (c.archived_at IS NULL AND NOT c.is_self);
+
+    first := greatest(near_last, far_last) + 1;
+    last := cardinality(nodes);
+    IF is_near THEN
+      near_first := first;
+      near_last := last;
+    ELSE
+      far_first := first;
+      far_last := last;
+    END IF;
   END LOOP;
 
-  IF known IS NULL THEN
-    RETURN;
-  END IF;
-  strength := known_strength;
-  FOR step IN 1..hops LOOP
-    at := array_position(nodes, known);
-    "position" := step;
-    person_id := people[at];
-    SELECT c.id INTO contact_id FROM public.contacts AS c WHERE c.id = known AND c.user_id = me;
-    RETURN NEXT;
-    strength := ties[at];
-    known := vias[at];
+  WHILE near IS NOT NULL LOOP
+    way := near || way;
+    way_ties := ties[near] || way_ties;
+    near := vias[near];
   END LOOP;
+  WHILE vias[far] IS NOT NULL LOOP
+    way := way || vias[far];
+    way_ties := way_ties || ties[far];
+    far := vias[far];
+  END LOOP;
+  RETURN QUERY
+  SELECT w.step::int, nullif(nodes[w.at], people[w.at]), people[w.at], w.tie
+  FROM unnest(way, way_ties) WITH ORDINALITY AS w (at, tie, step);
 END
 $$;
 
