@@ -6,7 +6,8 @@ from core.db import command, query
 from hub.domains.contact_merges.schemas import Candidate, MergeRow
 
 # Pairs with an address, a name or a user in common. What more than $1 contacts have is nobody's
-# own: the number of an office.
+# own: the number of an office. A name alone is never enough, so that is left out; should there be
+# more than $2, what says most comes first. Told apart are also whom the two were merged into since.
 list_candidates = query(
     Candidate,
     """
@@ -42,6 +43,12 @@ list_candidates = query(
         CROSS JOIN unnest(a.ids) AS y (id)
         WHERE x.id < y.id
         GROUP BY x.id, y.id
+    ), apart AS (
+        SELECT ARRAY[coalesce(a.merged_into_id, a.id), coalesce(b.merged_into_id, b.id)] AS ids
+        FROM contact_distinctions AS d
+        JOIN contacts AS a ON a.user_id = d.user_id AND a.id = d.contact_a_id
+        JOIN contacts AS b ON b.user_id = d.user_id AND b.id = d.contact_b_id
+        WHERE d.user_id = app.user_id()
     )
     SELECT
         one.id AS one_id, one.full_name AS one_name, one.name_words AS one_words,
@@ -55,12 +62,11 @@ list_candidates = query(
     FROM pairs AS p
     JOIN living AS one ON one.id = p.one_id
     JOIN living AS other ON other.id = p.other_id
-    WHERE NOT EXISTS (
-        SELECT FROM contact_distinctions AS d
-        WHERE d.user_id = app.user_id() AND d.contact_a_id = p.one_id
-            AND d.contact_b_id = p.other_id
-    )
-    ORDER BY p.one_id, p.other_id
+    WHERE (
+        p.kinds <> '{}' OR one.linked_user_id = other.linked_user_id
+        OR one.company_plain = other.company_plain OR one.birthday = other.birthday
+    ) AND NOT EXISTS (SELECT FROM apart AS d WHERE d.ids @> ARRAY[p.one_id, p.other_id])
+    ORDER BY is_same_user DESC, cardinality(p.kinds) DESC, p.one_id, p.other_id
     LIMIT $2
     """,
 )

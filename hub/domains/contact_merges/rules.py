@@ -32,8 +32,10 @@ WEIGHTS: Final[dict[Reason, float]] = {
 
 _SINGLE_NAME: Final = 0.2
 """Weight of a name of one word: many people are called Anna."""
-_OTHER_NAME: Final = 0.4
-"""What is left where no word of the names is the same: a family's telephone."""
+_OTHER_NAME: Final = 0.65
+"""What is left where no word of the names is the same: the mailbox of an office."""
+_OTHER_WORDS: Final = 0.8
+"""What is left where some are the same and others are not: a family's telephone."""
 _OTHER_BIRTHDAY: Final = 0.3
 """What is left where both birthdays are known and differ: father and son."""
 
@@ -80,7 +82,7 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
     names: list[Reason] = []
     if one and one == other:
         names.append("same_name")
-    elif one & other and (one <= other or other <= one):
+    elif _is_short_for(one, other) or _is_short_for(other, one):
         names.append("similar_name")
     # That two people work for one company says nothing, unless they are called alike.
     if names and pair.one_company_plain and pair.one_company_plain == pair.other_company_plain:
@@ -93,8 +95,8 @@ def score(pair: Candidate) -> tuple[float, list[Reason]]:
         for reason in reasons
     ]
     found = 1 - prod(1 - weight for weight in weights)
-    if one and other and not one & other:
-        found *= _OTHER_NAME
+    if one and other and not names:
+        found *= _OTHER_WORDS if one & other else _OTHER_NAME
     if _other_birthday(pair):
         found *= _OTHER_BIRTHDAY
     return round(found, 4), reasons
@@ -205,6 +207,11 @@ def unnoted(now: str | None, theirs: str | None, how: Noted) -> str | None:
     if now.startswith(theirs + _BETWEEN_NOTES):
         return now.removeprefix(theirs + _BETWEEN_NOTES)
     return now.replace(_BETWEEN_NOTES + theirs + _BETWEEN_NOTES, _BETWEEN_NOTES, 1)
+
+
+def _is_short_for(short: set[str], long: set[str]) -> bool:
+    """Say whether all words of a name begin words of another: "A. Lovelace", "Vint Cerf"."""
+    return bool(short) and all(any(word.startswith(each) for word in long) for each in short)
 
 
 def _same_birthday(pair: Candidate) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hub.domains.contact_merges import service
 from tests.fixtures.app import User
 
 
@@ -41,8 +42,31 @@ async def test_what_seems_to_be_one_person_is_suggested_until_told_apart(ada: Us
     path = f"/v1/contacts/{other}/distinctions/{one}"
     assert (await ada.client.put(path)).status_code == 204
     assert [item["other"]["contact_id"] for item in (await suggestions(ada))["items"]] == [third]
+    # Also once one of them is part of a third.
+    double = await add(ada, full_name="C Babbage", methods=email("c@example.com"))
+    await ada.client.put(f"/v1/contacts/{one}/distinctions/{double}")
+    merged = await ada.client.post(f"/v1/contacts/{double}/merge", json={"merged_id": other})
+    assert [item["other"]["contact_id"] for item in (await suggestions(ada))["items"]] == [third]
+    await ada.client.delete(f"/v1/contacts/{one}/distinctions/{double}")
+    assert [item["other"]["contact_id"] for item in (await suggestions(ada))["items"]] == [third]
+    await ada.client.post(f"{merged.headers['location']}/undo")
+    await ada.client.delete(f"/v1/contacts/{double}")
     assert (await ada.client.delete(path)).status_code == 204
     assert (await suggestions(ada))["items"] == found
+
+
+async def test_what_says_most_is_not_lost_among_many(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_COMPARED_MOST", 2)
+    for _ in range(4):
+        await add(ada, full_name="Anna Schmidt")
+    for company in ("Engines", "ENGINES"):
+        await add(ada, full_name="Mary Somerville", company=company)
+    for name in ("Carl Gauss", "C. Gauss"):
+        await add(ada, full_name=name, methods=email("gauss@example.com"))
+    found = (await suggestions(ada))["items"]
+    assert [item["one"]["full_name"] for item in found] == ["Carl Gauss", "Mary Somerville"]
 
 
 async def test_a_number_of_many_people_suggests_nobody(ada: User) -> None:

@@ -153,6 +153,50 @@ def test_another_address_in_common_never_makes_it_less_likely(pair, kind) -> Non
             False,
         ),
         (replace(NOTHING, is_same_user=True), True),
+        (
+            replace(
+                NOTHING, one_words="a lovelace", other_words="ada lovelace", shared_kinds=["phone"]
+            ),
+            True,
+        ),
+        (
+            replace(
+                NOTHING, one_words="cerf vint", other_words="cerf vinton", shared_kinds=["phone"]
+            ),
+            True,
+        ),
+        (
+            replace(
+                NOTHING, one_words="dirac mary", other_words="dirac paul", shared_kinds=["phone"]
+            ),
+            False,
+        ),
+        (
+            replace(
+                NOTHING, one_words="bob kahn", other_words="kahn robert", shared_kinds=["email"]
+            ),
+            True,
+        ),
+        (
+            replace(NOTHING, one_words="huber", other_words="franz gruber", shared_kinds=["email"]),
+            False,
+        ),
+        (
+            replace(
+                NOTHING,
+                one_words="mama",
+                other_words="erika muster",
+                shared_kinds=["email", "phone"],
+            ),
+            True,
+        ),
+        (
+            replace(
+                NOTHING, one_words="mama", other_words="erika muster", shared_kinds=["linkedin"]
+            ),
+            True,
+        ),
+        (replace(NOTHING, one_words="mama", other_words="erika muster", is_same_user=True), True),
     ],
 )
 def test_what_is_suggested_and_what_is_not(pair: Candidate, suggested: bool) -> None:
