@@ -254,19 +254,19 @@ FOR EACH ROW EXECUTE FUNCTION app.note_message();
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON circles
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON circle_members
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON relationship_types
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON contact_relationship_types
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 -- What people answer; the rest follows from rules, and goes after a year.
 CREATE TRIGGER audit
@@ -283,7 +283,7 @@ FOR EACH ROW WHEN (OLD.is_primary) EXECUTE FUNCTION app.follow_primary_circle();
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON connection_goals
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 
 CREATE TRIGGER audit
 AFTER INSERT OR UPDATE OR DELETE ON goal_tags
