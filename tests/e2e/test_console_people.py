@@ -84,11 +84,19 @@ def test_an_address_book_shows_how_each_fares_and_finds_by_beginnings_of_words(
         re.compile(r"Thriving \d")
     )
     expect(person(page, "Augustus De Morgan").locator(".band")).to_have_text(re.compile(r"Cold \d"))
-    page.get_by_label("Name, company or tag").fill("mentor")
+    page.get_by_label("Name, company, tag or address").fill("mentor")
     expect(page.locator("#contacts > li")).to_have_count(2)
-    page.get_by_label("Name, company or tag").fill("king coll")
+    page.get_by_label("Name, company, tag or address").fill("king coll")
     expect(page.locator("#contacts > li")).to_have_count(1)
     expect(person(page, "Charles Wheatstone")).to_be_visible()
+    page.get_by_label("Name, company, tag or address").fill(" Luigi@Example.org")
+    expect(page.locator("#contacts > li")).to_have_count(1)
+    expect(person(page, "Luigi Menabrea")).to_be_visible()
+    page.get_by_label("Name, company, tag or address").fill("")
+    page.get_by_label("Among").select_option("Inner circle")
+    expect(page.locator("#contacts > li")).to_have_count(3)
+    page.get_by_label("Among").select_option("#mentor")
+    expect(page.locator("#contacts > li")).to_have_count(2)
 
 
 @pytest.mark.req("INT-01", "REL-06")
@@ -105,7 +113,7 @@ def test_a_contact_shows_its_curve_its_reasons_and_its_timeline_and_what_is_note
     before = int(page.locator("#score-now").inner_text())
     page.get_by_role("button", name="Note contact").click()
     page.get_by_label("Kind").select_option("meeting")
-    page.get_by_label("About").fill("Tea, at last")
+    page.get_by_role("textbox", name="About").fill("Tea, at last")
     page.get_by_label("Minutes").fill("90")
     page.get_by_role("button", name="Note it").click()
     expect(page.locator("#history > li").first).to_contain_text("Tea, at last")
@@ -127,6 +135,8 @@ def test_a_file_is_tried_out_brought_in_and_taken_back_with_its_progress_and_its
     expect(job).to_contain_text("Tried out", timeout=20_000)
     expect(job).to_contain_text("1 would be new")
     expect(job).to_contain_text("1 known")
+    job.get_by_text("What would come in").click()
+    expect(job.locator(".import-preview")).to_have_text("Joseph Marie Jacquard")
     job.get_by_text("What was wrong").click()
     expect(job.locator(".import-problems")).to_contain_text("unfinished")
     assert not person(page, "Joseph Marie Jacquard").is_visible()
@@ -143,7 +153,7 @@ def test_whom_the_hub_reminds_of_comes_live_and_goes_when_it_is_done(
     people_page: Open, stack: Stack
 ) -> None:
     page = people_page()
-    alert = page.locator("#alerts > li").filter(has_text="Michael Faraday")
+    alert = page.locator("#hints > li").filter(has_text="in touch with Michael Faraday")
     expect(alert).to_have_count(0)
     execute(
         stack.settings.database.owner_url,
@@ -154,6 +164,23 @@ def test_whom_the_hub_reminds_of_comes_live_and_goes_when_it_is_done(
     expect(alert).to_have_count(1, timeout=20_000)
     alert.get_by_role("button", name="Done").click()
     expect(alert).to_have_count(0)
+
+
+@pytest.mark.req("RTM-03", "RTM-05")
+def test_what_the_hub_noticed_is_there_and_who_stands_there_twice_is_merged_and_again_two(
+    people_page: Open,
+) -> None:
+    page = people_page()
+    hints = page.locator("#hints > li")
+    expect(hints.filter(has_text="Charles Babbage and Luigi Menabrea care about")).to_be_visible()
+    expect(page.locator("#achieved > [data-tier]").filter(has_text="Hello")).to_be_visible()
+    hints.get_by_role("button", name=re.compile(r"^Merge:.*Ch\. Babbage")).click()
+    expect(person(page, "Ch. Babbage")).to_have_count(0)
+    hints.get_by_role("button", name="Undo").click()
+    expect(person(page, "Ch. Babbage")).to_be_visible()
+    # Who is one of two is looked at from the words of it.
+    hints.get_by_role("button", name=re.compile("losing touch|usually in touch")).first.click()
+    expect(page.locator("#contact-name")).to_have_text("Mary Somerville")
 
 
 def test_everybody_can_use_it_by_day_by_night_and_on_a_telephone(people_page: Open) -> None:

@@ -395,7 +395,7 @@ UNREADABLE = {
     },
     "touches": {"meeting_id", "side", "searched_at"},
     "import_chunks": {"content"},
-    "import_rows": {"payload", "content_hash", "fingerprint"},
+    "import_rows": {"content_hash", "fingerprint"},
 }
 
 

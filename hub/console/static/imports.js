@@ -8,6 +8,7 @@ import { importStatus } from "./words.js";
 
 const SHOWN = 10;
 const FORMATS = {
+  "": "What it seems to be",
   vcard: "vCard (.vcf)",
   google_csv: "Google Contacts (.csv)",
   linkedin_csv: "LinkedIn connections (.csv)",
@@ -17,7 +18,6 @@ const FORMATS = {
   mail: "Mailbox (.mbox, .eml)",
   calls_xml: "SMS Backup & Restore (.xml)",
 };
-const BY_ENDING = { vcf: "vcard", ics: "calendar", mbox: "mail", eml: "mail", json: "phone_json", xml: "calls_xml" };
 const MOVING = new Set(["uploaded", "running", "undoing"]);
 
 export class Imports {
@@ -56,8 +56,8 @@ export class Imports {
       actions.push(button);
     };
     if (job.status === "ready") act("Bring it in", "start", "primary");
-    if (job.status === "ready" || job.status === "uploaded") act("Cancel", "cancel");
-    if (job.status === "completed" && job.items_created > 0) act("Take it back", "undo");
+    if (["ready", "uploaded", "running"].includes(job.status)) act("Cancel", "cancel");
+    if (["completed", "failed", "cancelled"].includes(job.status) && job.items_created > 0) act("Take it back", "undo");
     const name = job.file_name ?? FORMATS[job.format] ?? job.format;
     return el(
       "li",
@@ -65,19 +65,31 @@ export class Imports {
       el("h3", {}, name),
       el("p", { class: "hint" }, timeOf(job.created_at)),
       state(job),
+      ...(job.status === "ready" && job.items_created > 0 ? [this.#preview(job)] : []),
       ...(job.items_failed > 0 || job.remarks.length > 0 ? [this.#problems(job)] : []),
       el("p", { class: "actions" }, ...actions),
     );
   }
 
+  #preview(job) {
+    const list = el("ul", { class: "import-preview" });
+    return this.#unfolding("What would come in", list, job, "status=pending", (row) => row.title ?? `Entry ${row.position}`);
+  }
+
   #problems(job) {
     const list = el("ul", { class: "import-problems" }, ...job.remarks.map((remark) => el("li", {}, remark.replaceAll("_", " "))));
-    const box = el("details", {}, el("summary", {}, "What was wrong"), list);
+    const words = (row) => `Entry ${row.position}: ${row.problems.map(said).join(", ")}`;
+    return this.#unfolding("What was wrong", list, job, "with_problems=true", words);
+  }
+
+  // The rows are asked for when somebody wants to see them.
+  #unfolding(title, list, job, which, words) {
+    const box = el("details", {}, el("summary", {}, title), list);
     box.ontoggle = async () => {
       if (!box.open) return;
       box.ontoggle = null;
-      const rows = await this.#session.get(`/v1/imports/${job.id}/rows?with_problems=true&limit=50`).catch(problem);
-      list.append(...(rows?.items ?? []).map((row) => el("li", {}, `Entry ${row.position + 1}: ${row.problems.map(said).join(", ")}`)));
+      const rows = await this.#session.get(`/v1/imports/${job.id}/rows?${which}&limit=50`).catch(problem);
+      list.append(...(rows?.items ?? []).map((row) => el("li", {}, words(row))));
     };
     return box;
   }
@@ -95,10 +107,6 @@ export class Imports {
     const file = field("import-file", "File", { type: "file", required: true });
     const format = el("select", { id: "import-format" }, ...Object.entries(FORMATS).map(([value, words]) => el("option", { value }, words)));
     const dry = el("input", { id: "import-dry", type: "checkbox", checked: true });
-    file.input.onchange = () => {
-      const ending = file.input.files[0]?.name.split(".").at(-1).toLowerCase();
-      if (BY_ENDING[ending]) format.value = BY_ENDING[ending];
-    };
     // The same key again, should the answer be lost on its way.
     const key = crypto.randomUUID();
     ask({
@@ -111,7 +119,8 @@ export class Imports {
       confirm: "Send",
       yes: async () => {
         const [chosen] = file.input.files;
-        const query = new URLSearchParams({ format: format.value, name: chosen.name, dry_run: String(dry.checked) });
+        const query = new URLSearchParams({ name: chosen.name, dry_run: String(dry.checked) });
+        if (format.value) query.set("format", format.value);
         await this.#session.post(`/v1/contacts/import?${query}`, chosen, { "Idempotency-Key": key });
         await this.load();
       },

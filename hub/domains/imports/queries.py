@@ -59,7 +59,7 @@ list_own = query(
 list_rows = query(
     StoredRow,
     """
-    SELECT position, kind, status, problems, contact_id, interaction_id
+    SELECT id, position, kind, status, payload, problems, contact_id, interaction_id
     FROM import_rows
     WHERE import_id = $1
     AND ($2::text IS NULL OR status = $2)

@@ -149,10 +149,11 @@ async def list_import_rows(  # noqa: PLR0917  # the parameters of the query, by 
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ImportRow]:
-    """List what became of each entry of the file, and what is wrong with it."""
+    """List what became of each entry of the file, or would, and what is wrong with it."""
     async with reading(request) as tx:
         return await service.list_rows(
             tx,
+            _keys(request),
             import_id,
             status=status,
             with_problems=with_problems,

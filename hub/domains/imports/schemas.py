@@ -58,6 +58,8 @@ class ImportRow(Struct, frozen=True):
     position: int
     kind: RowKind | None
     status: RowStatus
+    title: str | None
+    """Whom, or what, a `pending` entry would bring in; of others nothing is kept."""
     problems: list[RowProblem]
     contact_id: UUID | None
     interaction_id: UUID | None
@@ -66,9 +68,11 @@ class ImportRow(Struct, frozen=True):
 class StoredRow(Struct, frozen=True):
     """A row as the database has it."""
 
+    id: UUID
     position: int
     kind: RowKind | None
     status: RowStatus
+    payload: bytes | None
     problems: Raw
     contact_id: UUID | None
     interaction_id: UUID | None

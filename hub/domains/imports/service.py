@@ -169,6 +169,7 @@ async def list_imports(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[I
 
 async def list_rows(
     tx: Tx,
+    keys: Keys,
     import_id: UUID,
     *,
     status: RowStatus | None,
@@ -183,7 +184,7 @@ async def list_rows(
         tx, import_id, status, with_problems, after[0] if after else 0, limit + 1
     )
     return page.paginate(
-        [_shown(row) for row in rows], limit, ROWS_LISTING, lambda item: (item.position,)
+        [_shown(keys, row) for row in rows], limit, ROWS_LISTING, lambda item: (item.position,)
     )
 
 
@@ -341,12 +342,20 @@ def _interaction(book: Book, job: Job, found: FoundInteraction) -> NewInteractio
     )
 
 
-def _shown(row: StoredRow) -> ImportRow:
+def _shown(keys: Keys, row: StoredRow) -> ImportRow:
     return ImportRow(
         position=row.position,
         kind=row.kind,
         status=row.status,
+        title=_title(keys, row),
         problems=msgspec.json.decode(row.problems, type=list[RowProblem]),
         contact_id=row.contact_id,
         interaction_id=row.interaction_id,
     )
+
+
+def _title(keys: Keys, row: StoredRow) -> str | None:
+    if row.kind is None or row.payload is None:
+        return None
+    found = reading.open_payload(keys, row.id, row.kind, row.payload)
+    return found.full_name if isinstance(found, NewContact) else found.subject

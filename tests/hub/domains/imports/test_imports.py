@@ -114,10 +114,19 @@ async def test_dry_run_changes_nothing_until_it_is_started(
     assert job["status"] == "ready"
     foreseen = counts(job)
     assert await book_of(admin, ada.id) == before
+    rows = f"/v1/imports/{job['id']}/rows"
+    assert [row["title"] for row in (await ada.client.get(rows)).json()["items"]] == [
+        "Grace Hopper",
+        "Mary Hopper",
+        "Nobody's address",
+        None,
+        None,
+    ]
     assert (await ada.client.post(f"/v1/imports/{job['id']}/start")).status_code == 200
     done = await move(hub, admin, str(job["id"]))
     assert done["status"] == "completed"
     assert counts(done) == foreseen
+    assert {row["title"] for row in (await ada.client.get(rows)).json()["items"]} == {None}
 
 
 @pytest.mark.req("CON-06")

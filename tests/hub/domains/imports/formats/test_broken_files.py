@@ -71,6 +71,15 @@ def test_whatever_is_changed_in_a_file_it_is_read_or_refused(
             assert_storable(entry.found)
 
 
+@pytest.mark.req("CON-06")
+@pytest.mark.parametrize("file_format", SAMPLES)
+def test_file_that_is_cut_anywhere_is_read_as_far_as_it_goes(file_format: Format) -> None:
+    data = SAMPLES[file_format]
+    for end in range(len(data)):
+        for entry in read(file_format, data[:end]):
+            assert entry.found is not None or entry.problems
+
+
 def assert_storable(found: NewContact | FoundInteraction) -> None:
     """Fail for what a row cannot hold until it is brought in, or the database not at all."""
     text = msgspec.json.encode(found)

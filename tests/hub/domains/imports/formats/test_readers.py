@@ -6,30 +6,13 @@ import pytest
 
 from core.errors import DomainError
 from hub.domains.contacts.schemas import NewContact
-from hub.domains.imports.formats.found import Format, FoundInteraction, Options, Reading, RowProblem
+from hub.domains.imports.formats.found import Format, FoundInteraction, Options, RowProblem
 from hub.domains.imports.formats.readers import READERS
-
-
-def read(file_format: Format, data: bytes, **mapping: str) -> Reading:
-    return READERS[file_format](data, Options(mapping))
-
-
-def people(file_format: Format, data: bytes, **mapping: str) -> list[NewContact]:
-    found = [entry.found for entry in read(file_format, data, **mapping).entries]
-    return [item for item in found if isinstance(item, NewContact)]
-
-
-def talks(file_format: Format, data: bytes) -> list[FoundInteraction]:
-    found = [entry.found for entry in read(file_format, data).entries]
-    return [item for item in found if isinstance(item, FoundInteraction)]
+from tests.hub.domains.imports.formats.reading import methods, people, read, talks
 
 
 def problems(file_format: Format, data: bytes) -> list[list[RowProblem]]:
     return [list(entry.problems) for entry in read(file_format, data).entries]
-
-
-def methods(contact: NewContact) -> list[tuple[str, str, str | None]]:
-    return [(item.kind, item.value, item.label) for item in contact.methods]
 
 
 def card(*lines: str, version: str = "3.0", end: str = "\r\n") -> bytes:
