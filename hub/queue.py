@@ -6,18 +6,15 @@ or doubled message costs time, never an effect.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from itertools import groupby
 from typing import Any, Final, cast
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from taskiq import AckableMessage, AsyncBroker, TaskiqEvents, TaskiqScheduler, TaskiqState
-from taskiq.message import BrokerMessage, TaskiqMessage
+from taskiq.message import BrokerMessage
 from taskiq.schedule_sources import LabelScheduleSource
 from taskiq_redis import RedisStreamBroker
 
@@ -30,10 +27,11 @@ from core.errors import DomainError
 from core.pause import pause_seconds
 from hub.domains.encryption import service as encryption
 from hub.domains.events import service as events
-from hub.domains.events.schemas import Consumer, Errand, TaskKey
+from hub.domains.events.schemas import Consumer, Errand
 from hub.providers.keys import read_cipher, read_index_key
 from hub.providers.mqtt_sender import MqttSender
 from hub.providers.outside import Outside
+from hub.wiring import calls
 from hub.wiring.slices import (
     CONSUMERS,
     PERIODIC_TASKS,
@@ -45,12 +43,7 @@ from hub.wiring.slices import (
 # A message of a dead worker is taken over after this; far above the time a task needs, because a
 # message taken over too early is only wasted work, and far below the patience of a user.
 RECLAIM_AFTER_SECONDS: Final = 15.0
-# Acknowledged entries are deleted; this bounds what a long outage of all workers can pile up.
-# A trimmed call is not lost: the sweeper kicks its row again.
-_STREAM_MAX_LENGTH: Final = 100_000
 _BLOCK_SECONDS: Final = 2.0
-# Events of one consumer in one message: fewer messages, yet a lost one delays only a few tasks.
-_EVENTS_PER_MESSAGE: Final = 16
 _POOL_MAX: Final = 20
 
 _Entry = tuple[bytes, dict[bytes, bytes]]
@@ -74,15 +67,10 @@ class StreamBroker(RedisStreamBroker):
             queue_name=queue_name,
             consumer_group_name="workers",
             consumer_id="0",
-            maxlen=_STREAM_MAX_LENGTH,
             xread_block=int(min(_BLOCK_SECONDS, reclaim_seconds / 3) * 1000),
             idle_timeout=int(reclaim_seconds * 1000),
             max_connection_pool_size=_POOL_MAX,
-            # Never repeat a command by itself: an XADD whose answer was lost would run twice.
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            socket_connect_timeout=deadline_seconds,
-            socket_timeout=deadline_seconds + _BLOCK_SECONDS,
+            **calls.connection_options(deadline_seconds, block_seconds=_BLOCK_SECONDS),
         )
         self._deadline_seconds = deadline_seconds
         self._reclaim_seconds = reclaim_seconds
@@ -93,23 +81,9 @@ class StreamBroker(RedisStreamBroker):
 
     async def kick(self, message: BrokerMessage) -> None:
         """Append one call to the stream, or raise within the deadline."""
-        await self.kick_many([message])
-
-    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
-        """Append calls to the stream in one round trip, or raise within the deadline."""
-        async with (
-            asyncio.timeout(self._deadline_seconds),
-            Redis(connection_pool=self.connection_pool) as redis,
-            redis.pipeline(transaction=False) as pipeline,
-        ):
-            for message in messages:
-                pipeline.xadd(
-                    self.queue_name,
-                    {b"data": message.message},
-                    maxlen=self.maxlen,
-                    approximate=True,
-                )
-            await pipeline.execute()
+        await calls.append(
+            self.connection_pool, self.queue_name, [message.message], self._deadline_seconds
+        )
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
         """Yield calls for ever: new ones, and those of workers that died with them."""
@@ -186,7 +160,7 @@ def create_broker(settings: Settings | None = None) -> StreamBroker:
     settings = settings or config.load()
     broker = StreamBroker(
         config.require(settings.redis.url, "redis.url"),
-        queue_name=f"{settings.redis.key_prefix}:tasks",
+        queue_name=calls.stream_of(settings.redis),
         deadline_seconds=settings.redis.call_deadline_seconds,
         reclaim_seconds=RECLAIM_AFTER_SECONDS,
     )
@@ -221,27 +195,6 @@ def create_scheduler(settings: Settings | None = None) -> TaskiqScheduler:
     """Return the scheduler of the periodic tasks."""
     broker = create_broker(settings)
     return TaskiqScheduler(broker, [LabelScheduleSource(broker)])
-
-
-async def kick_tasks(broker: StreamBroker, tasks: Sequence[TaskKey]) -> None:
-    """Ask the workers to run consumer tasks; they are in consumer_tasks already."""
-    messages: list[BrokerMessage] = []
-    by_consumer = sorted(tasks, key=lambda task: task.consumer)
-    for name, group in groupby(by_consumer, key=lambda task: task.consumer):
-        event_ids = [str(task.event_id) for task in group]
-        messages.extend(
-            _call(broker, name, event_ids[start : start + _EVENTS_PER_MESSAGE])
-            for start in range(0, len(event_ids), _EVENTS_PER_MESSAGE)
-        )
-    if messages:
-        await broker.kick_many(messages)
-
-
-def _call(broker: StreamBroker, name: str, event_ids: list[str]) -> BrokerMessage:
-    message = TaskiqMessage(
-        task_id=broker.id_generator(), task_name=name, labels={}, args=[event_ids], kwargs={}
-    )
-    return broker.formatter.dumps(message)
 
 
 def _consumer_call(state: TaskiqState, consumer: Consumer) -> Callable[..., Awaitable[None]]:

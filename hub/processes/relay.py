@@ -20,7 +20,6 @@ from core.config import Settings
 from core.db import Pool, begin, direct_address, listen
 from core.errors import DomainError
 from core.pause import pause_seconds
-from hub import queue
 from hub.domains.events import service as events
 from hub.domains.events.schemas import OutboxEvent, TaskKey
 from hub.processes.lifecycle import heed_cancellation, run_until_stopped
@@ -28,6 +27,7 @@ from hub.realtime.broker import BrokerUnavailableError, PublishRequest
 from hub.realtime.cluster.control import control_redis, order_request
 from hub.realtime.cluster.orders import CHANNEL as ORDERS
 from hub.realtime.redis.broker import RedisBroker
+from hub.wiring.calls import TaskCalls
 from hub.wiring.channels import history_of
 from hub.wiring.events import Delivery, UndeliverableError, conversations_in, deliver
 
@@ -184,10 +184,7 @@ async def _main(settings: Settings) -> None:
     direct_url = direct_address(database, system_url)
     pool = await Pool.configured(database, system_url, max_size=_POOLED_CONNECTIONS)
     broker, control = RedisBroker(settings.redis), RedisBroker(control_redis(settings.redis))
-    tasks = queue.create_broker(settings)
-
-    async def kick(keys: Sequence[TaskKey]) -> None:
-        await queue.kick_tasks(tasks, keys)
+    calls = TaskCalls(settings.redis)
 
     async def publish(requests: list[PublishRequest]) -> None:
         orders = [item for item in requests if item.channel == ORDERS]
@@ -198,17 +195,16 @@ async def _main(settings: Settings) -> None:
     wakes: Wakes = asyncio.Queue(_LANES)
     await broker.start()
     await control.start()
-    await tasks.startup()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(direct_url, wakes))
             for _ in range(_LANES):
-                group.create_task(_lane(pool, publish, kick, settings.relay, wakes))
-            group.create_task(_sweep_for_ever(pool, kick, settings.relay))
+                group.create_task(_lane(pool, publish, calls.kick, settings.relay, wakes))
+            group.create_task(_sweep_for_ever(pool, calls.kick, settings.relay))
     finally:
         await broker.close()
         await control.close()
-        await tasks.shutdown()
+        await calls.close()
         await pool.close()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from core import config
 from core.db import Pool
-from hub import queue
 from hub.processes import relay
 from hub.realtime.redis.broker import RedisBroker
+from hub.wiring.calls import TaskCalls
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import World, connect, create_world
 
@@ -26,19 +26,16 @@ async def test_relay_carries_thousands_of_events_a_second(
     admin = await connect(database)
     worlds = [await create_world(admin, f"user {number}") for number in range(USERS)]
     redis = config.Redis(url=redis_url, key_prefix=redis_prefix)
-    broker, tasks = RedisBroker(redis), queue.create_broker(config.Settings(redis=redis))
+    broker, calls = RedisBroker(redis), TaskCalls(redis)
     pool = await Pool.open(database.system_url)
     await broker.start()
-
-    async def kick(keys: Any) -> None:
-        await queue.kick_tasks(tasks, keys)
 
     async def nowhere(_things: Any) -> None:
         return
 
     figures = {
         "relay to Redis and workers": await _measure(
-            admin, worlds, pool, broker.publish_many, kick
+            admin, worlds, pool, broker.publish_many, calls.kick
         ),
         "floor: PostgreSQL alone": await _measure(admin, worlds, pool, nowhere, nowhere),
     }
@@ -46,7 +43,7 @@ async def test_relay_carries_thousands_of_events_a_second(
     for name, per_second in figures.items():
         print(f"{name:32} {per_second:10,.0f} events/s")
     await broker.close()
-    await tasks.shutdown()
+    await calls.close()
     await pool.close()
     await admin.close()
     assert figures["relay to Redis and workers"] >= TARGET_PER_SECOND

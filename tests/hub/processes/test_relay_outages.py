@@ -167,7 +167,7 @@ async def kick(*args):
 RedisBroker.publish_many = publish
 service.finish_outbox = finish
 if point == "after commit":
-    relay.queue.kick_tasks = kick
+    relay.TaskCalls.kick = kick
 relay.run(config.load())
 """
 
