@@ -10,7 +10,9 @@ PEOPLE_CATALOGUE: Final[dict[str, ErrorSpec]] = {
         410, "Contact merged", "Use the contact that `detail` names, or undo the merge."
     ),
     "contact.self": ErrorSpec(
-        409, "One's own contact", "The contact that is oneself is neither archived nor merged away."
+        409,
+        "One's own contact",
+        "Oneself is neither archived, merged away, put into circles nor given types.",
     ),
     "contact.interest_not_found": ErrorSpec(
         404, "Interest not found", "List them with GET /v1/contacts/{id}/interests."
@@ -68,7 +70,8 @@ PEOPLE_CATALOGUE: Final[dict[str, ErrorSpec]] = {
     "health.unknown": ErrorSpec(
         404,
         "No health yet",
-        "Record an interaction with the contact, or put them into a circle; then ask again.",
+        "Record an interaction with the contact, or put them into a circle;"
+        " who is archived has none.",
     ),
     "nudge.not_found": ErrorSpec(404, "Alert not found", "List yours with GET /v1/alerts."),
     "goal.not_found": ErrorSpec(404, "Goal not found", "List yours with GET /v1/goals."),

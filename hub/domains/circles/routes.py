@@ -120,7 +120,7 @@ async def put_circle_member(
 ) -> None:
     """Put a contact into a circle, among others; the first one is its primary circle.
 
-    With `is_primary` this circle takes that place from the one that has it.
+    With `is_primary` this circle takes that place from the one that has it; without, all stays.
     """
     async with writing(request) as tx:
         await service.put_member(tx, circle_id, contact_id, data)

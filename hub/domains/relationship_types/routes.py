@@ -119,7 +119,9 @@ async def list_contact_types(
     f"{_OF_CONTACT}/{{type_id:uuid}}",
     tags=["relationships"],
     status_code=204,
-    responses=documented("contact.not_found", "contact.merged", "relationship.type_not_found"),
+    responses=documented(
+        "contact.not_found", "contact.merged", "contact.self", "relationship.type_not_found"
+    ),
 )
 async def put_contact_type(
     request: Request[Any, Any, Any], contact_id: FromPath[UUID], type_id: FromPath[UUID]

@@ -84,7 +84,8 @@ async def list_of_contact(
 
 async def put_on_contact(tx: Tx, contact_id: UUID, type_id: UUID) -> None:
     """Say of which kind a relationship is, among others; again is harmless."""
-    await contacts.find(tx, contact_id)
+    if (await contacts.find(tx, contact_id)).is_self:
+        raise DomainError("contact.self")
     await get_type(tx, type_id)
     try:
         await queries.add_type_of_contact.run(tx, contact_id, type_id)

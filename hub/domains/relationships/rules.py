@@ -48,6 +48,7 @@ NIGHT_HOURS_MAX: Final = 3
 """A daily pass that takes longer is behind."""
 
 _DAY_SECONDS: Final = 86400.0
+_NO_TIME: Final = "No time spent together is known yet."
 _ORDER: Final = [band for band, _ in BANDS]
 
 
@@ -260,22 +261,29 @@ def _fields(values: Values) -> Sequence[float]:
 def _explanations(
     components: Components, last_touch_at: datetime | None, now: datetime
 ) -> Sequence[str]:
-    wanted = f"{components.cadence_days:g} days"
+    wanted = "day" if components.cadence_days == 1 else f"{components.cadence_days:g} days"
     if last_touch_at is None:
         return (
             f"No contact is known yet; it is wanted every {wanted}.",
             "No contact is known yet.",
             "No contact is known yet.",
-            "No time spent together is known yet.",
+            _NO_TIME,
         )
-    days = round(days_between(last_touch_at, now))
+    days = int(days_between(last_touch_at, now))
+    ago = f"{_told(days, 'day')} ago" if days else "within the last day"
     pace = (
         "" if components.decay_rate == 1 else f", and fades {components.decay_rate:g} times as fast"
     )
     inbound, outbound = components.inbound_days, components.outbound_days
     return (
-        f"The last contact was {days} days ago; it is wanted every {wanted}{pace}.",
-        f"There was contact on {components.contact_days} days, of which recent ones count more.",
-        f"It came from them on {inbound} days, from you on {outbound}.",
-        f"{components.hours:g} hours together are known, of which recent ones count more.",
+        f"The last contact was {ago}; it is wanted every {wanted}{pace}.",
+        f"There was contact on {_told(components.contact_days, 'day')}; recent ones count more.",
+        f"It came from them on {_told(inbound, 'day')}, from you on {outbound}.",
+        f"{_told(components.hours, 'hour')} together; recent ones count more."
+        if components.hours
+        else _NO_TIME,
     )
+
+
+def _told(number: float, unit: str) -> str:
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -3,13 +3,14 @@
 After each interaction and each change of closeness, and each night for everybody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import compress
 from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from prometheus_client import Gauge
 
 from core import clock
@@ -18,6 +19,7 @@ from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.relationships import queries, rules
 from hub.domains.relationships.schemas import (
+    Assessment,
     Band,
     Components,
     HealthItem,
@@ -40,7 +42,10 @@ BATCH_CONTACTS: Final = 250
 
 A thousand take as much CPU for each, and four times as long for those with many interactions.
 """
-_STRENGTH_DIGITS: Final = 2
+# As people read them; contacts' strengths more coarsely, or all of them were written each night.
+_SCORE_DIGITS: Final = 2
+_STRENGTH_DIGITS: Final = 4
+_CONTACT_STRENGTH_DIGITS: Final = 2
 
 _night = Gauge(
     "pinghub_health_night_timestamp_seconds",
@@ -134,23 +139,54 @@ async def list_late(tx: Tx) -> list[LateShard]:
 async def trace(
     tx: Tx, user_id: UUID, contact_ids: Sequence[UUID], moments: Sequence[datetime]
 ) -> None:
-    """Write what scores were at earlier moments, oldest first; a system transaction.
+    """Let health be as if it had been computed at each of these moments, oldest first, and now.
 
-    Nothing is told of it, and what is now stays as it is.
+    Only what is now is told. A system transaction.
     """
-    ids, known = [user_id] * len(contact_ids), dict[UUID, int]()
+    ids = [user_id] * len(contact_ids)
+    before: dict[UUID, Assessment] = {}
+    computed_at: datetime | None = None
     for moment in moments:
-        pasts = await queries.read_pasts.all(tx, ids, contact_ids, moment)
-        scores = {
-            past.contact_id: rules.assess(past, moment).day_score
-            for past in pasts
-            if past.last_touch_at is not None
-        }
-        moved = {one: score for one, score in scores.items() if known.get(one) != score}
-        known |= scores
+        pasts = await _pasts_after(tx, ids, contact_ids, moment, before, computed_at)
+        scores = {one: item.day_score for one, item in before.items()}
+        before |= {past.contact_id: rules.assess(past, moment) for past in pasts}
+        computed_at = moment
+        moved = [one for one, item in before.items() if scores.get(one) != item.day_score]
         await queries.write_snapshots.run(
-            tx, rules.health_day(moment), [user_id] * len(moved), list(moved), list(moved.values())
+            tx,
+            rules.health_day(moment),
+            [user_id] * len(moved),
+            moved,
+            [before[one].day_score for one in moved],
         )
+    now = clock.now()
+    if pasts := await _pasts_after(tx, ids, contact_ids, now, before, computed_at):
+        await _write(tx, pasts, now)
+
+
+async def _pasts_after(  # noqa: PLR0917  # what read_pasts takes, and what was before
+    tx: Tx,
+    user_ids: Sequence[UUID],
+    contact_ids: Sequence[UUID],
+    moment: datetime,
+    before: Mapping[UUID, Assessment],
+    computed_at: datetime | None,
+) -> list[Past]:
+    """Return the pasts of whoever had been met by then, with what was computed before."""
+    pasts = await queries.read_pasts.all(tx, user_ids, contact_ids, moment)
+    met = (past for past in pasts if past.last_touch_at is not None)
+    return [
+        replace(
+            past,
+            band=was and was.band,
+            band_since=was and was.band_since,
+            fell_at=was and was.fell_at,
+            baseline=was and was.baseline,
+            computed_at=was and computed_at,
+        )
+        for past in sorted(met, key=lambda past: past.contact_id)
+        for was in [before.get(past.contact_id)]
+    ]
 
 
 async def forget_snapshots(tx: Tx) -> bool:
@@ -183,8 +219,8 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         now,
         users,
         ids,
-        [item.score for item in found],
-        [item.strength for item in found],
+        [round(item.score, _SCORE_DIGITS) for item in found],
+        [round(item.strength, _STRENGTH_DIGITS) for item in found],
         [item.band for item in found],
         [item.trend for item in found],
         [encode(item.components).decode() for item in found],
@@ -196,7 +232,7 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         [item.told_score for item in found],
         [item.day_score for item in found],
     )
-    strengths = [round(item.strength, _STRENGTH_DIGITS) for item in found]
+    strengths = [round(item.strength, _CONTACT_STRENGTH_DIGITS) for item in found]
     moved = [item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)]
     await queries.write_strengths.run(tx, users, ids, strengths, moved)
     if any(moved):

@@ -133,6 +133,9 @@ async def test_a_contact_is_of_several_kinds_and_of_each_once(ada: User, grace: 
     assert refusal(foreign) == (404, "relationship.type_not_found")
     foreign = await grace.client.put(f"{path}/{hers['id']}")
     assert refusal(foreign) == (404, "contact.not_found")
+    own = (await ada.client.get("/v1/contacts/self")).json()["id"]
+    oneself = await ada.client.put(f"/v1/contacts/{own}/types/{family['id']}")
+    assert refusal(oneself) == (409, "contact.self")
     assert (await ada.client.delete(f"{path}/{family['id']}")).status_code == 204
     await ada.client.delete(f"{PATH}/{mentor['id']}")
     assert (await ada.client.get(path)).json()["items"] == []

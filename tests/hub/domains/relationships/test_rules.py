@@ -255,7 +255,10 @@ def test_parts_are_explained_and_add_up() -> None:
     assert sum(part.points for part in parts) == pytest.approx(found.score, abs=0.3)
     assert [part.weight for part in parts] == list(astuple(WEIGHTS))
     assert parts[0].explanation == "The last contact was 10 days ago; it is wanted every 14 days."
-    assert "on 1 days, from you on 1" in parts[2].explanation
+    assert "on 1 day, from you on 1." in parts[2].explanation
+    for ago, words in ((0.9, "within the last day"), (1.9, "1 day ago"), (2, "2 days ago")):
+        recent = rules.explain(found.components, NOW - timedelta(days=ago), NOW)
+        assert recent[0].explanation.startswith(f"The last contact was {words};")
     nothing = rules.explain(found.components, None, NOW)
     assert nothing[0].explanation.startswith("No contact is known yet")
 
