@@ -238,7 +238,8 @@ take_back = command(
     login="system",
 )
 
-# A checked file waits a week for its owner; what has not moved for two hours never will.
+# A checked file waits a week for its owner; what has not moved for two hours never will, unless it
+# waits for relay or workers that are away.
 purge = query(
     UUID,
     """
@@ -251,7 +252,20 @@ purge = query(
         SELECT id
         FROM import_jobs
         WHERE (
-            status IN ('uploaded', 'running', 'undoing') AND updated_at < now() - interval '2 hours'
+            status IN ('uploaded', 'running', 'undoing')
+            AND updated_at < now() - interval '2 hours'
+            AND NOT EXISTS (
+                SELECT FROM outbox AS o
+                JOIN events AS e ON e.occurred_at = o.occurred_at AND e.id = o.event_id
+                WHERE e.subject_id = import_jobs.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM consumer_tasks AS t
+                JOIN events AS e ON e.occurred_at = t.occurred_at AND e.id = t.event_id
+                WHERE t.consumer = 'imports.advance'
+                    AND t.status IN ('pending', 'running')
+                    AND e.subject_id = import_jobs.id
+            )
         )
         OR (status = 'ready' AND updated_at < now() - interval '7 days')
         ORDER BY updated_at, id
