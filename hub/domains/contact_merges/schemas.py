@@ -57,7 +57,7 @@ class Merge(Struct, frozen=True):
     filled: list[str]
     """Fields of the kept contact that were empty."""
     moved: dict[str, int]
-    """How many rows of which table."""
+    """How many rows of which table; an API key is not told how many interactions."""
     undone_at: datetime | None
     created_at: datetime
 

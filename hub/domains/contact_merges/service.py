@@ -36,6 +36,8 @@ SUGGESTIONS_LISTING: Final = "contact_merge_suggestions"
 _SHARED_BY_MOST: Final = 10
 """An address or name of more contacts than that says nothing of two of them."""
 _COMPARED_MOST: Final = 5000
+# Of these no key counts those that it does not see.
+_PERHAPS_PRIVATE: Final = frozenset({"interactions", "interaction_participants"})
 
 
 class _Keyed(msgspec.Struct):
@@ -114,7 +116,7 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
     await contacts.hold(tx, [row.kept_id, row.merged_id, *(each.merged_id for each in later)])
     row = await _row(tx, merge_id)
     if row.undone_at is not None:
-        return _shown(row)
+        return _shown(tx, row)
     before = await contacts.find_row(tx, row.kept_id)
     if before.merged_into_id is not None:
         raise DomainError("contact.merge_superseded")
@@ -130,14 +132,14 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
 
 async def get_merge(tx: Tx, merge_id: UUID) -> Merge:
     """Return a merge of the actor, undone or not; raises contact.merge_not_found."""
-    return _shown(await _row(tx, merge_id))
+    return _shown(tx, await _row(tx, merge_id))
 
 
 async def list_merges(tx: Tx, *, limit: int, cursor: str | None) -> page.Page[Merge]:
     """Return the actor's merges, the latest first."""
     after = page.decode_cursor(cursor, MERGES_LISTING, tuple[UUID])
     rows = await queries.list_merges.all(tx, after[0] if after else None, limit + 1)
-    shown = [_shown(row) for row in rows]
+    shown = [_shown(tx, row) for row in rows]
     return page.paginate(shown, limit, MERGES_LISTING, lambda item: (item.id,))
 
 
@@ -211,14 +213,18 @@ async def _write(tx: Tx, kept: ContactRow) -> None:
     await queries.write_kept.run(tx, kept.id, *values)
 
 
-def _shown(row: MergeRow) -> Merge:
+def _shown(tx: Tx, row: MergeRow) -> Merge:
     record = msgspec.json.decode(row.record, type=MergeRecord)
     return Merge(
         id=row.id,
         kept_id=row.kept_id,
         merged_id=row.merged_id,
         filled=record.filled,
-        moved={name: _amount(moved) for name, moved in record.moved.items()},
+        moved={
+            name: _amount(moved)
+            for name, moved in record.moved.items()
+            if tx.actor.kind != "api_key" or name not in _PERHAPS_PRIVATE
+        },
         undone_at=row.undone_at,
         created_at=row.created_at,
     )

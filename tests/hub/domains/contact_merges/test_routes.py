@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.domains.contact_merges import service
+from tests.fixtures.api_keys import NewKey
 from tests.fixtures.app import User
 
 
@@ -181,3 +182,20 @@ async def test_merges_that_make_no_sense_are_refused(ada: User, grace: User) -> 
     for done in (second, first):
         assert (await ada.client.post(f"{done.headers['location']}/undo")).status_code == 200
     assert len((await ada.client.get("/v1/contacts")).json()["items"]) == 3
+
+
+async def test_a_key_is_not_told_how_many_interactions_it_does_not_see_have_moved(
+    ada: User, new_key: NewKey
+) -> None:
+    kept, merged = await add(ada, full_name="C Babbage"), await add(ada, full_name="Babbage")
+    met = {"contact_id": merged, "is_private": True}
+    assert (await ada.client.post("/v1/interactions", json=met)).is_success
+    key = (await new_key(ada, "contacts:read", "contacts:write")).client
+    body = {"merged_id": merged}
+    done = (await key.post(f"/v1/contacts/{kept}/merge", json=body)).json()
+    path = f"/v1/contacts/merges/{done['id']}"
+    listed = (await key.get("/v1/contacts/merges")).json()["items"][0]
+    for told in (done, listed, (await key.get(path)).json()):
+        assert {"contact_methods", "interests"} <= set(told["moved"])
+        assert not {"interactions", "interaction_participants"} & set(told["moved"])
+    assert (await ada.client.get(path)).json()["moved"]["interactions"] == 1
