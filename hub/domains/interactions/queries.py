@@ -44,35 +44,22 @@ insert_interactions = query(
     """,
 )
 
-list_interactions = query(
-    Interaction,
-    """
+_LISTED: Final = """
     SELECT {columns}
     FROM interactions AS i
     WHERE user_id = $1
+        {of_kind}
         AND (occurred_at, id) < ($2::timestamptz, $3::uuid)
         AND occurred_at >= $4::timestamptz
         AND ($5::text IS NULL OR direction = $5)
     ORDER BY occurred_at DESC, id DESC
     LIMIT $6
-    """,
-    columns=_SHOWN_COLUMNS,
-)
+    """
+
+list_interactions = query(Interaction, _LISTED.replace("{of_kind}", ""), columns=_SHOWN_COLUMNS)
 
 list_of_kind = query(
-    Interaction,
-    """
-    SELECT {columns}
-    FROM interactions AS i
-    WHERE user_id = $1
-        AND kind = $7
-        AND (occurred_at, id) < ($2::timestamptz, $3::uuid)
-        AND occurred_at >= $4::timestamptz
-        AND ($5::text IS NULL OR direction = $5)
-    ORDER BY occurred_at DESC, id DESC
-    LIMIT $6
-    """,
-    columns=_SHOWN_COLUMNS,
+    Interaction, _LISTED.replace("{of_kind}", "AND kind = $7"), columns=_SHOWN_COLUMNS
 )
 
 # With the contact, or with them among others. The longest page stands there as a number: a plan
@@ -183,11 +170,11 @@ count_found = query(
 find_interaction = query(
     StoredInteraction,
     """
-    SELECT id, contact_id, kind, direction, subject, content, summary, sentiment, occurred_at,
-        duration_seconds, source, external_id, metadata, is_private, created_at, updated_at
-    FROM interactions
+    SELECT {columns}, i.content, i.metadata
+    FROM interactions AS i
     WHERE user_id = app.user_id() AND id = $1
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 find_noted = query(

@@ -183,46 +183,18 @@ class StoredParticipant(Struct, frozen=True):
     address: bytes | None
 
 
-class StoredInteraction(Struct, frozen=True):
+class StoredInteraction(Interaction, frozen=True):
     """An interaction as the database has it."""
 
-    id: UUID
-    contact_id: UUID | None
-    kind: InteractionKind
-    direction: Direction
-    subject: str | None
     content: str | None
-    summary: str | None
-    sentiment: float | None
-    occurred_at: datetime
-    duration_seconds: int | None
-    source: InteractionSource
-    external_id: str | None
     metadata: Raw
-    is_private: bool
-    created_at: datetime
-    updated_at: datetime
 
 
-class InteractionDetail(Struct, frozen=True, kw_only=True):
+class InteractionDetail(Interaction, frozen=True):
     """One interaction with its words and with whoever was part of it."""
 
-    id: UUID
-    contact_id: UUID | None
-    kind: InteractionKind
-    direction: Direction
-    subject: str | None
     content: str | None
-    summary: str | None
-    sentiment: float | None
-    occurred_at: datetime
-    duration_seconds: int | None
-    source: InteractionSource
-    external_id: str | None
     metadata: dict[str, Any]
-    is_private: bool
-    created_at: datetime
-    updated_at: datetime
     participants: list[Participant]
 
 
@@ -256,23 +228,9 @@ class InteractionTimeline(Struct, frozen=True):
     total: Total | None
 
 
-class MatchedInteraction(Struct, frozen=True):
+class MatchedInteraction(Interaction, frozen=True):
     """An interaction that was found by words, with the beginning of its content."""
 
-    id: UUID
-    contact_id: UUID | None
-    kind: InteractionKind
-    direction: Direction
-    subject: str | None
-    summary: str | None
-    sentiment: float | None
-    occurred_at: datetime
-    duration_seconds: int | None
-    source: InteractionSource
-    external_id: str | None
-    is_private: bool
-    created_at: datetime
-    updated_at: datetime
     content: str | None
 
 

@@ -269,7 +269,7 @@ def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
     return found and (rules.clamped(found[0]), found[1])
 
 
-def _position(item: Interaction | MatchedInteraction) -> tuple[datetime, UUID]:
+def _position(item: Interaction) -> tuple[datetime, UUID]:
     return item.occurred_at, item.id
 
 
