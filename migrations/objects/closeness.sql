@@ -31,6 +31,20 @@ $$;
 
 SET LOCAL ROLE ping_definer;
 
+-- Trigger: whom one was in touch with, nobody needs to be reminded of any more.
+CREATE OR REPLACE FUNCTION app.settle_nudges() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+  UPDATE public.nudges AS n
+  SET status = 'done', closed_at = now()
+  WHERE n.user_id = NEW.user_id
+    AND n.contact_id = NEW.contact_id
+    AND n.status = 'open'
+    AND n.kind IN ('going_cold', 'follow_up');
+  RETURN NULL;
+END
+$$;
+
 -- Trigger: the first circle of a contact is its primary one. Whoever puts it into another circle, or
 -- takes it out of one, waits: each would otherwise take what it sees for all there is.
 CREATE OR REPLACE FUNCTION app.choose_primary_circle() RETURNS trigger

@@ -590,7 +590,8 @@ app.end_sessions(), app.emit_session_reused(), app.emit_identity_lost(), app.cre
 app.unlink_blocked(), app.unlink_unreachable(), app.fill_linked_by(), app.note_interactions(), app.follow_merges(), app.forget_interactions(), app.fill_participant(),
 app.follow_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
-app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions()
+app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions(),
+app.settle_nudges()
 TO ping_owner;
 
 SET LOCAL ROLE ping_owner;

@@ -273,6 +273,13 @@ CREATE TRIGGER audit
 AFTER UPDATE OF status ON nudges
 FOR EACH ROW EXECUTE FUNCTION app.audit('names');
 
+-- A contact of long ago that becomes known now leaves the next one overdue.
+CREATE TRIGGER settle_nudges
+AFTER UPDATE OF last_touch_at ON relationship_health
+FOR EACH ROW
+WHEN (OLD.last_touch_at IS DISTINCT FROM NEW.last_touch_at AND NEW.next_touch_at > NEW.computed_at)
+EXECUTE FUNCTION app.settle_nudges();
+
 CREATE TRIGGER choose_primary_circle
 BEFORE INSERT ON circle_members
 FOR EACH ROW EXECUTE FUNCTION app.choose_primary_circle();

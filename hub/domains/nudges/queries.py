@@ -79,72 +79,56 @@ take_mornings = query(
     login="system",
 )
 
-# Only whom contact is wanted with, the closest first: an import of letters is no wish.
-add_going_cold = command(
+# Only whom contact is wanted with, the closest: an import of letters is no wish. They come last, as
+# the last one stands first in the list.
+add_of_health = command(
     """
     INSERT INTO nudges (user_id, contact_id, kind, occasion)
-    SELECT l.user_id, found.contact_id, 'going_cold', found.occasion
-    FROM unnest($1::uuid[]) AS l (user_id)
-    CROSS JOIN LATERAL (
-        SELECT h.contact_id, (h.fell_at AT TIME ZONE 'UTC')::date::text AS occasion
-        FROM relationship_health AS h
-        JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
-        WHERE h.user_id = l.user_id
-            AND h.fell_at > $2::timestamptz - interval '30 days'
-            AND h.band IN ('cooling', 'cold')
+    SELECT chosen.user_id, chosen.contact_id, chosen.kind, chosen.occasion
+    FROM (
+        SELECT found.user_id, found.contact_id, found.kind, found.occasion,
+            row_number() OVER (
+                PARTITION BY found.user_id, found.kind
+                ORDER BY found.strength DESC, found.contact_id
+            ) AS place
+        FROM (
+            SELECT h.user_id, h.contact_id, h.strength, 'follow_up' AS kind,
+                (h.next_touch_at AT TIME ZONE 'UTC')::date::text AS occasion
+            FROM unnest($1::uuid[], $2::timestamptz[]) AS l (user_id, ends_at)
+            JOIN relationship_health AS h
+                ON h.user_id = l.user_id
+                AND h.next_touch_at < l.ends_at
+                AND h.next_touch_at > l.ends_at - interval '8 days'
+            UNION ALL
+            SELECT h.user_id, h.contact_id, h.strength, 'going_cold',
+                (h.fell_at AT TIME ZONE 'UTC')::date::text
+            FROM unnest($1::uuid[]) AS l (user_id)
+            JOIN relationship_health AS h
+                ON h.user_id = l.user_id
+                AND h.fell_at > $3::timestamptz - interval '30 days'
+                AND h.band IN ('cooling', 'cold')
+        ) AS found
+        JOIN contacts AS c
+            ON c.user_id = found.user_id
+            AND c.id = found.contact_id
             AND c.archived_at IS NULL
-            AND (
+        WHERE (
                 c.frequency IS NOT NULL
                 OR EXISTS (
                     SELECT FROM circle_members AS m
-                    WHERE m.user_id = h.user_id AND m.contact_id = h.contact_id
+                    WHERE m.user_id = found.user_id AND m.contact_id = found.contact_id
                 )
             )
             AND NOT EXISTS (
                 SELECT FROM nudges AS n
-                WHERE n.user_id = h.user_id
-                    AND n.contact_id = h.contact_id
-                    AND n.kind = 'going_cold'
-                    AND n.occasion = (h.fell_at AT TIME ZONE 'UTC')::date::text
+                WHERE n.user_id = found.user_id
+                    AND n.contact_id = found.contact_id
+                    AND n.kind = found.kind
+                    AND n.occasion = found.occasion
             )
-        ORDER BY h.strength DESC, h.contact_id
-        LIMIT $3
-    ) AS found
-    ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
-    """,
-    login="system",
-)
-
-add_follow_up = command(
-    """
-    INSERT INTO nudges (user_id, contact_id, kind, occasion)
-    SELECT l.user_id, found.contact_id, 'follow_up', found.occasion
-    FROM unnest($1::uuid[], $2::timestamptz[]) AS l (user_id, ends_at)
-    CROSS JOIN LATERAL (
-        SELECT h.contact_id, (h.next_touch_at AT TIME ZONE 'UTC')::date::text AS occasion
-        FROM relationship_health AS h
-        JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
-        WHERE h.user_id = l.user_id
-            AND h.next_touch_at < l.ends_at
-            AND h.next_touch_at > l.ends_at - interval '8 days'
-            AND c.archived_at IS NULL
-            AND (
-                c.frequency IS NOT NULL
-                OR EXISTS (
-                    SELECT FROM circle_members AS m
-                    WHERE m.user_id = h.user_id AND m.contact_id = h.contact_id
-                )
-            )
-            AND NOT EXISTS (
-                SELECT FROM nudges AS n
-                WHERE n.user_id = h.user_id
-                    AND n.contact_id = h.contact_id
-                    AND n.kind = 'follow_up'
-                    AND n.occasion = (h.next_touch_at AT TIME ZONE 'UTC')::date::text
-            )
-        ORDER BY h.strength DESC, h.contact_id
-        LIMIT $3
-    ) AS found
+    ) AS chosen
+    WHERE chosen.place <= $4
+    ORDER BY chosen.kind, chosen.place DESC
     ON CONFLICT (user_id, contact_id, kind, occasion) DO NOTHING
     """,
     login="system",

@@ -68,11 +68,10 @@ async def look(tx: Tx) -> bool:
     if not mornings:
         return False
     users = [morning.user_id for morning in mornings]
-    # What expires with the day first: it stands lower in the list.
+    # What is of this day alone comes last: it stands first in the list.
     await queries.add_job_changes.run(tx, users, now)
     ends = [morning.ends_at for morning in mornings]
-    await queries.add_follow_up.run(tx, users, ends, A_MORNING_MAX)
-    await queries.add_going_cold.run(tx, users, now, A_MORNING_MAX)
+    await queries.add_of_health.run(tx, users, ends, now, A_MORNING_MAX)
     # Around the world it is one of at most three days.
     for day, there in groupby(sorted(mornings, key=_day), key=_day):
         ids = [morning.user_id for morning in there]

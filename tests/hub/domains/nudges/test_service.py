@@ -10,6 +10,7 @@ from core import clock
 from core.actor import SYSTEM
 from core.db import Pool, begin
 from hub.domains.nudges import rules, service
+from hub.domains.relationships import service as relationships
 from tests.fixtures.world import create_user
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
@@ -188,3 +189,35 @@ async def test_a_year_later_a_nudge_goes_open_or_not(
     kept = await admin.fetch("SELECT occasion FROM nudges ORDER BY occasion::int")
     assert [row["occasion"] for row in kept] == ["0", "1", "364"]
     assert await admin.fetchval("SELECT count(*) FROM audit_log") == audited, "nobody's decision"
+
+
+@pytest.mark.req("REL-07", "REL-08")
+async def test_whom_one_is_in_touch_with_one_is_no_longer_reminded_of(
+    admin: Any, system_pool: Pool, time: list[datetime]
+) -> None:
+    ada = await create_person(admin, "Ada")
+    contact = await add_contact(
+        admin, ada, "Grace", frequency="weekly", birthday=date(1990, 11, 21)
+    )
+    met = """INSERT INTO interactions (user_id, contact_id, kind, occurred_at)
+    VALUES ($1, $2, 'call', $3)"""
+
+    async def meet(days_ago: float) -> list[str]:
+        """Return of what Ada is still reminded after it."""
+        await admin.execute(met, ada, contact, time[0] - timedelta(days=days_ago))
+        async with begin(system_pool, SYSTEM) as tx:
+            await relationships.refresh(tx, ada, contact)
+        rows = await admin.fetch("SELECT kind FROM nudges WHERE status = 'open' ORDER BY kind")
+        return [row["kind"] for row in rows]
+
+    assert await meet(12) == []
+    fell = "UPDATE relationship_health SET band = 'cooling', fell_at = $1"
+    await admin.execute(fell, NOW - timedelta(days=1))
+    await look(system_pool)
+    expected = ["birthday", "follow_up", "going_cold"]
+    assert await meet(9) == expected, "the next one is overdue all the same"
+    assert await meet(13) == expected
+    assert await meet(0.1) == ["birthday"]
+    closed = await admin.fetch("SELECT status, closed_at FROM nudges WHERE kind <> 'birthday'")
+    assert {row["status"] for row in closed} == {"done"}
+    assert all(row["closed_at"] for row in closed)
