@@ -6,11 +6,14 @@ SET LOCAL ROLE ping_definer;
 -- writing, which are copied along unseen; whatever the database's collation. As core/plain_text.py.
 CREATE OR REPLACE FUNCTION app.plain_text(raw text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
-  SELECT lower(
-    regexp_replace(
-      normalize(raw, NFKD),
-      '[\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
-    ) COLLATE pg_catalog.pg_c_utf8
+  SELECT translate(
+    lower(
+      regexp_replace(
+        normalize(raw, NFKD),
+        '[\u00ad\u0300-\u036f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]', '', 'g'
+      ) COLLATE pg_catalog.pg_c_utf8
+    ),
+    'ς', 'σ' -- at the end of a word, but not where it was in capitals
   )
 $$;
 

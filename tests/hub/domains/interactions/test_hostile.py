@@ -21,11 +21,14 @@ ODD_SEARCHES: list[tuple[str, list[str]]] = [
     ("nowhere'; DROP TABLE interactions --", []),
     ("& | ! <-> ( ) : *", []),
     ("-", []),
-    ("-the", ["rtl"]),
+    ("-the", ["marks", "rtl"]),
     ("or or or", []),
     ("\u202e" + SHALOM, ["rtl"]),
     ("o\u200bn\u2060\ufeffe", ["one"]),
-    ("\u200f-\u200eone\u061c", ["rtl"]),
+    ("\u200f-\u200eone\u061c", ["marks", "rtl"]),
+    ("zusammenarbeit", ["marks"]),
+    ("zusam\u00admenarbeit \u039d\u0399\u039a\u039f\u03a3", ["marks"]),
+    ("\u03bd\u03b9\u03ba\u03bf\u03c2", ["marks"]),
     ("\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), []),
     ("%_\\", []),
     ("a " * 100, ["one"]),
@@ -42,6 +45,7 @@ async def note(user: User, **fields: Any) -> dict[str, Any]:
 async def test_odd_searches_are_answered(ada: User) -> None:
     await note(ada, subject="one", content="The a.")
     await note(ada, subject="rtl", content=f"{SHALOM} \u05e2\u05d5\u05dc\u05dd")
+    await note(ada, subject="marks", content="\u039d\u03af\u03ba\u03bf\u03c2, Zusammen\u00adarbeit")
     for wanted, expected in ODD_SEARCHES:
         for path, name in (("/v1/search/interactions", "q"), ("/v1/interactions", "text")):
             answer = await ada.client.get(path, params={name: wanted, "count": True})
