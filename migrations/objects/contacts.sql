@@ -17,6 +17,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
   )
 $$;
 
+-- A plain text as it is typed where there is no such key: Łukasz by lukasz, Strauß by strauss.
+CREATE OR REPLACE FUNCTION app.typed_text(raw text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
+  SELECT translate(
+    replace(replace(replace(replace(p.plain, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
+    'łøđðħŧı', 'loddhti'
+  )
+  FROM app.plain_text(raw) AS p (plain)
+$$;
+
 -- The words of a text in the order of the alphabet, each once.
 CREATE OR REPLACE FUNCTION app.plain_words(raw text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = '' AS $$
@@ -34,13 +44,8 @@ $$;
 CREATE OR REPLACE FUNCTION app.fill_contact() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
-  found_by text := app.plain_text(
+  typed text := app.typed_text(
     concat_ws(' ', NEW.full_name, NEW.company, NEW.job_title, array_to_string(NEW.tags, ' '))
-  );
-  -- As it is typed where there is no such key: Łukasz by lukasz, Strauß by strauss.
-  typed text := translate(
-    replace(replace(replace(replace(found_by, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
-    'łøđðħŧı', 'loddhti'
   );
   joined text := translate(typed, '''’-', ''); -- O'Brien by obrien
 BEGIN
@@ -50,9 +55,7 @@ BEGIN
   -- Each word begins with whose it is: the index is one of all users, and nobody's Anna costs others.
   NEW.search := array_to_tsvector(ARRAY(
     SELECT right(NEW.user_id::text, 8) || w.word
-    FROM unnest(
-      app.plain_words(concat_ws(' ', found_by, nullif(typed, found_by), nullif(joined, typed)))
-    ) AS w (word)
+    FROM unnest(app.plain_words(concat_ws(' ', typed, nullif(joined, typed)))) AS w (word)
   ));
   RETURN NEW;
 END
@@ -70,7 +73,7 @@ DECLARE
   me uuid := app.user_id();
   words text := (
     SELECT string_agg(format('%L:*', right(me::text, 8) || w.word), ' & ')
-    FROM unnest(app.plain_words(asked)) AS w (word)
+    FROM unnest(app.plain_words(app.typed_text(asked))) AS w (word)
   );
 BEGIN
   IF me IS NULL OR words IS NULL THEN

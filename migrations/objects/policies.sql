@@ -546,7 +546,7 @@ GRANT EXECUTE ON FUNCTION app.create_partitions(int), app.drop_health_snapshots(
 
 SET LOCAL ROLE ping_definer;
 -- Called by a trigger, as whoever writes the contact.
-GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text)
+GRANT EXECUTE ON FUNCTION app.plain_text(text), app.plain_words(text), app.typed_text(text)
 TO ping_api, ping_worker, ping_system, ping_owner;
 -- Called by policies and defaults, so every login that reads the tables.
 GRANT EXECUTE ON FUNCTION

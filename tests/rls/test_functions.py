@@ -51,6 +51,7 @@ CALLS = {
         raises="no table of contacts",
     ),
     "app.plain_text(text)": Call(("Ádá",), returns="ada"),
+    "app.typed_text(text)": Call(("Strauß-Møller",), returns="strauss-moller"),
     "app.plain_words(text)": Call(("Lovelace, Ádá",), returns=["ada", "lovelace"]),
     "app.set_primary_circle(uuid,uuid)": Call(("circles", "contacts")),
     "app.match_identities(integer[],text[],bytea[],integer)": Call(([0], ["email"], [b"Ada"], 1)),

@@ -9,15 +9,19 @@ from hub.domains.contacts.schemas import MethodKind
 
 _LINKEDIN: Final = re.compile(r"^(?:[a-z]{2,3}\.)?linkedin\.com$")
 _HANDLE: Final = re.compile(r"^@?([A-Za-z0-9_]{1,15})$")
+# An app that makes an address a link would run what somebody's card says.
+_RUNS: Final = re.compile(r"\s*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
 _SLUG: Final = re.compile(r"^@?([^\s/?#@:]{3,100})$")
 
 
 def normal_form(kind: MethodKind, value: str, region: str | None) -> str | None:
-    """Return what two spellings of one address share; None: it is no e-mail address.
+    """Return what two spellings of one address share; None: it is no e-mail address, or a script.
 
     Of other kinds, what is no address by any rule is compared as it is, without case and blanks:
     people keep short codes, extensions and numbers without their country.
     """
+    if _RUNS.match(value):
+        return None
     match kind:
         case "email":
             return normal_forms.email(value)

@@ -1,5 +1,6 @@
-"""Pure rules of contacts: birthdays without a year, and what is stored of a context."""
+"""Pure rules of contacts: birthdays without a year, and what is stored of tags and a context."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -31,6 +32,11 @@ def shown_birthday(stored: date | None) -> str | None:
         return None
     text = stored.isoformat()
     return f"-{text[4:]}" if stored.year == YEAR_UNKNOWN else text
+
+
+def stored_tags(tags: Sequence[str]) -> list[str]:
+    """Return tags as they are kept: each once, without blanks around it."""
+    return list(dict.fromkeys(tag.strip() for tag in tags))
 
 
 def stored_context(context: Context) -> dict[str, Any]:

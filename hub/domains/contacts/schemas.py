@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
+from core.plain_text import UNSEEN
+
 Source = Literal[
     "calendar", "email", "gmail", "import", "linkedin", "manual", "outlook", "phone", "ring"
 ]
@@ -21,8 +23,10 @@ YEAR_UNKNOWN: Final = 1604
 """Stands for no year, as in many address books: a leap year before all living people."""
 
 # Python's `$` also stands before a last line feed, which `(?!\n)` refuses.
-_LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)"
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Ada Lovelace"])]
+_LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f\u0085\u2028\u2029]*$(?!\n)"
+# Somebody of whom no list shows anything cannot be chosen from it: not only marks and fillers.
+_SEEN: Final = rf"^(?=.*[^\s\u00ad\u034f\u115f\u1160\u2800\u3164\uffa0{UNSEEN}])" + _LINE[1:]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_SEEN, examples=["Ada Lovelace"])]
 PartOfName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, examples=["Ada"])]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Analytical"])]
 Label = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["work"])]

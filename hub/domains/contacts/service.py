@@ -191,7 +191,7 @@ async def change_contact(
         rules.stored_birthday(new("birthday")),
         msgspec.json.encode(rules.stored_context(new("context"))),
         new("frequency"),
-        list(dict.fromkeys(new("tags"))),
+        rules.stored_tags(new("tags")),
     )
     return await get_contact(tx, keys, contact_id, owner_id=owner)
 
@@ -240,7 +240,7 @@ def _contact_values(keys: Keys, contact_id: UUID, new: NewContact) -> dict[str, 
         "notes": notes and notes.hex(),
         "birthday": rules.stored_birthday(new.birthday),
         "context": rules.stored_context(new.context),
-        "tags": list(dict.fromkeys(new.tags)),
+        "tags": rules.stored_tags(new.tags),
     }
 
 

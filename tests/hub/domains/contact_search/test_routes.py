@@ -52,7 +52,17 @@ async def test_words_and_addresses_are_searched_however_they_are_written(
         answer = await ada.client.post("/v1/contacts/search", json=wrong)
         assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
     hopper = "\u2067Gr\u200bace\u2069 Hopper"  # with marks that nobody sees
-    for name in ("Łukasz Żółć", "Miles O\u2019Brien", "Strauß-Møller", hopper):
+    for name in (
+        "Łukasz Żółć",
+        "Miles O\u2019Brien",
+        "Strauß-Møller",
+        "Σοφία Παππάς",
+        "I\u015f\u0131k",
+        "山田 太郎",
+        "محمد علي",
+        "Zo\u200be \U0001f389",
+        hopper,
+    ):
         await add(ada, full_name=name)
     for text, name in (
         ("lukasz zolc", "Łukasz Żółć"),
@@ -61,6 +71,12 @@ async def test_words_and_addresses_are_searched_however_they_are_written(
         ("o'brien", "Miles O\u2019Brien"),
         ("moller strauss", "Strauß-Møller"),
         ("STRAUß", "Strauß-Møller"),
+        ("ΠΑΠΠΆΣ", "Σοφία Παππάς"),
+        ("παππας", "Σοφία Παππάς"),
+        ("\u0131\u015f\u0131", "I\u015f\u0131k"),
+        ("山", "山田 太郎"),
+        ("محمد", "محمد علي"),
+        ("zoe", "Zo\u200be \U0001f389"),
         ("gra", hopper),
         ("l\u200bovelace\u200f", "Ádá Lovelace"),
     ):

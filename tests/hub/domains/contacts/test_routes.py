@@ -80,16 +80,85 @@ async def test_contacts_are_archived_and_oneself_is_not(ada: User) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "contact.self")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0645\u062d\u0645\u062f \u0639\u0644\u064a",
+        "\U0001f469\u200d\U0001f680 Sally",
+        "\U0001f389",
+        "\u5c71",
+        "Zo\u200be\u0308",
+        "\u202eAda\u202c",
+    ],
+)
+async def test_a_name_is_kept_in_whatever_writing(ada: User, name: str) -> None:
+    made = await add(ada, full_name=name, tags=["VIP", " VIP", "vip "])
+    assert (made["full_name"], made["tags"]) == (name, ["VIP", "vip"])
+    assert await listed(ada, tag="VIP") == [name]
+
+
+@pytest.mark.req("CON-08")
+async def test_oneself_is_one_contact_with_all_that_a_contact_has(
+    ada: User, grace: User, admin: asyncpg.Connection
+) -> None:
+    myself = (await ada.client.get("/v1/contacts/self")).json()
+    path = f"/v1/contacts/{myself['id']}"
+    changed = await ada.client.patch(path, json={"notes": "Mine.", "tags": ["me"]})
+    assert (changed.json()["notes"], changed.json()["is_self"]) == ("Mine.", True)
+    address = await ada.client.post(f"{path}/methods", json={"kind": "email", "value": "a@b.org"})
+    assert address.status_code == 201
+    # In no list, no search and no suggestion, and there once.
+    twin = await add(ada, full_name="Ada Lovelace", methods=[{"kind": "email", "value": "a@b.org"}])
+    assert await listed(ada) == await searched(ada, text="ada") == ["Ada Lovelace"]
+    assert (await ada.client.get("/v1/contacts/merge-suggestions")).json()["items"] == []
+    for second in ({"is_self": True}, {"full_name": "Ada", "is_self": True}):
+        assert (await ada.client.post("/v1/contacts", json=second)).status_code == 422
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await admin.execute("UPDATE contacts SET is_self = true WHERE id = $1", twin["id"])
+    assert (await grace.client.get(path)).status_code == 404
+    # A card of oneself that an import brought is merged into it, and never the other way round.
+    into = await ada.client.post(
+        f"/v1/contacts/{twin['id']}/merge", json={"merged_id": myself["id"]}
+    )
+    assert into.json()["code"] == "contact.self"
+    taken = await ada.client.post(f"{path}/merge", json={"merged_id": twin["id"]})
+    assert (taken.status_code, await listed(ada)) == (201, [])
+
+
+@pytest.mark.req("CON-07")
+async def test_a_context_is_replaced_as_a_whole_and_holds_nothing_else(ada: User) -> None:
+    made = await add(ada, full_name="Charles", context={"personal": {"hobbies": ["chess"]}})
+    path = f"/v1/contacts/{made['id']}"
+    new = {"professional": {"industry": "engines", "about": "Two of them."}}
+    changed = await ada.client.patch(path, json={"context": new})
+    assert changed.json()["context"] == {**new, "personal": {}}
+    for wrong in (
+        {"personal": {"hobbies": "chess"}},
+        {"personal": {"hobbies": ["chess"] * 21}},
+        {"personal": {"income": 1}},
+        {"political": {}},
+        None,
+    ):
+        refused = await ada.client.patch(path, json={"context": wrong})
+        assert (refused.status_code, refused.json()["code"]) == (422, "request.invalid")
+    emptied = await ada.client.patch(path, json={"context": {}})
+    assert emptied.json()["context"] == {"professional": {}, "personal": {}}
+
+
 async def test_what_is_wrong_is_refused_whole(ada: User) -> None:
     wrong = [
         {"full_name": ""},
         {"full_name": "A\u0000"},
+        {"full_name": "A\u2028B"},
+        {"full_name": "\u200b\u202e \u3164"},
         {"full_name": "A", "birthday": "2026-02-30"},
         {"full_name": "A", "context": {"secret": 1}},
         {"full_name": "A", "tags": ["x"] * 51},
         {"full_name": "A", "is_self": True},
         {"full_name": "A", "methods": [{"kind": "email", "value": "nobody"}]},
         {"full_name": "A", "methods": [{"kind": "telepathy", "value": "nobody"}]},
+        {"full_name": "A", "methods": [{"kind": "url", "value": " JavaScript:alert(1)"}]},
+        {"full_name": "A", "tags": [str(number) for number in range(10_000)]},
     ]
     for body in wrong:
         answer = await ada.client.post("/v1/contacts", json=body)
