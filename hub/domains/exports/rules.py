@@ -142,9 +142,15 @@ def _cells(card: Card, widths: Sequence[int]) -> list[str]:
     for (_, kinds), width in zip(COLUMNS, widths, strict=True):
         found = [item for item in card.addresses if item.kind in kinds][:width]
         for item in found:
-            cells += [item.label, item.value]
+            cells += [item.label, _written(item)]
         cells += [None] * (2 * (width - len(found)))
     return [_inert(cell or "") for cell in cells]
+
+
+def _written(item: Address) -> str:
+    """Return an address as it is known for what it is among web addresses."""
+    is_handle = item.kind == "twitter" and "/" not in item.value
+    return f"https://x.com/{item.value.strip().removeprefix('@')}" if is_handle else item.value
 
 
 def _object(card: Card) -> dict[str, object]:

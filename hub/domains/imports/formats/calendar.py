@@ -183,12 +183,13 @@ def _series(first: Mapping[str, Line], starts_at: datetime, file: _File) -> Iter
     zone = _zone(first["DTSTART"], set())
     begins = starts_at.astimezone(zone).replace(tzinfo=None)
     written = _UNTIL.sub(lambda until: _local(until[1], zone), first["RRULE"].value.strip())
+    now = file.now.astimezone(zone).replace(tzinfo=None)
     file.series += 1
     rule = _rule(written, begins) if file.series <= SERIES_MAX else None
-    if rule is None:
+    # What is counted is counted from the beginning, day by day.
+    if rule is None or (rule.count is not None and begins < now - recurrence.LOOKED_AHEAD):
         file.remarks.add("series_once")
         return
-    now = file.now.astimezone(zone).replace(tzinfo=None)
     for local in recurrence.times_between(rule, begins, now - SERIES_BACK, now):
         if local != begins:
             yield local.replace(tzinfo=zone).astimezone(UTC)

@@ -6,11 +6,16 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
-from hub.domains.exports import rules
-from hub.domains.exports.schemas import Card
+from hub.domains.exports import rules, service
+from hub.domains.exports.schemas import Address, Card
 from tests.fixtures.app import Running, User
+from tests.hub.domains.imports.formats.reading import people
 from tests.hub.domains.imports.moving import book_of, bring_in
+from tests.hub.domains.imports.test_many import cards
 
 CONTACT = {
     "full_name": "Grace Brewster, Hopper; née Müller",
@@ -27,6 +32,7 @@ CONTACT = {
         {"kind": "email", "value": "grace@example.com", "label": "work", "is_primary": True},
         {"kind": "phone", "value": "+1 202-555-0101", "label": "mobile"},
         {"kind": "linkedin", "value": "https://www.linkedin.com/in/grace"},
+        {"kind": "twitter", "value": "https://x.com/grace"},
         {"kind": "url", "value": "https://example.com/a?b=c,d"},
     ],
 }
@@ -59,11 +65,7 @@ async def shown(user: User) -> list[dict[str, Any]]:
 async def test_what_is_taken_out_is_the_same_when_it_is_brought_in(
     hub: Running, admin: Any, ada: User, grace: User, file_format: str
 ) -> None:
-    contact = dict(CONTACT)
-    if file_format == "csv":
-        # Google's columns have lists of labels, in which a comma ends one.
-        contact["tags"] = ["COBOL", "navy"]
-    assert (await ada.client.post("/v1/contacts", json=contact)).status_code == 201
+    assert (await ada.client.post("/v1/contacts", json=CONTACT)).status_code == 201
 
     file = await ada.client.get("/v1/contacts/export", params={"format": file_format})
     job = await bring_in(hub, admin, grace, READ_AS[file_format], file.content)
@@ -104,6 +106,28 @@ async def test_own_export_brings_nothing_in(hub: Running, admin: Any, ada: User)
     assert await book_of(admin, ada.id) == before
 
 
+@pytest.mark.req("CON-06")
+async def test_file_is_written_page_by_page_and_is_one_s_own(
+    hub: Running, admin: Any, ada: User, grace: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bring_in(hub, admin, ada, "vcard", cards(7))
+    await bring_in(hub, admin, grace, "vcard", b"BEGIN:VCARD\nFN:Hers\nEND:VCARD\n")
+
+    async def taken(page: int) -> dict[str, str]:
+        monkeypatch.setattr(service, "PAGE", page)
+        asked = [
+            await ada.client.get("/v1/contacts/export", params={"format": file_format})
+            for file_format in (*READ_AS, "ics")
+        ]
+        return {str(file.request.url): file.text for file in asked}
+
+    whole = await taken(500)
+    assert await taken(2) == await taken(7) == whole
+    for text in whole.values():
+        assert text.count("Person ") in {7, 14}
+        assert "Hers" not in text
+
+
 async def test_birthdays_are_a_calendar(ada: User) -> None:
     await ada.client.post("/v1/contacts", json=CONTACT)
 
@@ -137,6 +161,36 @@ def test_names_are_no_formulas_and_numbers_stay_numbers() -> None:
     ):
         [row] = csv.reader(io.StringIO(rules.csv_rows([named(cell)], [0, 0, 0])))
         assert row[0] == written
+
+
+LINE = re.compile(
+    # RFC 6350, 3.3: contentline, without groups.
+    r"[A-Z0-9-]+(?:;[A-Z0-9-]+=(?:[^\x00-\x08\x0a-\x1f\x7f\";:,]*|\"[^\x00-\x08\x0a-\x1f\x7f\"]*\"))*"
+    r":[^\x00-\x08\x0a-\x1f\x7f]*"
+)
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80)
+NAMES = WORDS.map(lambda text: " ".join(text.split())).filter(bool)
+
+
+@pytest.mark.req("CON-06")
+@given(NAMES, st.none() | NAMES, st.lists(NAMES, max_size=3, unique=True), NAMES)
+def test_any_words_make_a_card_of_version_4_and_come_back(
+    name: str, company: str | None, tags: list[str], label: str
+) -> None:
+    fields = structs.asdict(named(name)) | {"company": company, "tags": [tag[:50] for tag in tags]}
+    address = Address("email", "ada@example.com", label[:50], is_primary=True)
+    card = Card(**fields | {"addresses": [address]})
+
+    text = rules.vcf([card])
+
+    lines = text.replace("\r\n ", "").removesuffix("\r\n").split("\r\n")
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    assert lines[:2] == ["BEGIN:VCARD", "VERSION:4.0"]
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    [found] = people("vcard", text.encode())
+    assert (found.full_name, found.company) == (name, company)
+    assert found.tags == list(dict.fromkeys(tag[:50].strip() for tag in tags))
+    assert [method.value for method in found.methods] == ["ada@example.com"]
 
 
 def named(name: str) -> Card:

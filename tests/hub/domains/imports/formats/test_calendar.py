@@ -86,13 +86,19 @@ def test_rules_that_search_for_days_are_not_followed_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calendar, "SERIES_MAX", 2)
-    one = event("DTSTART:19700101T090000Z", "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")
-    reading = read("calendar", one)
-    assert len(list(reading.entries)) == 1
-    assert reading.remarks == set()
-    reading = read("calendar", one + b"\n" + one + b"\n" + one)
-    assert len(list(reading.entries)) == 3
-    assert reading.remarks == {"series_once"}
+
+    def searching(rule: str) -> bytes:
+        return event("DTSTART:19700101T090000Z", f"RRULE:{rule};BYMONTH=2;BYMONTHDAY=30")
+
+    one, counted = searching("FREQ=DAILY"), searching("FREQ=DAILY;COUNT=9")
+    for data, remarks in (
+        (one, set()),
+        (one + b"\n" + one + b"\n" + one, {"series_once"}),
+        (counted, {"series_once"}),
+    ):
+        reading = read("calendar", data)
+        assert len(list(reading.entries)) == data.count(b"RRULE")
+        assert reading.remarks == remarks
 
 
 def test_whole_days_say_nothing_of_time_together() -> None:
