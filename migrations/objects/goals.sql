@@ -13,6 +13,7 @@ SET LOCAL ROLE ping_definer;
 -- Hops lead over the user's own links of contacts, and over people who are here: over their friends
 -- and over those in their address books who are here too, if both have consented to `introductions`
 -- and nobody has blocked anybody. Others' contacts who are not here are no part of anything.
+-- `person_id` is who is here and agreed to a hop from or to them, else NULL.
 -- One query of the caller, one snapshot: the function is STABLE.
 CREATE OR REPLACE FUNCTION app.shortest_path_of(owner uuid, targets uuid[], hops_max int)
 RETURNS TABLE ("position" int, contact_id uuid, person_id uuid, strength double precision)
@@ -201,8 +202,28 @@ BEGIN
     far := vias[far];
   END LOOP;
   RETURN QUERY
-  SELECT w.step::int, nullif(nodes[w.at], people[w.at]), people[w.at], w.tie
-  FROM unnest(way, way_ties) WITH ORDINALITY AS w (at, tie, step);
+  WITH steps AS (
+    SELECT w.step::int AS step, nullif(nodes[w.at], people[w.at]) AS contact, people[w.at] AS person, w.tie
+    FROM unnest(way, way_ties) WITH ORDINALITY AS w (at, tie, step)
+  ),
+  -- Where an own link is as strong, nobody had to agree, and nobody who takes their word back is missed.
+  over_people AS (
+    SELECT s.step
+    FROM steps AS s
+    JOIN steps AS b ON b.step = s.step - 1
+    WHERE NOT EXISTS (
+      SELECT FROM public.contact_links AS l
+      WHERE l.user_id = me AND l.strength = s.tie
+        AND (l.contact_a_id, l.contact_b_id)
+        = (least(b.contact, s.contact), greatest(b.contact, s.contact))
+    )
+  )
+  SELECT s.step, s.contact, CASE WHEN o.step IS NOT NULL THEN s.person END, s.tie
+  FROM steps AS s
+  LEFT JOIN LATERAL (
+    SELECT p.step FROM over_people AS p WHERE p.step IN (s.step, s.step + 1) LIMIT 1
+  ) AS o ON true
+  ORDER BY s.step;
 END
 $$;
 

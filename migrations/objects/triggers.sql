@@ -356,6 +356,11 @@ WHEN (
 )
 EXECUTE FUNCTION app.note_graph_change('user_id');
 
+CREATE TRIGGER note_graph_left
+AFTER DELETE ON contacts
+FOR EACH ROW WHEN (OLD.linked_user_id IS NOT NULL)
+EXECUTE FUNCTION app.note_graph_change('user_id');
+
 CREATE TRIGGER note_graph_change
 AFTER INSERT OR DELETE ON friendships
 FOR EACH ROW EXECUTE FUNCTION app.note_graph_change('user_id');

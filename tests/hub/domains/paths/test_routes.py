@@ -1,8 +1,6 @@
 """Ways to somebody: over one's own links and friends who agreed, without a name too many."""
 
 import itertools
-import random
-from collections import deque
 from typing import Any
 from uuid import UUID
 
@@ -103,28 +101,6 @@ async def test_six_hops_are_found_and_seven_are_not_and_cycles_end(ada: User, ad
     assert (await find(ada, chain["P7"]))["found"] is False
 
 
-async def test_any_graph_has_the_length_that_a_plain_search_finds(ada: User, admin: Any) -> None:
-    dice = random.Random(7)
-    people = await add_people(admin, ada, *(f"P{n}" for n in range(40)), P0=0.5, P1=0.5)
-    ids = list(people.values())
-    edges = {tuple(sorted(dice.sample(ids, 2))) for _ in range(45)}
-    for one, other in edges:
-        await link(admin, ada, one, other)
-    lengths = {ids[0]: 1, ids[1]: 1}
-    waiting = deque(lengths)
-    while waiting:
-        at = waiting.popleft()
-        for edge in edges:
-            if at in edge:
-                [other] = {*edge} - {at}
-                if other not in lengths:
-                    lengths[other] = lengths[at] + 1
-                    waiting.append(other)
-    expected = {one: lengths.get(one, 7) for one in ids}
-    found = {one: (await find(ada, one))["length"] for one in ids}
-    assert found == {one: length if length <= 6 else 0 for one, length in expected.items()}
-
-
 @pytest.mark.req("GOL-05")
 async def test_an_answer_is_kept_until_something_of_it_changes(ada: User, admin: Any) -> None:
     people = await add_people(admin, ada, "Ann", "Bob", Ann=0.5)
@@ -209,6 +185,35 @@ async def test_whoever_takes_their_word_back_leaves_what_was_kept(
         await tasks.forget_person(tx, gone)
     left = (await ada.client.get(path)).json()
     assert (names(left), left["status"]) == ([None, "Hedy"], "blocked")
+
+
+async def test_a_way_over_one_s_own_links_needs_nobody_s_word_and_says_nothing_of_it(
+    hub: Running, friends: tuple[User, User, User, UUID], admin: Any
+) -> None:
+    ada, _, hedy, target = friends
+    known = await add_people(admin, ada, "Ann", Ann=0.9)
+    await link(admin, ada, known["Ann"], target)
+    await allow(admin, hedy.id, "introductions")
+    kept = await ada.client.post("/v1/paths", json={"target_contact_id": str(target)})
+    assert [step["person_id"] for step in kept.json()["steps"]] == [None, None]
+    await withdraw(admin, hedy.id, "introductions")
+    gone = Event(new_id(), "consent.withdrawn", hedy.id, hedy.id, Raw(b"{}"), clock.now())
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        await tasks.forget_person(tx, gone)
+    path = f"/v1/paths/{kept.json()['id']}"
+    assert (await ada.client.get(path)).json() == kept.json()
+
+
+async def test_a_contact_that_a_friend_removes_leads_nowhere_at_once(
+    friends: tuple[User, User, User, UUID], admin: Any
+) -> None:
+    ada, grace, hedy, target = friends
+    for user in (grace, hedy):
+        await allow(admin, user.id, "introductions")
+    assert (await find(ada, target))["found"] is True
+    assert (await find(ada, target))["cached"] is True
+    await admin.execute("DELETE FROM contacts WHERE user_id = $1 AND NOT is_self", grace.id)
+    assert (await find(ada, target))["found"] is False
 
 
 async def test_whoever_blocks_is_on_no_way(
