@@ -1,6 +1,7 @@
 """Serves the console: its own files, and the official JS SDK as the install step fetched it.
 
-A page may include fragments, by a line of its own: they are put in when the files are read.
+A page may include fragments, by a line of its own, which may say what stands for a `{name}` in
+them: they are put in when the files are read.
 """
 
 import hashlib
@@ -31,8 +32,9 @@ _PAGES: Final = {
     "/console/people": "people.html",
     "/console/realtime": "realtime.html",
 }
-# What several pages have, word for word; a fragment includes none.
-_INCLUDE: Final = re.compile(rb"[ ]*<!-- include ([a-z]+\.html) -->\n")
+# What several pages have.
+_INCLUDE: Final = re.compile(r'[ ]*<!-- include ([a-z]+\.html)((?: [a-z]+="[^"]*")*) -->\n')
+_GIVEN: Final = re.compile(r'([a-z]+)="([^"]*)"')
 _MEDIA_TYPES: Final = {
     ".html": "text/html",
     ".css": "text/css",
@@ -106,13 +108,16 @@ def find_sdk(console: config.Console) -> Path | None:
 def _read(path: Path) -> _File:
     body = path.read_bytes()
     if path.suffix == ".html":
-        body = _INCLUDE.sub(_fragment, body)
+        body = _INCLUDE.sub(_fragment, body.decode()).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     return _File(body=body, media_type=_MEDIA_TYPES[path.suffix], etag=etag)
 
 
-def _fragment(line: re.Match[bytes]) -> bytes:
-    return (_FRAGMENTS / line[1].decode()).read_bytes()
+def _fragment(line: re.Match[str]) -> str:
+    text = (_FRAGMENTS / line[1]).read_text(encoding="utf-8")
+    for name, value in _GIVEN.findall(line[2]):
+        text = text.replace(f"{{{name}}}", value)
+    return _INCLUDE.sub(_fragment, text)
 
 
 def _answer(file: _File, if_none_match: str | None) -> Response[bytes]:

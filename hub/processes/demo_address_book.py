@@ -1,7 +1,8 @@
 """Whom Ada of the demo knows: contacts, circles, a year of interactions, a goal, a reminder.
 
-Some see her often, some grow cold, one stands there twice: whatever the hub says of people has
-something to be said of. Told once, through the slices' services; a second run finds it there.
+Some see her often, one grows cold and one came back, one has a birthday and one stands there twice:
+whatever the hub says of people has something to be said of. Told once, through the slices'
+services; a second run finds it there.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,8 @@ class Rhythm(Struct, frozen=True):
     every_days: int
     from_days_ago: int
     to_days_ago: int
-    subject: str
+    subjects: tuple[str, ...]
+    """What it was about, in turn."""
     minutes: int | None = None
 
 
@@ -72,8 +74,8 @@ PEOPLE: Final = (
         "Inventor",
         "Inner circle",
         (
-            Rhythm("meeting", 12, 120, 3, "The engine, over tea", 90),
-            Rhythm("email", 21, 110, 8, "Corrections to the plan of the mill"),
+            Rhythm("meeting", 12, 183, 3, ("The engine, over tea", "The mill and its store"), 90),
+            Rhythm("email", 21, 176, 8, ("Corrections to the plan of the mill",)),
         ),
         ("engines", "london"),
         (("technology", "computing"), ("music", "street organs, to end them")),
@@ -86,7 +88,7 @@ PEOPLE: Final = (
         "Royal Institution",
         "Author",
         "Inner circle",
-        (Rhythm("call", 14, 210, 62, "Proof sheets", 40),),
+        (Rhythm("call", 14, 210, 62, ("Proof sheets", "The chapter on the moon"), 40),),
         ("mentor",),
         (("science", "astronomy"),),
         notes="Taught me the calculus. It is my turn to write.",
@@ -96,8 +98,13 @@ PEOPLE: Final = (
         "michael@example.org",
         "Royal Institution",
         "Director",
-        "Friends",
-        (Rhythm("email", 30, 200, 12, "Of fields and lines"),),
+        "Inner circle",
+        (
+            Rhythm("email", 12, 210, 138, ("Of fields and lines",)),
+            Rhythm(
+                "meeting", 10, 34, 4, ("Friday evening lecture", "The candle, a walk after"), 60
+            ),
+        ),
         ("london",),
         (("science", "electricity"),),
     ),
@@ -107,7 +114,7 @@ PEOPLE: Final = (
         "King's College",
         "Professor",
         "Friends",
-        (Rhythm("sms", 40, 180, 20, "A word by wire"),),
+        (Rhythm("sms", 33, 179, 47, ("A word by wire", "Concertinas, and other keys")),),
         (),
         (("technology", "telegraphs"), ("science", "electricity")),
         birthday_in_days=6,
@@ -118,7 +125,7 @@ PEOPLE: Final = (
         "University College London",
         "Professor",
         "Colleagues",
-        (Rhythm("meeting", 60, 760, 700, "Lesson", 60),),
+        (Rhythm("meeting", 60, 900, 840, ("Lesson",), 60),),
         ("mentor",),
         (("science", "logic"),),
     ),
@@ -128,7 +135,7 @@ PEOPLE: Final = (
         "Academy of Turin",
         "Engineer",
         "Colleagues",
-        (Rhythm("linkedin_message", 60, 190, 15, "The notes to the sketch"),),
+        (Rhythm("linkedin_message", 60, 190, 10, ("The notes to the sketch", "Note G")),),
         (),
         (("technology", "computing"),),
         location="Turin",
@@ -141,6 +148,7 @@ PEOPLE: Final = (
         "Friends",
         tags=("london",),
         interests=(("science", "statistics"),),
+        birthday_in_days=0,
     ),
     Known("Ch. Babbage", "charles@example.org", "Analytical Engines", "", "Colleagues"),
 )
@@ -211,7 +219,7 @@ def _past(who: Known, contact_id: UUID, now: datetime) -> Sequence[NewInteractio
             source="manual",
             contact_id=contact_id,
             direction=_direction(rhythm.kind, number),
-            subject=rhythm.subject,
+            subject=rhythm.subjects[number % len(rhythm.subjects)],
             duration_seconds=rhythm.minutes and rhythm.minutes * 60,
         )
         for rhythm in who.rhythms

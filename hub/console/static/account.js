@@ -1,33 +1,20 @@
 // The account page: the ways to sign in, listed, added, named and taken away.
 
-import { call, Problem, Session } from "./api.js";
+import { call, Problem } from "./api.js";
 import { ask, field } from "./ask.js";
+import { begin, sessionHere } from "./begin.js";
 import { byId, el, show, timeOf } from "./dom.js";
 import { clearProblem, notice, problem } from "./notices.js";
 import { add, obstacle, said, signIn } from "./passkeys.js";
 import { leave, returned, withPages } from "./providers.js";
 
-const RETRY_AFTER_MS = 3_000;
-const session = new Session({ onEnd: () => location.assign("/console"), signInAgain });
+const session = sessionHere({ signInAgain });
 const back = returned();
 // How this person can sign in here.
 let canUsePasskeys = false;
 let pages = [];
 let hasPasskey = false;
 let providersOfTheirs = [];
-
-async function start() {
-  if (!session.stored) return show(true, "welcome");
-  try {
-    await session.refresh();
-    await open(await call("GET", "/v1/auth/methods"));
-  } catch (error) {
-    if (!session.stored) return undefined;
-    problem(error);
-    return setTimeout(start, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-  }
-  return back && (back.again ? finishAgain() : finishLogin());
-}
 
 async function signInAgain(refreshToken) {
   if (hasPasskey) return signIn(refreshToken);
@@ -180,4 +167,5 @@ async function finishLogin() {
   }
 }
 
-start();
+const begun = await begin(session, async () => open(await call("GET", "/v1/auth/methods")));
+if (begun && back) await (back.again ? finishAgain() : finishLogin());

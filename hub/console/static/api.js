@@ -121,6 +121,10 @@ export class Session {
     return this.#request("POST", path, { body, headers });
   }
 
+  put(path, body) {
+    return this.#request("PUT", path, { body });
+  }
+
   patch(path, body) {
     return this.#request("PATCH", path, { body });
   }

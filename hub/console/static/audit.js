@@ -1,33 +1,18 @@
 // The administrators' page: the audit log, searched by what is typed or picked in an entry.
 
-import { Session } from "./api.js";
 import { auditEntry } from "./audit_entry.js";
+import { begin, forbid, sessionHere } from "./begin.js";
 import { busy, byId, show } from "./dom.js";
 import { clearProblem, problem } from "./notices.js";
 import { count } from "./words.js";
 
-const RETRY_AFTER_MS = 3_000;
 const TIMES = ["since", "until"];
-const session = new Session({ onEnd: () => location.assign("/console") });
+const session = sessionHere();
 const form = byId("filter");
 const names = [...form.elements].map((field) => field.name).filter(Boolean);
 
 let cursor = null;
 let asked = 0;
-
-async function start() {
-  if (!session.stored) return show(true, "welcome");
-  try {
-    await session.refresh();
-  } catch (error) {
-    if (!session.stored) return undefined;
-    problem(error);
-    return setTimeout(start, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-  }
-  clearProblem();
-  fill(new URLSearchParams(location.search));
-  return search();
-}
 
 /** Put what the address says into the fields: it can be kept and handed on. */
 function fill(given) {
@@ -82,12 +67,9 @@ async function search({ older = false } = {}) {
 }
 
 function refused(error) {
-  if (error.status !== 403) {
-    show(true, "desk");
-    return problem(error);
-  }
-  show(false, "desk");
-  return show(true, "forbidden");
+  if (error.status === 403) return forbid();
+  show(true, "desk");
+  return problem(error);
 }
 
 /** Look for one value of an entry, whatever was looked for before. */
@@ -105,4 +87,4 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("reset", () => setTimeout(search));
 byId("older").addEventListener("click", () => busy(byId("older"), () => search({ older: true })));
 
-start();
+if (await begin(session, () => fill(new URLSearchParams(location.search)))) await search();

@@ -27,6 +27,17 @@ export function show(visible, ...ids) {
   for (const id of ids) byId(id).hidden = !visible;
 }
 
+/** The day of a time, in as few words as are clear; the time of day alone when it was today. */
+export function dayOf(iso, attributes = {}) {
+  const at = new Date(iso);
+  const now = new Date();
+  const words =
+    at.toDateString() === now.toDateString()
+      ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+      : at.toLocaleDateString([], { day: "numeric", month: "short", ...(at.getFullYear() !== now.getFullYear() && { year: "numeric" }) });
+  return el("time", { datetime: iso, title: at.toLocaleString(), ...attributes }, words);
+}
+
 /** A time of day; the date too when it was not today. */
 export function timeOf(iso, attributes = {}) {
   const at = new Date(iso);

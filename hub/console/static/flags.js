@@ -1,27 +1,12 @@
 // The administrators' page of feature flags: each is switched and rolled out where it stands.
 
-import { Session } from "./api.js";
+import { begin, sessionHere } from "./begin.js";
 import { busy, byId, el, show } from "./dom.js";
 import { clearProblem, notice, problem } from "./notices.js";
 
-const RETRY_AFTER_MS = 3_000;
-const session = new Session({ onEnd: () => location.assign("/console") });
+const session = sessionHere();
 
 let cursor = null;
-
-async function start() {
-  if (!session.stored) return show(true, "welcome");
-  try {
-    await session.refresh();
-    await list();
-  } catch (error) {
-    if (!session.stored) return undefined;
-    if (error.status === 403) return show(true, "forbidden");
-    problem(error);
-    return setTimeout(start, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-  }
-  return clearProblem();
-}
 
 /** Show the flags from the first on, or those after the ones that are shown. */
 async function list({ more = false } = {}) {
@@ -86,4 +71,4 @@ async function save(flag, wanted, item) {
 byId("more").addEventListener("click", () =>
   busy(byId("more"), () => list({ more: true }).catch(problem)));
 
-start();
+begin(session, () => list());

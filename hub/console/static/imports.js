@@ -1,12 +1,13 @@
 // Files that are brought into the address book: tried out first, with their progress as it comes.
 
 import { ask, field } from "./ask.js";
-import { busy, byId, el, show, timeOf } from "./dom.js";
+import { busy, byId, dayOf, el, show } from "./dom.js";
 import { announce, problem } from "./notices.js";
 import { soon } from "./soon.js";
-import { importStatus } from "./words.js";
+import { importError, importProblem, importRemark, importStatus } from "./words.js";
 
-const SHOWN = 10;
+const SHOWN = 5;
+const ROWS = 50;
 const FORMATS = {
   "": "What it seems to be",
   vcard: "vCard (.vcf)",
@@ -63,35 +64,26 @@ export class Imports {
       "li",
       { id: `import-${job.id}`, "data-status": job.status },
       el("h3", {}, name),
-      el("p", { class: "hint" }, timeOf(job.created_at)),
+      el("p", { class: "hint" }, dayOf(job.created_at)),
       state(job),
-      ...(job.status === "ready" && job.items_created > 0 ? [this.#preview(job)] : []),
-      ...(job.items_failed > 0 || job.remarks.length > 0 ? [this.#problems(job)] : []),
+      job.status === "ready" && job.items_created > 0 ? this.#preview(job) : null,
+      job.items_failed > 0 || job.remarks.length > 0 ? this.#problems(job) : null,
       el("p", { class: "actions" }, ...actions),
     );
   }
 
   #preview(job) {
-    const list = el("ul", { class: "import-preview" });
-    return this.#unfolding("What would come in", list, job, "status=pending", (row) => row.title ?? `Entry ${row.position}`);
+    return unfolding("What would come in", [], async () => {
+      const { items, has_more: hasMore } = await this.#session.get(`/v1/imports/${job.id}/rows?status=pending&limit=${ROWS}`);
+      return [...items.map((row) => row.title ?? `Entry ${row.position}`), ...(hasMore ? ["and more"] : [])];
+    });
   }
 
   #problems(job) {
-    const list = el("ul", { class: "import-problems" }, ...job.remarks.map((remark) => el("li", {}, remark.replaceAll("_", " "))));
-    const words = (row) => `Entry ${row.position}: ${row.problems.map(said).join(", ")}`;
-    return this.#unfolding("What was wrong", list, job, "with_problems=true", words);
-  }
-
-  // The rows are asked for when somebody wants to see them.
-  #unfolding(title, list, job, which, words) {
-    const box = el("details", {}, el("summary", {}, title), list);
-    box.ontoggle = async () => {
-      if (!box.open) return;
-      box.ontoggle = null;
-      const rows = await this.#session.get(`/v1/imports/${job.id}/rows?${which}&limit=50`).catch(problem);
-      list.append(...(rows?.items ?? []).map((row) => el("li", {}, words(row))));
-    };
-    return box;
+    return unfolding("What was wrong", job.remarks.map(importRemark), async () => {
+      const { items, has_more: hasMore } = await this.#session.get(`/v1/imports/${job.id}/rows?with_problems=true&limit=${ROWS}`);
+      return [...items.map((row) => `Entry ${row.position}: ${row.problems.map(importProblem).join("; ")}`), ...(hasMore ? ["and more"] : [])];
+    });
   }
 
   async #act(job, deed) {
@@ -144,10 +136,22 @@ function state(job) {
   return el(
     "div",
     { class: "import-state" },
-    el("p", {}, [importStatus(job.status), job.error, entries(total), ...words].filter(Boolean).join(" · ")),
+    el("p", {}, [importStatus(job.status), job.error && importError(job.error), entries(total), ...words].filter(Boolean).join(" · ")),
     moving ? el("progress", { "aria-label": "Progress", ...(total ? { max: total, value: done } : {}) }) : null,
   );
 }
 
+/** A list that is asked for when somebody opens it, after what is known already. */
+function unfolding(title, known, ask) {
+  const list = el("ul", { class: "import-rows" }, ...known.map((words) => el("li", {}, words)));
+  const box = el("details", {}, el("summary", {}, title), list);
+  box.ontoggle = async () => {
+    if (!box.open) return;
+    box.ontoggle = null;
+    const more = await ask().catch(problem);
+    list.append(...(more ?? []).map((words) => el("li", {}, words)));
+  };
+  return box;
+}
+
 const entries = (total) => (total === null ? "" : total === 1 ? "1 entry" : `${total} entries`);
-const said = (found) => [found.code, found.field].filter(Boolean).join(" ").replaceAll("_", " ");

@@ -1,44 +1,32 @@
 // The console: sign in as a demo user, then rings, taps and messages, live.
 
-import { call, Problem, Session } from "./api.js";
+import { call, Session } from "./api.js";
+import { hasSdk, openDesk } from "./desk.js";
 import { busy, byId, el, show } from "./dom.js";
-import { follow } from "./live.js";
 import { Messages } from "./messages.js";
-import { clearNotices, clearProblem, connection, notice, problem } from "./notices.js";
+import { clearNotices, clearProblem, notice, problem } from "./notices.js";
+import { persist } from "./persist.js";
 import { Rings } from "./rings.js";
 import { Taps } from "./taps.js";
 import { finish, offer } from "./ways.js";
-import { count, initials } from "./words.js";
+import { initials } from "./words.js";
 
 const RETRY_AFTER_MS = 3_000;
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const session = new Session({ onEnd: () => leave("Your session has ended. Please sign in again.") });
 let desk = null;
 
 async function start() {
-  if (!globalThis.Centrifuge) {
-    problem(
-      new Problem({
-        title: "The JavaScript SDK is not installed",
-        detail: "Run “make up”, or “npm ci” in the project folder, then reload this page.",
-      }),
-    );
-    return;
-  }
+  if (!hasSdk()) return;
   await (session.stored ? resume() : welcome());
   await finish(take);
 }
 
-async function resume() {
-  try {
+function resume() {
+  return persist(async () => {
     await session.refresh();
     await enter(await session.get("/v1/me"));
-  } catch (error) {
-    if (!session.stored) return;
-    problem(error);
-    setTimeout(resume, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-  }
+  }, () => session.stored);
 }
 
 async function listUsers() {
@@ -106,7 +94,7 @@ async function enter(me) {
   clearNotices();
   desk?.stop();
   byId("desk").setAttribute("aria-busy", "true");
-  desk = await openDesk(me);
+  desk = await openLists(me);
   byId("account-name").textContent = me.full_name;
   byId("account-avatar").textContent = initials(me.full_name);
   document.title = `${me.full_name} · Ping Hub console`;
@@ -126,39 +114,17 @@ function leave(words) {
   return welcome();
 }
 
-async function openDesk(me) {
+async function openLists(me) {
   const users = await listPeople();
   const rings = new Rings(session, { onChange: () => taps.rename() });
   const taps = new Taps(session, rings);
   const messages = new Messages(session, me, users);
-  let stopped = false;
-  let loads = 0;
-
-  // The channels are already followed when this runs, so nothing falls between list and live.
-  const load = async (options) => {
-    const desk = byId("desk");
-    const number = (loads += 1);
-    const isCurrent = () => !stopped && number === loads;
-    desk.setAttribute("aria-busy", "true");
-    while (isCurrent()) {
-      try {
-        await rings.load();
-        await Promise.all([taps.load(options), messages.load()]);
-        clearProblem();
-        desk.removeAttribute("aria-busy");
-        return;
-      } catch (error) {
-        if (isCurrent()) problem(error);
-        await pause(error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-      }
-    }
-  };
-
-  const live = follow({
-    token: session.token,
-    tokenAfter: (used) => session.tokenAfter(used),
-    onState: (state) => !stopped && connection(state),
-    onPublication: (_channel, event) => {
+  const live = openDesk(session, {
+    load: async (options) => {
+      await rings.load();
+      await Promise.all([taps.load(options), messages.load()]);
+    },
+    apply: (event) => {
       switch (event.type) {
         case "ring.tapped":
           return taps.arrive(event);
@@ -177,21 +143,9 @@ async function openDesk(me) {
           return false;
       }
     },
-    onStart: () => load(),
-    onReturn: async ({ missed, lost }) => {
-      if (!lost) {
-        notice(missed ? `Connected again: recovered ${count(missed, "missed event")}.` : "Connected again: nothing was missed.");
-        return;
-      }
-      await load({ afresh: true });
-      if (!stopped) notice("Connected again, but the history was lost: the lists were reloaded.", "warn");
-    },
   });
-  byId("retry").onclick = () => live.retry();
-
   return {
     stop() {
-      stopped = true;
       live.stop();
       rings.clear();
       taps.clear();

@@ -1,64 +1,36 @@
-// The page of people: the address book, how a relationship fares, imports; all of it live.
+// The page of people: the address book, how a relationship fares, what the hub noticed; all of it live.
 
+import { Achieved } from "./achieved.js";
 import { Acquaintance } from "./acquaintance.js";
 import { AddressBook } from "./address_book.js";
-import { Alerts } from "./alerts.js";
-import { Session } from "./api.js";
-import { byId, show } from "./dom.js";
+import { begin, sessionHere } from "./begin.js";
+import { byKind, hasSdk, openDesk } from "./desk.js";
+import { show } from "./dom.js";
+import { ForYou } from "./for_you.js";
 import { Imports } from "./imports.js";
-import { follow } from "./live.js";
-import { connection, notice, problem } from "./notices.js";
+import { problem } from "./notices.js";
 
-const RETRY_AFTER_MS = 3_000;
-const session = new Session({ onEnd: () => location.assign("/console") });
-
-async function start() {
-  if (!session.stored) return show(true, "welcome");
-  try {
-    await session.refresh();
-  } catch (error) {
-    if (!session.stored) return undefined;
-    problem(error);
-    return setTimeout(start, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-  }
-  show(true, "desk");
-  return open();
-}
+const session = sessionHere();
 
 function open() {
-  const acquaintance = new Acquaintance(session);
+  show(true, "desk");
+  const acquaintance = new Acquaintance(session, { onOpen: (id) => book.mark(id) });
   const book = new AddressBook(session, { onChoose: (contact) => acquaintance.open(contact) });
+  const forYou = new ForYou(session, { onChoose: (contact) => acquaintance.open(contact) });
   const imports = new Imports(session, { onDone: () => book.load().catch(problem) });
-  const alerts = new Alerts(session);
-  const parts = { contact: [book, acquaintance], health: [book, acquaintance], interaction: [acquaintance], import: [imports], nudge: [alerts] };
-
-  const load = async () => {
-    byId("desk").setAttribute("aria-busy", "true");
-    try {
-      await Promise.all([book.load(), imports.load(), alerts.load(), acquaintance.load()]);
-      byId("desk").removeAttribute("aria-busy");
-    } catch (error) {
-      problem(error);
-      setTimeout(load, error.retryAfterSeconds * 1000 || RETRY_AFTER_MS);
-    }
-  };
-
-  const live = follow({
-    token: session.token,
-    tokenAfter: (used) => session.tokenAfter(used),
-    onState: connection,
-    onPublication: (_channel, event) => {
-      const concerned = parts[event.type.split(".")[0]] ?? [];
-      for (const part of concerned) part.apply(event);
-      return concerned.length > 0;
-    },
-    onStart: load,
-    onReturn: ({ lost }) => {
-      load();
-      if (lost) notice("Connected again, but the history was lost: the lists were reloaded.", "warn");
-    },
+  const achieved = new Achieved(session);
+  openDesk(session, {
+    load: () => Promise.all([book, acquaintance, forYou, imports, achieved].map((part) => part.load())),
+    apply: byKind({
+      contact: [book, acquaintance, forYou],
+      health: [book, acquaintance],
+      interaction: [acquaintance],
+      nudge: [forYou],
+      insight: [forYou],
+      import: [imports],
+      achievement: [achieved],
+    }),
   });
-  byId("retry").onclick = () => live.retry();
 }
 
-start();
+if (hasSdk()) begin(session, open);

@@ -24,6 +24,9 @@ let timer = 0;
 let tailed = "";
 let tail = null;
 
+// Its words change seldom and are said to those who hear the page.
+byId("connection").setAttribute("role", "status");
+
 const key = () => sessionStorage.getItem(STORED);
 const sum = (nodes, field) => nodes.reduce((total, node) => total + (node[field] ?? 0), 0);
 

@@ -51,10 +51,43 @@ const IMPORTS = {
   undone: "Taken back",
 };
 
+const IMPORT_ERRORS = {
+  "import.columns_unknown": "its columns are not those of this format",
+  "import.empty": "it is empty",
+  "import.not_this_format": "it is of another format",
+  "import.stalled": "it did not move for two hours; start it again, nothing comes twice",
+  "import.too_many": "it has more than 50,000 entries: split it",
+  "import.unsafe": "it contains what no such file needs, and what can do harm",
+};
+const IMPORT_PROBLEMS = {
+  address_invalid: "an address is none",
+  date_invalid: "a date is none",
+  in_future: "has not happened yet",
+  no_contact: "with nobody of the address book",
+  no_name: "neither a name, a company nor an address",
+  no_participant: "with nobody, or with a mailing list",
+  not_a_person: "a mailing list or a group, nobody in person",
+  too_long: "too long, left out",
+  too_many: "too many, left out",
+  unfinished: "ends before it is over",
+  unreadable: "cannot be read",
+};
+const IMPORT_REMARKS = {
+  columns_ignored: "Columns that nobody knows were left out",
+  encoding_guessed: "The encoding was guessed: Windows-1252",
+  series_once: "Of meetings that repeat only the first one was taken",
+  time_zone_unknown: "A time zone is unknown: its times were read as UTC",
+};
+const METHODS = { email: "E-mail", phone: "Telephone", linkedin: "LinkedIn", twitter: "Twitter", url: "Web" };
+
+export const methodWords = (kind) => METHODS[kind] ?? kind;
 export const bandWords = (band) => BANDS[band] ?? band;
 export const trendWords = (trend) => TRENDS[trend] ?? trend;
 export const interactionKind = (kind) => INTERACTIONS[kind] ?? kind;
 export const directionWords = (direction) => DIRECTIONS[direction] ?? direction;
+export const importError = (code) => IMPORT_ERRORS[code] ?? code;
+export const importRemark = (code) => IMPORT_REMARKS[code] ?? code;
+export const importProblem = ({ code, field }) => [field.replaceAll("_", " "), IMPORT_PROBLEMS[code] ?? code].filter(Boolean).join(": ");
 export const importStatus = (status) => IMPORTS[status] ?? status;
 export const ringLink = (link) => RING_LINKS[link] ?? link;
 export const alertWords = (alert) => ALERTS[alert] ?? alert;

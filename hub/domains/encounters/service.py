@@ -34,7 +34,7 @@ async def record_touch(tx: Tx, user_id: UUID, touch_id: UUID, keys: Keys) -> Non
         occurred_at=touch.touched_at,
         source="ring",
         external_id=f"touch:{touch.id}",
-        contact_id=await _contact_of(tx, touch, keys),
+        contact_id=await know(tx, user_id, touch.partner_user_id, _open_card(touch, keys), keys),
         metadata={"touch_id": str(touch.id)},
     )
     await interactions.record(tx, met, owner_id=user_id)
@@ -61,16 +61,17 @@ async def record_message(
         await interactions.record(tx, told, owner_id=member.user_id)
 
 
-async def _contact_of(tx: Tx, touch: Touched, keys: Keys) -> UUID | None:
-    """Return the contact as which the partner stands in the address book, new if need be."""
-    owner, partner = touch.user_id, touch.partner_user_id
+async def know(tx: Tx, owner: UUID, partner: UUID, card: Card | None, keys: Keys) -> UUID | None:
+    """Return the contact as which a user stands in another's address book, new if need be.
+
+    Whoever is not there is made of the card; None without one. Needs a system transaction.
+    """
     await queries.lock_pair.run(tx, owner, partner)
     known = await queries.find_linked_contact.first(tx, owner, partner)
-    if known is not None or touch.partner_card is None:
+    if known is not None or card is None:
         return known
-    text = keys.cipher.open(touch.partner_card, column=PARTNER_CARD_COLUMN, row=touch.id.bytes)
     region = await contacts.region_of(tx, owner)
-    told = rules.contact_of(msgspec.json.decode(text, type=Card))
+    told = rules.contact_of(card)
     # A card may hold what looks like an address and is none.
     methods = [
         method
@@ -90,3 +91,10 @@ async def _contact_of(tx: Tx, touch: Touched, keys: Keys) -> UUID | None:
     [added] = await contacts.add_contacts(tx, keys, [new], owner_id=owner, region=region)
     await queries.link_contact.one(tx, owner, added, partner)
     return added
+
+
+def _open_card(touch: Touched, keys: Keys) -> Card | None:
+    if touch.partner_card is None:
+        return None
+    text = keys.cipher.open(touch.partner_card, column=PARTNER_CARD_COLUMN, row=touch.id.bytes)
+    return msgspec.json.decode(text, type=Card)

@@ -1,34 +1,36 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { BANDS, describe, points, scale, stepPath } from "../../../hub/console/static/curve.js";
+import { BANDS, describe, linePath, months, points, scale } from "../../../hub/console/static/curve.js";
 
-const DAY = 86_400_000;
-const to = Date.UTC(2026, 10, 21, 12);
-const snapshots = [
-  { taken_on: "2026-11-11", score: 40 },
-  { taken_on: "2026-11-01", score: 80 },
-];
-const place = { left: 0, right: 205, top: 0, bottom: 100 };
+const series = {
+  step_days: 10,
+  points: [
+    { taken_on: "2026-11-01", score: 80, low: 75, high: 85 },
+    { taken_on: "2026-11-11", score: 60, low: 60, high: 80 },
+    { taken_on: "2026-11-21", score: 40, low: 35, high: 60 },
+  ],
+};
+const place = { left: 0, right: 200, top: 0, bottom: 100 };
 
-test("snapshots stand in time order, and the last score holds until now", () => {
-  assert.deepEqual(points(snapshots, to).map(({ at, score }) => [at, score]), [
-    [Date.UTC(2026, 10, 1), 80],
-    [Date.UTC(2026, 10, 11), 40],
-    [to, 40],
-  ]);
-  assert.deepEqual(points([], to), []);
+test("a series goes from the left to the right, and 100 is at the top", () => {
+  const found = points(series);
+  assert.equal(found.at(-1).at, Date.UTC(2026, 10, 21));
+  assert.equal(linePath(found, scale(found, place)), "M0 20L100 40L200 60");
 });
 
-test("a curve of today alone is a day wide, and never without a width", () => {
-  const found = points([{ taken_on: "2026-11-21", score: 50 }], Date.UTC(2026, 10, 20));
-  assert.equal(found[1].at - found[0].at, DAY);
-  assert.equal(scale(found, place).x(found[1].at), 205);
+test("a score of one day alone has a place", () => {
+  const found = points({ points: [series.points[0]] });
+  assert.equal(linePath(found, scale(found, place)), "M0 20");
 });
 
-test("a score stays until the day of the next one, and 100 is at the top", () => {
-  const found = points(snapshots, to);
-  assert.equal(stepPath(found, scale(found, place)), "M0 20H100V60H205V60");
+test("months begin after the range does, and are as few as there is room for", () => {
+  const [from, to] = [Date.UTC(2026, 8, 15), Date.UTC(2027, 1, 1)];
+  const names = (most) => months(from, to, most).map((at) => new Date(at).getUTCMonth() + 1);
+  assert.deepEqual(names(9), [10, 11, 12, 1, 2]);
+  assert.deepEqual(names(3), [10, 12, 2]);
+  assert.deepEqual(names(0), [10]);
+  assert.deepEqual(months(from, from, 5), []);
 });
 
 test("bands lie on each other without gaps", () => {
@@ -38,7 +40,7 @@ test("bands lie on each other without gaps", () => {
   sorted.slice(1).forEach((band, index) => assert.equal(band.from, sorted[index].to));
 });
 
-test("words tell what the drawing shows", () => {
-  assert.match(describe(points(snapshots, to)), /began at 80, was 80 at best and 40 at worst, and is 40\.$/u);
+test("words tell what the drawing shows, and what lies between its points", () => {
+  assert.match(describe(points(series)), /began at 80, was 85 at best and 35 at worst, and is 40\.$/u);
   assert.equal(describe([]), "No health is known yet.");
 });

@@ -63,7 +63,8 @@ async def test_the_story_is_told_once_and_what_people_changed_stays(
     assert (first["conversations"], first["messages"]) == (1, len(demo_story.TALK))
     assert first["contact_cards"] == len(demo_story.CARDS)
     themselves = len(people)
-    assert first["contacts"] == len(demo_address_book.PEOPLE) + themselves
+    met = len(demo_story.CARDS)
+    assert first["contacts"] == len(demo_address_book.PEOPLE) + themselves + met
     assert first["circle_members"] == len(demo_address_book.PEOPLE)
     assert first["health_snapshots"] > first["interactions"] > 30
     await demo_story.tell(app_settings, people)
