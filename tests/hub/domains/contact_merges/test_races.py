@@ -97,6 +97,26 @@ async def test_of_merges_of_one_pair_at_once_one_is_made(
     assert await admin.fetchval(separate) == 3
 
 
+async def test_of_two_merges_into_one_both_are_undone_at_once(
+    pool: Pool, admin: asyncpg.Connection, book: tuple[UUID, list[UUID]]
+) -> None:
+    kept, *others = book[1]
+    address = NewMethod(kind="phone", value="4711")
+    async with begin(pool, user_actor(book[0])) as tx:
+        for each in others:
+            await methods.add_method(tx, KEYS, each, address)
+        made = [await merges.merge(tx, KEYS, kept, each, MOVERS) for each in others]
+
+    def undo(merge_id: UUID) -> Deed:
+        return lambda tx: merges.undo(tx, KEYS, merge_id, MOVERS)
+
+    assert await at_once(pool, admin, book, *(undo(each.id) for each in made)) == ["", ""]
+    having = await admin.fetch("SELECT contact_id FROM contact_methods ORDER BY contact_id")
+    assert [row["contact_id"] for row in having] == sorted(others)
+    apart = "SELECT count(*) FROM contacts WHERE merged_into_id IS NULL AND NOT is_self"
+    assert await admin.fetchval(apart) == 3
+
+
 async def test_what_is_said_of_a_contact_while_it_is_merged_is_not_lost(
     pool: Pool, admin: asyncpg.Connection, book: tuple[UUID, list[UUID]]
 ) -> None:
