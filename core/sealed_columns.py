@@ -42,6 +42,8 @@ SEALED_COLUMNS: Final = (
     SealedColumn("interaction_participants", "address", "id", "people"),
     SealedColumn("import_chunks", "content", "id", "people"),
     SealedColumn("import_rows", "payload", "id", "people"),
+    # Whatever was answered, with what is sealed where it lives.
+    SealedColumn("idempotency_keys", "response_body", "id", "people"),
     SealedColumn("rings", "tap_key", "id", "rings"),
     SealedColumn("rings", "id_key", "id", "rings"),
     SealedColumn("rings", "next_tap_key", "id", "rings", "rings.tap_key"),

@@ -8,18 +8,21 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Generic, TypeVar, cast
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 
+from core.crypto import FieldCipher
 from core.db import Tx
 from core.errors import DomainError
 from hub.http import queries
-from hub.http.deps import writing
+from hub.http.deps import resources, writing
 
 Body = TypeVar("Body")
 
+_COLUMN: Final = "idempotency_keys.response_body"
 _KEY_MAX_CHARS: Final = 255
 _REPLAYED_HEADER: Final = "Idempotent-Replayed"
 _KEEP_FOR: Final = "Kept for 24 hours; see `idempotency.mismatch` and `idempotency.in_flight`."
@@ -67,7 +70,7 @@ async def once(
     require_valid(key)
     request_hash = b"" if key is None else await _hash(request, digest)
     async with unit(request) as tx:
-        outcome = await run_once(tx, key, request_hash, effect)
+        outcome = await run_once(tx, resources(request).cipher, key, request_hash, effect)
     headers = dict(outcome.headers)
     if outcome.is_replayed:
         headers[_REPLAYED_HEADER] = "true"
@@ -79,19 +82,26 @@ async def once(
 
 async def run_once(
     tx: Tx,
+    cipher: FieldCipher,
     key: str | None,
     request_hash: bytes,
     effect: Callable[[Tx], Awaitable[Answer[Any]]],
 ) -> Outcome:
     """Run `effect` in the transaction and store its answer, or return the stored one."""
-    if key is not None and (stored := await _claim(tx, key, request_hash)):
-        return stored
+    claimed: UUID | None = None
+    if key is not None:
+        claimed = await queries.claim_key.first(tx, key, request_hash)
+        if claimed is None:
+            return await _stored(tx, cipher, key, request_hash)
     answer = await effect(tx)
     body = msgspec.json.encode(answer.body)
     headers = {"Location": answer.location} if answer.location else {}
-    if key is not None:
+    if claimed is not None:
         kept = body if answer.kept is None else msgspec.json.encode(answer.kept)
-        await queries.store_answer.run(tx, key, answer.status, msgspec.json.encode(headers), kept)
+        sealed = cipher.seal(kept, column=_COLUMN, row=claimed.bytes)
+        await queries.store_answer.run(
+            tx, claimed, answer.status, msgspec.json.encode(headers), sealed
+        )
     return Outcome(answer.status, headers, body)
 
 
@@ -111,18 +121,21 @@ def is_valid(key: str) -> bool:
     return 1 <= len(key) <= _KEY_MAX_CHARS and all("!" <= char <= "~" for char in key)
 
 
-async def _claim(tx: Tx, key: str, request_hash: bytes) -> Outcome | None:
-    if await queries.claim_key.first(tx, key, request_hash):
-        return None
+async def _stored(tx: Tx, cipher: FieldCipher, key: str, request_hash: bytes) -> Outcome:
     stored = await queries.read_answer.first(tx, key)
     if stored is None:
         raise DomainError("idempotency.in_flight", retry_after_seconds=1)
     if stored.request_hash != request_hash:
         raise DomainError("idempotency.mismatch")
-    if stored.response_status is None or stored.response_headers is None:
+    if (
+        stored.response_status is None
+        or stored.response_headers is None
+        or stored.response_body is None
+    ):
         raise DomainError("idempotency.in_flight", retry_after_seconds=1)
     headers = msgspec.json.decode(stored.response_headers, type=dict[str, str])
-    return Outcome(stored.response_status, headers, stored.response_body or b"", is_replayed=True)
+    body = cipher.open(stored.response_body, column=_COLUMN, row=stored.id.bytes)
+    return Outcome(stored.response_status, headers, body, is_replayed=True)
 
 
 async def _hash(request: Request[Any, Any, Any], digest: bytes | None) -> bytes:

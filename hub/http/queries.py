@@ -74,6 +74,7 @@ tiers_changed_within = query(
 class StoredAnswer(Struct, frozen=True):
     """A claimed key: the request it was claimed for and the answer once there is one."""
 
+    id: UUID
     request_hash: bytes
     response_status: int | None
     response_headers: Raw | None
@@ -83,7 +84,7 @@ class StoredAnswer(Struct, frozen=True):
 # The lock says "in flight" to others without making them wait; it ends with the transaction, so a
 # crashed hub leaves nothing behind. An expired row is taken over as if it were absent.
 claim_key = query(
-    str,
+    UUID,
     """
     INSERT INTO idempotency_keys AS k (key, request_hash, status, expires_at)
     SELECT $1::text, $2::bytea, 'pending', now() + interval '24 hours'
@@ -92,14 +93,14 @@ claim_key = query(
     SET request_hash = excluded.request_hash, status = 'pending', response_status = NULL,
         response_headers = NULL, response_body = NULL, expires_at = excluded.expires_at
     WHERE k.expires_at < now()
-    RETURNING key
+    RETURNING id
     """,
 )
 
 read_answer = query(
     StoredAnswer,
     """
-    SELECT request_hash, response_status, response_headers, response_body
+    SELECT id, request_hash, response_status, response_headers, response_body
     FROM idempotency_keys
     WHERE key = $1 AND user_id = app.user_id()
     """,
@@ -109,7 +110,7 @@ store_answer = command(
     """
     UPDATE idempotency_keys
     SET status = 'completed', response_status = $2, response_headers = $3, response_body = $4
-    WHERE key = $1 AND user_id = app.user_id()
+    WHERE id = $1 AND user_id = app.user_id()
     """
 )
 

@@ -93,7 +93,9 @@ async def _send_message(call: Call, params: SendMessage) -> object:
         return Answer(message, 201 if is_new else 200)
 
     request_hash = idempotency.hash_of("rpc messages.send", call.data)
-    outcome = await idempotency.run_once(call.tx, params.idempotency_key, request_hash, effect)
+    outcome = await idempotency.run_once(
+        call.tx, call.house.cipher, params.idempotency_key, request_hash, effect
+    )
     return Raw(outcome.body)
 
 

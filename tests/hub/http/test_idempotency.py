@@ -161,6 +161,22 @@ async def test_an_answer_that_is_lost_on_its_way_is_there_for_the_next_try(
     assert await count_rows(system_pool, "messages") == 1
 
 
+async def test_what_is_sealed_where_it_lives_is_sealed_in_kept_answers_too(ada, system_pool: Pool):
+    headers = {"Idempotency-Key": "k"}
+    new = {
+        "full_name": "Grace",
+        "notes": "Told me a secret.",
+        "methods": [{"kind": "email", "value": "grace@secret.example"}],
+    }
+    made, again = [await ada.client.post("/v1/contacts", json=new, headers=headers) for _ in "ab"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.content == made.content
+    async with system_pool.connection() as connection:
+        [kept] = await connection.fetch("SELECT response_body AS body FROM idempotency_keys")
+    assert b"secret" in made.content
+    assert b"secret" not in kept["body"]
+
+
 async def test_a_key_is_kept_for_a_day(ada, conversation, system_pool: Pool):
     headers = {"Idempotency-Key": "k"}
     await ada.client.post(conversation, json={"body": "One"}, headers=headers)

@@ -210,6 +210,14 @@ async def test_every_sealed_column_is_sealed_anew(
         entry,
         sealed(by_place["import_rows.payload"], entry),
     )
+    answer = ids.new_id()
+    await rows.execute(
+        """INSERT INTO idempotency_keys (id, user_id, key, request_hash, response_body, expires_at)
+        VALUES ($1, $2, 'k', '', $3, now())""",
+        answer,
+        user,
+        sealed(by_place["idempotency_keys.response_body"], answer),
+    )
     process = Process(system_pool, OLD_RING)
     assert (await rotate(process)).resealed == len(SEALED_COLUMNS)
     for item in SEALED_COLUMNS:
