@@ -1,5 +1,6 @@
 """The command line: help, exit codes, and that a command imports only what it needs."""
 
+import gc
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.config import Settings
 from hub.cli import app
 
 COMMANDS = (
@@ -115,6 +117,8 @@ def test_a_database_that_is_away_is_one_line_with_a_hint(tmp_path: Path):
         (("gateway", "--help"), ("litestar", "asyncpg", "redis", "taskiq")),
         (("ring", "--help"), ("litestar", "asyncpg", "redis", "taskiq")),
         (("config",), ("litestar", "asyncpg", "redis", "taskiq", "bleak", "paho")),
+        # Refused for what is not set, after its imports.
+        (("relay",), ("litestar", "taskiq", "aiohttp", "pydantic", "uvicorn")),
     ],
 )
 def test_a_command_imports_only_its_own_family(
@@ -130,6 +134,21 @@ def test_a_command_imports_only_its_own_family(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_a_process_looks_for_garbage_but_not_in_what_it_imported(monkeypatch: pytest.MonkeyPatch):
+    seen: list[tuple[bool, int]] = []
+
+    def run(_settings: Settings) -> None:
+        seen.append((gc.isenabled(), gc.get_freeze_count()))
+
+    monkeypatch.setattr("hub.processes.relay.run", run)
+    monkeypatch.setattr("core.log.configure", lambda *_: None)  # of this process are the tests'
+    frozen_before = gc.get_freeze_count()
+    app(["relay"], result_action="return_value")
+    [(looks, frozen)] = seen
+    assert looks
+    assert frozen > frozen_before
 
 
 def test_a_reader_that_leaves_early_is_no_failure():
