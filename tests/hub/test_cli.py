@@ -142,8 +142,11 @@ def test_a_process_looks_for_garbage_but_not_in_what_it_imported(monkeypatch: py
     def run(_settings: Settings) -> None:
         seen.append((gc.isenabled(), gc.get_freeze_count()))
 
+    def keep_log(*_: str) -> None:
+        """This process logs for its tests."""
+
     monkeypatch.setattr("hub.processes.relay.run", run)
-    monkeypatch.setattr("core.log.configure", lambda *_: None)  # of this process are the tests'
+    monkeypatch.setattr("core.log.configure", keep_log)
     frozen_before = gc.get_freeze_count()
     app(["relay"], result_action="return_value")
     [(looks, frozen)] = seen
