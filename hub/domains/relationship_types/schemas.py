@@ -32,7 +32,7 @@ class ScoringWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class NewType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A kind of relationship of one's own; `decay_rate` 2 asks for contact twice as often."""
+    """A kind of relationship of one's own; with `decay_rate` 2 contact fades twice as fast."""
 
     name: TypeName
     display_name: DisplayName

@@ -86,6 +86,30 @@ async def test_a_score_is_explained(ada: User, grace: User, hub: Running) -> Non
     assert (await grace.client.get("/v1/health")).json()["items"] == []
 
 
+@pytest.mark.req("CON-03")
+async def test_a_contact_says_how_close_it_is_when_it_last_was_and_how_often_it_is_wanted(
+    ada: User, hub: Running
+) -> None:
+    contact = await meet(hub, ada, "Grace", 3, 30)
+    path = f"/v1/contacts/{contact}"
+    shown = (await ada.client.get(path)).json()
+    health = (await ada.client.get(PATH.format(contact))).json()
+    assert 0 < shown["strength"] < 1
+    assert shown["strength"] == pytest.approx(health["strength"], abs=0.005)
+    assert shown["last_interaction_at"] == health["last_touch_at"]
+    assert (shown["frequency"], health["cadence_days"]) == (None, 91)
+    classes = {"daily": 1, "weekly": 7, "monthly": 30, "quarterly": 91, "rarely": 182}
+    for frequency, days in classes.items():
+        changed = await ada.client.patch(path, json={"frequency": frequency})
+        assert changed.json()["frequency"] == frequency
+        async with begin(hub.resources.system, SYSTEM) as tx:
+            await service.refresh(tx, ada.id, UUID(contact))
+        assert (await ada.client.get(PATH.format(contact))).json()["cadence_days"] == days
+    for wrong in ({"frequency": "hourly"}, {"strength": 1}, {"last_interaction_at": None}):
+        refused = await ada.client.patch(path, json=wrong)
+        assert refusal(refused) == (422, "request.invalid")
+
+
 @pytest.mark.req("REL-06")
 async def test_a_history_goes_back_page_by_page(ada: User, grace: User, hub: Running) -> None:
     contact = (await ada.client.post("/v1/contacts", json={"full_name": "Grace"})).json()["id"]

@@ -119,6 +119,28 @@ def test_what_fades_faster_or_is_wanted_more_often_scores_no_higher(
 
 @pytest.mark.req("REL-09")
 @FEW
+@given(METS, st.floats(1, 400), st.floats(0.1, 10))
+def test_what_fades_twice_as_fast_scores_as_if_it_were_wanted_twice_as_often(
+    met: list[Met], cadence: float, decay: float
+) -> None:
+    faded = past_of(met, cadence_days=cadence, decay_rate=decay)
+    oftener = past_of(met, cadence_days=cadence / decay)
+    assert astuple(rules.parts(faded, NOW)) == pytest.approx(astuple(rules.parts(oftener, NOW)))
+    due = rules.assess(faded, NOW).next_touch_at - (faded.last_touch_at or faded.since)
+    assert due == timedelta(days=cadence), "but it is wanted as often as its circle says"
+
+
+def test_who_has_just_been_met_is_asked_for_one_day_and_no_part_of_one() -> None:
+    assert rules.frequency(0.5, 0, 14) == rules.frequency(0.5, 14, 14)
+    assert rules.frequency(0.5, 15, 14) < rules.frequency(0.5, 14, 14)
+
+
+def test_a_clock_that_is_ahead_makes_nothing_younger_than_now() -> None:
+    assert rules.days_between(NOW, NOW - timedelta(days=9)) == 0
+
+
+@pytest.mark.req("REL-09")
+@FEW
 @given(METS, st.floats(0, 1), st.integers(0, 20_000), st.floats(1, 400), st.floats(0.1, 10))
 def test_another_day_together_never_lowers_anything(
     met: list[Met], when: float, seconds: int, cadence: float, decay: float
