@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from core.db import command, query
-from hub.domains.imports.schemas import Import, MadeRow, PendingRow, StoredRow
+from hub.domains.imports.schemas import Import, MadeRow, PendingRow, Seen, StoredRow
 
 lock_own = query(UUID, "SELECT id FROM users WHERE id = app.user_id() FOR NO KEY UPDATE")
 
@@ -273,6 +273,21 @@ purge = query(
         FOR UPDATE SKIP LOCKED
     )
     RETURNING id
+    """,
+    login="system",
+)
+
+# Those under way first, and of them first what has not moved for longest.
+list_seen = query(
+    Seen,
+    """
+    SELECT
+        id, user_id, format, status, error, items_total, items_processed, created_at, updated_at
+    FROM import_jobs
+    WHERE CASE WHEN $1 THEN status = 'failed'
+        ELSE status IN ('uploaded', 'ready', 'running', 'undoing') END
+    ORDER BY status = 'ready', updated_at
+    LIMIT $2
     """,
     login="system",
 )

@@ -19,6 +19,7 @@ from litestar.params import FromPath, QueryParameter
 from core.db import Tx
 from core.errors import DomainError
 from hub.domains.contacts.service import Keys
+from hub.domains.import_receiving.service import receive
 from hub.domains.imports import service
 from hub.domains.imports.schemas import UPLOAD_MAX_BYTES, Format, Import, ImportRow, RowStatus
 from hub.domains.imports.service import NewImport
@@ -110,7 +111,7 @@ async def import_contacts(  # noqa: PLR0917  # the parameters of the query, by n
     """
     require_valid(idempotency_key)
     columns = _mapping(mapping)
-    upload = await service.receive(request.stream(), file_format, columns)
+    upload = await receive(request.stream(), file_format, columns)
     new = NewImport(upload=upload, file_name=file_name, dry_run=dry_run, mapping=columns)
 
     async def effect(tx: Tx) -> Answer[Import]:

@@ -93,6 +93,20 @@ class Job(Struct, frozen=True):
     items_kept: int
 
 
+class Seen(Struct, frozen=True):
+    """A job as operators see it: nothing of the file but what kind it is."""
+
+    id: UUID
+    user_id: UUID
+    format: Format
+    status: ImportStatus
+    error: str | None
+    items_total: int | None
+    items_processed: int
+    created_at: datetime
+    updated_at: datetime
+
+
 class Chunk(Struct, frozen=True):
     """A piece of a file."""
 

@@ -4,9 +4,8 @@ Each batch is one transaction that also moves the job on, and that is the event 
 batch waits for: whatever is killed, a batch happened or did not.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from core import clock, ids
-from core.db import Tx
+from core.db import Query, Tx
 from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact
@@ -22,11 +21,18 @@ from hub.domains.contacts.service import Keys
 from hub.domains.import_matching import service as matching
 from hub.domains.import_matching.service import Book, Outcome
 from hub.domains.import_reading import service as reading
+from hub.domains.import_receiving.service import Upload
 from hub.domains.imports import queries
-from hub.domains.imports.formats import detection, slimming, text
-from hub.domains.imports.formats.found import Format, FoundInteraction, RowProblem
-from hub.domains.imports.formats.spreadsheets import FIELDS
-from hub.domains.imports.schemas import FILE_MAX_BYTES, Import, ImportRow, Job, RowStatus, StoredRow
+from hub.domains.imports.formats.found import FoundInteraction, RowProblem
+from hub.domains.imports.schemas import (
+    Import,
+    ImportRow,
+    ImportStatus,
+    Job,
+    RowStatus,
+    Seen,
+    StoredRow,
+)
 from hub.domains.interactions import service as interactions
 from hub.domains.interactions.schemas import InteractionSource, NewInteraction, NewParticipant
 from hub.http import page
@@ -34,9 +40,6 @@ from hub.http import page
 IMPORTS_LISTING: Final = "imports"
 ROWS_LISTING: Final = "import_rows"
 OPEN_MAX: Final = 5
-_COLUMNS_MAX: Final = 100
-# Zeros of UTF-16 are at the beginning already.
-_WIDE_BYTES: Final = 512
 _CHUNK_BYTES: Final = 262_144
 # About a second of work, far below what a worker's call may take (RECLAIM_AFTER_SECONDS).
 BATCH: Final = 250
@@ -48,15 +51,6 @@ _SOURCES: Final[Mapping[str, InteractionSource]] = {
 }
 
 
-class Upload(Struct, frozen=True, kw_only=True):
-    """What is kept of a file that was sent; `file_bytes` and `digest` are of the whole."""
-
-    format: Format
-    data: bytes
-    file_bytes: int
-    digest: bytes
-
-
 class NewImport(Struct, frozen=True, kw_only=True):
     """A file as it is handed in."""
 
@@ -64,65 +58,6 @@ class NewImport(Struct, frozen=True, kw_only=True):
     file_name: str | None = None
     dry_run: bool = False
     mapping: Mapping[str, str] = {}
-
-
-async def receive(
-    pieces: AsyncIterator[bytes], said: Format | None, mapping: Mapping[str, str]
-) -> Upload:
-    """Take a file as it comes in, and hold of it what an import needs.
-
-    Raises import.empty, import.not_this_format, import.mapping_invalid, request.too_large.
-    """
-    try:
-        return await _received(pieces, said, mapping)
-    except DomainError:
-        # Who is still sending would not hear it.
-        async for _ in pieces:
-            pass
-        raise
-
-
-async def _received(
-    pieces: AsyncIterator[bytes], said: Format | None, mapping: Mapping[str, str]
-) -> Upload:
-    head = b""
-    async for piece in pieces:
-        head += piece
-        if len(head) >= detection.HEAD_BYTES:
-            break
-    file_format = _format_of(head[: detection.HEAD_BYTES], said, mapping)
-    slimmer = slimming.slimmer_of(file_format, head[:_WIDE_BYTES])
-    kept = bytearray(slimmer.feed(head))
-    file_bytes, digest = len(head), hashlib.sha256(head)
-    async for piece in pieces:
-        file_bytes += len(piece)
-        digest.update(piece)
-        kept += slimmer.feed(piece)
-        if len(kept) > FILE_MAX_BYTES:
-            raise DomainError("request.too_large")
-    kept += slimmer.end()
-    return Upload(
-        format=file_format, data=bytes(kept), file_bytes=file_bytes, digest=digest.digest()
-    )
-
-
-def _format_of(head: bytes, said: Format | None, mapping: Mapping[str, str]) -> Format:
-    text.require_text(head)
-    file_format = said or ("csv" if mapping else None)
-    is_mapped = 1 <= len(mapping) <= _COLUMNS_MAX and set(mapping.values()) <= FIELDS
-    if (file_format == "csv") != bool(mapping) or (mapping and not is_mapped):
-        raise DomainError("import.mapping_invalid")
-    if file_format == "csv":
-        return file_format
-    seen = detection.detect(head)
-    if seen not in {None, file_format or seen}:
-        raise DomainError("import.not_this_format", f"It looks like `{seen}`.")
-    found = file_format or seen
-    if found is None:
-        raise DomainError(
-            "import.not_this_format", "Say its `format`; of other CSV files, send a `mapping`."
-        )
-    return found
 
 
 async def begin_import(tx: Tx, keys: Keys, new: NewImport) -> Import:
@@ -190,20 +125,12 @@ async def list_rows(
 
 async def start(tx: Tx, import_id: UUID) -> Import:
     """Bring in what a dry run has found; again is harmless. Raises import.state_invalid."""
-    if await queries.start.first(tx, import_id) is None:
-        found = await get_import(tx, import_id)
-        if found.status not in {"running", "completed"}:
-            raise DomainError("import.state_invalid")
-    return await get_import(tx, import_id)
+    return await _moved(tx, import_id, queries.start, {"running", "completed"})
 
 
 async def cancel(tx: Tx, import_id: UUID) -> Import:
     """Stop an import; what it has brought in stays. Raises import.state_invalid."""
-    if await queries.cancel.first(tx, import_id) is None:
-        found = await get_import(tx, import_id)
-        if found.status != "cancelled":
-            raise DomainError("import.state_invalid")
-    return await get_import(tx, import_id)
+    return await _moved(tx, import_id, queries.cancel, {"cancelled"})
 
 
 async def undo(tx: Tx, import_id: UUID) -> Import:
@@ -211,11 +138,18 @@ async def undo(tx: Tx, import_id: UUID) -> Import:
 
     Raises import.state_invalid while it is under way.
     """
-    if await queries.undo.first(tx, import_id) is None:
-        found = await get_import(tx, import_id)
-        if found.status not in {"undoing", "undone"}:
-            raise DomainError("import.state_invalid")
-    return await get_import(tx, import_id)
+    return await _moved(tx, import_id, queries.undo, {"undoing", "undone"})
+
+
+async def _moved(
+    tx: Tx, import_id: UUID, step: Query[UUID], there: Container[ImportStatus]
+) -> Import:
+    """Take a step that an import's status allows; one that is `there` already has taken it."""
+    is_new = await step.first(tx, import_id) is not None
+    found = await get_import(tx, import_id)
+    if not is_new and found.status not in there:
+        raise DomainError("import.state_invalid")
+    return found
 
 
 async def bring_in(tx: Tx, keys: Keys, job: Job) -> None:
@@ -282,6 +216,11 @@ async def forget_file(tx: Tx, job: Job) -> None:
     forgotten = await queries.forget_payloads.run(tx, job.user_id, job.id)
     if forgotten:
         await queries.count_skipped.run(tx, job.id, forgotten)
+
+
+async def list_seen(tx: Tx, *, failed: bool, limit: int) -> list[Seen]:
+    """Return what is under way for anybody, or what failed; a system transaction."""
+    return await queries.list_seen.all(tx, failed, limit)
 
 
 async def purge(tx: Tx) -> bool:

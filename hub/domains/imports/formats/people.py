@@ -12,6 +12,7 @@ from hub.domains.contacts.schemas import (
     METHODS_MAX,
     TAGS_MAX,
     MethodKind,
+    Name,
     NewContact,
     NewMethod,
     Source,
@@ -140,9 +141,19 @@ def _name(person: Person, methods: list[NewMethod]) -> str:
     """Return what to call somebody: whoever has only a number is kept under their number."""
     joined = f"{person.first_name} {person.middle_name} {person.last_name}"
     for candidate in (person.full_name, joined, person.nickname, person.company):
-        if found := line(candidate):
+        found = line(candidate)
+        if _is_seen(found):
             return found
     return methods[0].value if methods else ""
+
+
+def _is_seen(name: str) -> bool:
+    """Say whether there is something to see in a name; how long it may be is another question."""
+    try:
+        msgspec.convert(name[:_NAME_MAX], Name)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _methods(person: Person, problems: list[RowProblem]) -> list[NewMethod]:

@@ -177,9 +177,9 @@ NAMES = WORDS.map(lambda text: " ".join(text.split())).filter(bool)
 def test_any_words_make_a_card_of_version_4_and_come_back(
     name: str, company: str | None, tags: list[str], label: str
 ) -> None:
-    fields = structs.asdict(named(name)) | {"company": company, "tags": [tag[:50] for tag in tags]}
     address = Address("email", "ada@example.com", label[:50], is_primary=True)
-    card = Card(**fields | {"addresses": [address]})
+    shortened = [tag[:50] for tag in tags]
+    card = structs.replace(named(name), company=company, tags=shortened, addresses=[address])
 
     text = rules.vcf([card])
 

@@ -13,8 +13,9 @@ from core.crypto import FieldCipher, KeyRing
 from core.db import Pool, begin
 from core.ids import UserId
 from hub.domains.contacts.service import Keys
+from hub.domains.import_receiving.service import Upload
 from hub.domains.imports import service
-from hub.domains.imports.service import NewImport, Upload
+from hub.domains.imports.service import NewImport
 from tests.fixtures.hub_process import HubProcess
 from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, create_user
 from tests.hub.domains.imports.moving import book_of

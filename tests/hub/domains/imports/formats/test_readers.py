@@ -114,8 +114,9 @@ def test_birthdays_are_read_as_they_are_written(written: str, birthday: str | No
 
 
 def test_whoever_has_only_a_number_is_kept_under_it() -> None:
-    [found] = people("vcard", card("TEL:+1 202 555 0101"))
-    assert found.full_name == "+1 202 555 0101"
+    for name in ("NOTE:no name", "FN:\u200b\u3164", "FN: "):
+        [found] = people("vcard", card(name, "TEL:+1 202 555 0101"))
+        assert found.full_name == "+1 202 555 0101"
 
 
 @pytest.mark.req("CON-01")
