@@ -22,15 +22,21 @@ ADDRESS_COLUMN: Final = "interaction_participants.address"
 
 async def check(tx: Tx, participants: Sequence[NewParticipant], keys: Keys) -> str | None:
     """Return by whose rules numbers are read; raise request.invalid for what is no address."""
-    if all(who.address is None for who in participants):
-        if any(who.contact_id is None for who in participants):
-            raise _invalid()
-        return None
-    region = await contacts.region_of(tx)
+    region = None
+    if any(who.address is not None for who in participants):
+        region = await contacts.region_of(tx)
     owner = contacts.owner_of(tx, None)
-    for who in participants:
-        if not _hashes(owner, who, keys, region) and (who.address or who.contact_id is None):
-            raise _invalid()
+    problems = [
+        {
+            "source": "body",
+            "field": f"participants[{place}]",
+            "message": "Each needs a contact or an address",
+        }
+        for place, who in enumerate(participants)
+        if not _hashes(owner, who, keys, region) and (who.address or who.contact_id is None)
+    ]
+    if problems:
+        raise DomainError("request.invalid", errors=problems)
     return region
 
 
@@ -132,12 +138,3 @@ def _shown(row: StoredParticipant, cipher: FieldCipher) -> Participant:
     if row.address is not None:
         address = cipher.open(row.address, column=ADDRESS_COLUMN, row=row.id.bytes).decode()
     return Participant(row.id, row.role, row.contact_id, row.address_kind, address)
-
-
-def _invalid() -> DomainError:
-    problem = {
-        "source": "body",
-        "field": "participants",
-        "message": "Each needs a contact or an address",
-    }
-    return DomainError("request.invalid", errors=[problem])

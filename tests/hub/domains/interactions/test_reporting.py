@@ -135,3 +135,20 @@ async def test_a_call_that_is_none_leaves_nothing(ada: User) -> None:
         [fault] = answer.json()["errors"]
         assert fault["field"].startswith(field), fault
     assert await timeline(ada) == []
+
+
+async def test_of_many_who_took_part_those_are_named_who_are_nobody(ada: User) -> None:
+    there = [{"role": "to", "address": text} for text in ("nobody", "a@example.com", "", "b@")]
+    del there[2]["address"]
+    made = await send(ada, call())
+    for answer in (
+        await send(ada, call(participants=there)),
+        await ada.client.patch(
+            f"/v1/interactions/{made.json()['id']}", json={"subject": "Call", "participants": there}
+        ),
+    ):
+        assert answer.json()["code"] == "request.invalid"
+        named = [fault["field"] for fault in answer.json()["errors"]]
+        assert named == ["participants[0]", "participants[2]", "participants[3]"]
+    [kept] = await timeline(ada)
+    assert kept["subject"] is None
