@@ -35,6 +35,9 @@ OptionalKey = Annotated[
     HeaderParameter(name="Idempotency-Key", description=f"Makes a retry harmless. {_KEEP_FOR}"),
 ]
 
+KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
+"""Errors of every route that takes a key."""
+
 
 class Answer(msgspec.Struct, Generic[Body], frozen=True):
     """What an effect answers."""

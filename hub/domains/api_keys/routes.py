@@ -21,18 +21,17 @@ from hub.http.administering import administering
 from hub.http.auth import user_id_of
 from hub.http.deps import WRITES, reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 from hub.http.recency import RECENT
 
 _EDITED: Final = ("name", "scopes")
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _ADMIN: Final = ("auth.forbidden", "account.not_found")
 
 
-@post("/api-keys", opt=RECENT, tags=["api-keys"], responses=documented("key.limit", *_KEYED))
+@post("/api-keys", opt=RECENT, tags=["api-keys"], responses=documented("key.limit", *KEYED))
 async def create_api_key(
     request: Request[Any, Any, Any], data: JSONBody[NewApiKey], idempotency_key: OptionalKey = None
 ) -> Response[ApiKeyCreated]:
@@ -95,7 +94,7 @@ async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
     "/service-accounts",
     opt=RECENT,
     tags=["api-keys"],
-    responses=documented("auth.forbidden", *_KEYED),
+    responses=documented("auth.forbidden", *KEYED),
 )
 async def create_service_account(
     request: Request[Any, Any, Any],
@@ -143,7 +142,7 @@ async def close_service_account(
     "/service-accounts/{account_id:uuid}/api-keys",
     opt=RECENT,
     tags=["api-keys"],
-    responses=documented("key.limit", *_ADMIN, *_KEYED),
+    responses=documented("key.limit", *_ADMIN, *KEYED),
 )
 async def create_service_api_key(
     request: Request[Any, Any, Any],

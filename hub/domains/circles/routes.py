@@ -18,14 +18,13 @@ from hub.domains.circles.schemas import (
 )
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/circles/{circle_id:uuid}"
 _MEMBER: Final = f"{_PATH}/members/{{contact_id:uuid}}"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get("/circles", tags=["circles"], responses=documented("request.cursor_invalid"))
@@ -40,7 +39,7 @@ async def list_circles(
 @post(
     "/circles",
     tags=["circles"],
-    responses=documented("circle.name_taken", "circle.limit", *_KEYED),
+    responses=documented("circle.name_taken", "circle.limit", *KEYED),
 )
 async def add_circle(
     request: Request[Any, Any, Any], data: JSONBody[NewCircle], idempotency_key: OptionalKey = None

@@ -13,13 +13,12 @@ from hub.domains.contact_merges import service
 from hub.domains.contact_merges.schemas import Merge, MergeInto, Suggestion
 from hub.domains.contact_moving.schemas import Mover
 from hub.http.deps import keys_of, reading, writing
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _ONE = ("contact.not_found", "contact.merged")
-_KEYED = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get(
@@ -90,7 +89,7 @@ def merge_routes(movers: Sequence[Mover]) -> list[HTTPRouteHandler]:
     @post(
         "/contacts/{contact_id:uuid}/merge",
         tags=["contacts"],
-        responses=documented(*_ONE, "contact.self", "contact.merge_with_itself", *_KEYED),
+        responses=documented(*_ONE, "contact.self", "contact.merge_with_itself", *KEYED),
     )
     async def merge_contacts(
         request: Request[Any, Any, Any],

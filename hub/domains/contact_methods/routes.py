@@ -13,13 +13,12 @@ from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import ChangeMethod, Method, Methods, NewMethod
 from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.problems import documented
 
 _METHODS: Final = "/contacts/{contact_id:uuid}/methods"
 _METHOD: Final = "/contacts/{contact_id:uuid}/methods/{method_id:uuid}"
 _ONE: Final = ("contact.not_found", "contact.merged")
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get(_METHODS, tags=["contacts"], responses=documented(*_ONE))
@@ -34,7 +33,7 @@ async def list_methods(request: Request[Any, Any, Any], contact_id: FromPath[UUI
     tags=["contacts"],
     responses={
         200: ResponseSpec(Method, description="The contact has it already, however written"),
-        **documented(*_ONE, "contact.method_invalid", "contact.method_limit", *_KEYED),
+        **documented(*_ONE, "contact.method_invalid", "contact.method_limit", *KEYED),
     },
 )
 async def add_method(

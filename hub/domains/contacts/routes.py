@@ -15,11 +15,10 @@ from hub.domains.contacts.schemas import (
 )
 from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.problems import documented
 
 _PATH: Final = "/contacts/{contact_id:uuid}"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _ONE: Final = ("contact.not_found", "contact.merged")
 # Not what interactions count: nobody's change fails because somebody has rung.
 _EDITED: Final = tuple(
@@ -39,7 +38,7 @@ async def get_self(request: Request[Any, Any, Any]) -> Response[Contact]:
 @post(
     "/contacts",
     tags=["contacts"],
-    responses=documented("contact.method_invalid", *_KEYED),
+    responses=documented("contact.method_invalid", *KEYED),
 )
 async def add_contact(
     request: Request[Any, Any, Any],

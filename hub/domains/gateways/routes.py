@@ -25,13 +25,12 @@ from hub.domains.gateways.schemas import (
 from hub.http.auth import limited
 from hub.http.deps import reading, resources, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _EDITED: Final = ("name", "config", "config_rev", "revoked_at")
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _CALLED: Final = (
     "gateway.not_found",
     "gateway.revoked",
@@ -55,7 +54,7 @@ _OfGateway = Annotated[
     "/gateways",
     opt=limited("gateway_registration"),
     tags=["gateways"],
-    responses=documented("gateway.name_taken", *_KEYED),
+    responses=documented("gateway.name_taken", *KEYED),
 )
 async def create_gateway(
     request: Request[Any, Any, Any], data: JSONBody[NewGateway], idempotency_key: OptionalKey = None

@@ -11,14 +11,13 @@ from hub.domains.goals import service
 from hub.domains.goals.schemas import ChangeGoal, Goal, GoalStatus, GoalTag, NewGoal
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/goals/{goal_id:uuid}"
 _TAG: Final = f"{_PATH}/tags/{{tag_id:uuid}}"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get("/goals", tags=["goals"], responses=documented("request.cursor_invalid"))
@@ -41,7 +40,7 @@ async def list_goals(
 @post(
     "/goals",
     tags=["goals"],
-    responses=documented("contact.not_found", "contact.merged", "goal.limit", *_KEYED),
+    responses=documented("contact.not_found", "contact.merged", "goal.limit", *KEYED),
 )
 async def add_goal(
     request: Request[Any, Any, Any],

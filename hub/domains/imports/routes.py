@@ -25,12 +25,10 @@ from hub.domains.imports.schemas import UPLOAD_MAX_BYTES, Format, Import, Import
 from hub.domains.imports.service import NewImport
 from hub.http.auth import limited
 from hub.http.deps import Connection, reading, resources, writing
-from hub.http.idempotency import Answer, RequiredKey, once, require_valid
+from hub.http.idempotency import KEYED, Answer, RequiredKey, once, require_valid
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
-
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 FileFormat = Annotated[
     Format | None,
@@ -87,7 +85,7 @@ class _FileOperation(Operation):
     request_max_body_size=UPLOAD_MAX_BYTES,
     operation_class=_FileOperation,
     responses=documented(
-        *_KEYED,
+        *KEYED,
         "request.too_large",
         "import.empty",
         "import.not_this_format",

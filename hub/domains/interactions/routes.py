@@ -23,11 +23,10 @@ from hub.domains.interactions.schemas import (
 from hub.http.auth import limited
 from hub.http.deps import keys_of, reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _LISTED: Final = ("request.cursor_invalid", "contact.not_found", "contact.merged")
 _WRITTEN: Final = ("contact.not_found", "contact.merged", "auth.forbidden")
 _WORDS: Final = 'Words that all stand in it; `"a phrase"`, `or` and `-without` as in web searches.'
@@ -126,7 +125,7 @@ async def get_interaction(
     tags=["interactions"],
     responses={
         200: ResponseSpec(InteractionDetail, description="The `external_id` was noted before"),
-        **documented(*_WRITTEN, *_KEYED),
+        **documented(*_WRITTEN, *KEYED),
     },
 )
 async def write_interaction(

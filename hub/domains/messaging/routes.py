@@ -11,12 +11,10 @@ from core.db import Tx
 from hub.domains.messaging import service
 from hub.domains.messaging.schemas import Conversation, Message, NewMessage, OpenConversation
 from hub.http.deps import reading
-from hub.http.idempotency import Answer, OptionalKey, RequiredKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, RequiredKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
-
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @post(
@@ -24,7 +22,7 @@ _KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotenc
     tags=["messaging"],
     responses={
         200: ResponseSpec(Conversation, description="The conversation existed already"),
-        **documented("conversation.partner_invalid", *_KEYED),
+        **documented("conversation.partner_invalid", *KEYED),
     },
 )
 async def open_conversation(
@@ -85,7 +83,7 @@ async def list_messages(
     tags=["messaging"],
     responses={
         200: ResponseSpec(Message, description="The `client_key` was used for this message before"),
-        **documented("conversation.not_found", "request.conflict", *_KEYED),
+        **documented("conversation.not_found", "request.conflict", *KEYED),
     },
 )
 async def send_message(

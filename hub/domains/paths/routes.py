@@ -12,13 +12,12 @@ from hub.domains.paths.schemas import ChangePath, FindPath, KeepPath, Path, Path
 from hub.http.auth import limited
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/paths/{path_id:uuid}"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _SOUGHT: Final = ("path.target_missing", "path.target_unknown")
 
 
@@ -45,7 +44,7 @@ async def find_path(request: Request[Any, Any, Any], data: JSONBody[FindPath]) -
     "/paths",
     opt=limited("ai"),
     tags=["paths"],
-    responses=documented("goal.not_found", "path.limit", "path.none", *_SOUGHT, *_KEYED),
+    responses=documented("goal.not_found", "path.limit", "path.none", *_SOUGHT, *KEYED),
 )
 async def keep_path(
     request: Request[Any, Any, Any],

@@ -11,14 +11,13 @@ from hub.domains.relationship_types import service
 from hub.domains.relationship_types.schemas import ChangeType, NewType, RelationshipType
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/relationship-types/{type_id:uuid}"
 _OF_CONTACT: Final = "/contacts/{contact_id:uuid}/types"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get("/relationship-types", tags=["relationships"], responses=documented("request.cursor_invalid"))
@@ -37,7 +36,7 @@ async def list_relationship_types(
         "relationship.type_weights",
         "relationship.type_name_taken",
         "relationship.type_limit",
-        *_KEYED,
+        *KEYED,
     ),
 )
 async def add_relationship_type(

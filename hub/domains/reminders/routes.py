@@ -17,13 +17,12 @@ from hub.domains.reminders.schemas import (
 )
 from hub.http.deps import reading, writing
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/reminders/{reminder_id:uuid}"
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 _SCHEDULED: Final = (
     "contact.not_found",
     "contact.merged",
@@ -63,9 +62,7 @@ async def list_reminders(
         )
 
 
-@post(
-    "/reminders", tags=["reminders"], responses=documented("reminder.limit", *_SCHEDULED, *_KEYED)
-)
+@post("/reminders", tags=["reminders"], responses=documented("reminder.limit", *_SCHEDULED, *KEYED))
 async def add_reminder(
     request: Request[Any, Any, Any],
     data: JSONBody[NewReminder],

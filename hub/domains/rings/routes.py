@@ -16,7 +16,7 @@ from hub.http import human_page
 from hub.http.auth import PUBLIC, require_development
 from hub.http.deps import WRITES, as_system, reading, resources
 from hub.http.etags import IfMatch, change, tagged
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
@@ -32,7 +32,6 @@ _TAP_TEXTS: Final = {
     "tap.already_used": ("This link was used before", "Hold the ring to your phone again."),
 }
 _EDITED: Final = ("label", "status")
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get("/rings", tags=["rings"], responses=documented("request.cursor_invalid"))
@@ -76,7 +75,7 @@ async def rename_ring(
     "/rings/{ring_id:uuid}/lost",
     tags=["rings"],
     status_code=200,
-    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
+    responses=documented("ring.not_found", "ring.state_refused", *KEYED),
 )
 async def report_ring_lost(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
@@ -93,7 +92,7 @@ async def report_ring_lost(
     "/rings/{ring_id:uuid}/found",
     tags=["rings"],
     status_code=200,
-    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
+    responses=documented("ring.not_found", "ring.state_refused", *KEYED),
 )
 async def report_ring_found(
     request: Request[Any, Any, Any], ring_id: FromPath[UUID], idempotency_key: OptionalKey = None
@@ -110,7 +109,7 @@ async def report_ring_found(
     "/rings/{ring_id:uuid}/revoke",
     tags=["rings"],
     status_code=200,
-    responses=documented("ring.not_found", "ring.state_refused", *_KEYED),
+    responses=documented("ring.not_found", "ring.state_refused", *KEYED),
 )
 async def revoke_ring(
     request: Request[Any, Any, Any],

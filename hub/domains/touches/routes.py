@@ -22,12 +22,10 @@ from hub.http.deps import (
     resources,
     writing,
 )
-from hub.http.idempotency import Answer, OptionalKey, once
+from hub.http.idempotency import KEYED, Answer, OptionalKey, once
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
-
-_KEYED: Final = ("idempotency.key_invalid", "idempotency.in_flight", "idempotency.mismatch")
 
 
 @get("/touches", tags=["touches"], responses=documented("request.cursor_invalid"))
@@ -84,7 +82,7 @@ async def decline_touch(request: Request[Any, Any, Any], touch_id: FromPath[UUID
 @post(
     "/touches",
     tags=["touches"],
-    responses=documented("tap.refused", "tap.already_used", *_KEYED),
+    responses=documented("tap.refused", "tap.already_used", *KEYED),
 )
 async def report_ring_read(
     request: Request[Any, Any, Any],
