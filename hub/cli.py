@@ -71,6 +71,11 @@ app.command("hub.processes.users:app", name="users", help="People's roles and su
 app.command(
     "hub.processes.flags:app", name="flags", help="Feature flags, and for whom they are on."
 )
+app.command(
+    "hub.processes.imports:app",
+    name="imports",
+    help="Files on their way into people's address books.",
+)
 app.command("hub.processes.db:app", name="db", help="The database: schema, demo data, dumps.")
 app.command("hub.processes.pki:app", name="pki", help="The certificate authority of gateways.")
 app.command("hub.processes.keys:app", name="keys", help="Keys at rest and their rotation.")

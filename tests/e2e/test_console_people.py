@@ -144,6 +144,7 @@ def test_a_file_is_tried_out_brought_in_and_taken_back_with_its_progress_and_its
     expect(job).to_contain_text("Brought in", timeout=20_000)
     expect(person(page, "Joseph Marie Jacquard")).to_be_visible(timeout=20_000)
     job.get_by_role("button", name="Take it back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Take it back").click()
     expect(job).to_contain_text("Taken back", timeout=20_000)
     expect(person(page, "Joseph Marie Jacquard")).to_have_count(0, timeout=20_000)
 

@@ -16,7 +16,8 @@ export function points(series) {
 export function scale(found, { left, right, top, bottom }) {
   const [from, to] = [found[0].at, found.at(-1).at];
   return {
-    x: (at) => left + ((at - from) / Math.max(1, to - from)) * (right - left),
+    // One alone is the latest.
+    x: (at) => (from === to ? right : left + ((at - from) / (to - from)) * (right - left)),
     y: (score) => bottom - (score / 100) * (bottom - top),
   };
 }

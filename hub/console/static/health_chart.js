@@ -58,7 +58,7 @@ function marks(from, until, { left, right, bottom }, { x }) {
   const text = (at, anchor, words) => svg("text", { class: "chart-words", x: x(at), y: HEIGHT_PX - 6, "text-anchor": anchor }, words);
   const found = months(from, until, Math.floor((right - left) / MONTH_PX));
   // Of weeks the days say more than the one month that may begin among them.
-  if (found.length < 2) return [text(from, "start", day(from)), ...(until > from ? [text(until, "end", day(until))] : [])];
+  if (found.length < 2) return [...(until > from ? [text(from, "start", day(from))] : []), text(until, "end", day(until))];
   return found.flatMap((at) => [
     svg("line", { class: "month", x1: x(at), x2: x(at), y1: PLACE.top, y2: bottom }),
     text(at, x(at) < left + MONTH_PX / 2 ? "start" : "middle", month(at)),

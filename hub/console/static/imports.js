@@ -51,6 +51,7 @@ export class Imports {
   }
 
   #row(job) {
+    const name = job.file_name ?? FORMATS[job.format] ?? job.format;
     const actions = [];
     const act = (words, deed, tone = "plain") => {
       const button = el("button", { type: "button", class: tone, click: () => busy(button, () => this.#act(job, deed)) }, words);
@@ -58,8 +59,9 @@ export class Imports {
     };
     if (job.status === "ready") act("Bring it in", "start", "primary");
     if (["ready", "uploaded", "running"].includes(job.status)) act("Cancel", "cancel");
-    if (["completed", "failed", "cancelled"].includes(job.status) && job.items_created > 0) act("Take it back", "undo");
-    const name = job.file_name ?? FORMATS[job.format] ?? job.format;
+    if (["completed", "failed", "cancelled"].includes(job.status) && job.items_created > 0) {
+      actions.push(el("button", { type: "button", class: "plain", click: () => this.#takeBack(job, name) }, "Take it back"));
+    }
     return el(
       "li",
       { id: `import-${job.id}`, "data-status": job.status },
@@ -93,6 +95,19 @@ export class Imports {
     } catch (error) {
       problem(error);
     }
+  }
+
+  #takeBack(job, name) {
+    ask({
+      title: `Take ${name} back?`,
+      content: [el("p", {}, `What it brought in goes, ${entries(job.items_created)}; whoever was changed or talked to since stays.`)],
+      confirm: "Take it back",
+      tone: "danger",
+      yes: async () => {
+        await this.#session.post(`/v1/imports/${job.id}/undo`);
+        await this.load();
+      },
+    });
   }
 
   #choose() {
@@ -130,7 +145,7 @@ function state(job) {
     [job.items_undone, "taken back"],
     [job.items_kept, "kept"],
   ];
-  const words = sums.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`);
+  const words = sums.filter(([number]) => number > 0).map(([number, what]) => `${number.toLocaleString()} ${what}`);
   const moving = MOVING.has(job.status);
   const done = job.status === "undoing" ? job.items_undone + job.items_kept : job.items_processed;
   return el(
@@ -154,4 +169,4 @@ function unfolding(title, known, ask) {
   return box;
 }
 
-const entries = (total) => (total === null ? "" : total === 1 ? "1 entry" : `${total} entries`);
+const entries = (total) => (total === null ? "" : total === 1 ? "1 entry" : `${total.toLocaleString()} entries`);

@@ -19,9 +19,9 @@ test("a series goes from the left to the right, and 100 is at the top", () => {
   assert.equal(linePath(found, scale(found, place)), "M0 20L100 40L200 60");
 });
 
-test("a score of one day alone has a place", () => {
+test("a score of one day alone is the latest", () => {
   const found = points({ points: [series.points[0]] });
-  assert.equal(linePath(found, scale(found, place)), "M0 20");
+  assert.equal(linePath(found, scale(found, place)), "M200 20");
 });
 
 test("months begin after the range does, and are as few as there is room for", () => {
