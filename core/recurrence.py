@@ -8,7 +8,7 @@ February until the year 9999.
 import re
 from calendar import isleap, monthrange
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Literal, cast
 
 from msgspec import Struct
@@ -34,6 +34,8 @@ _PARTS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
+_WRITTEN: Final = "%Y%m%dT%H%M%S"
+_END_IN_UTC: Final = re.compile(r"(?<=UNTIL=)(\d{8}T\d{6})Z", re.IGNORECASE)
 
 
 class RuleError(ValueError):
@@ -59,6 +61,19 @@ class Rule(Struct, frozen=True, kw_only=True):
 def normal_form(recurrence: str) -> str:
     """Return a rule in upper case and without its name, or raise RuleError."""
     return ";".join(f"{name}={value}" for name, value in _parts(recurrence).items())
+
+
+def with_local_end(recurrence: str, zone: tzinfo) -> str:
+    """Return a rule whose end, where it is in UTC as calendars write it, is a zone's local time."""
+
+    def local(end: re.Match[str]) -> str:
+        try:
+            moment = datetime.strptime(end[1], _WRITTEN).replace(tzinfo=UTC)
+            return moment.astimezone(zone).strftime(_WRITTEN)
+        except (ValueError, OverflowError):
+            return end[0]
+
+    return _END_IN_UTC.sub(local, recurrence)
 
 
 def parse(recurrence: str, first: datetime) -> Rule:
@@ -206,7 +221,7 @@ def _placed(day: str) -> tuple[int, int]:
 def _until(text: str) -> datetime:
     try:
         if "T" in text:
-            return datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007  # local, as the rule is
+            return datetime.strptime(text, _WRITTEN)  # noqa: DTZ007  # local, as the rule is
         return datetime.combine(date.fromisoformat(text), datetime.max.time())
     except ValueError:
         raise RuleError(f"`UNTIL={text}` is no day.") from None

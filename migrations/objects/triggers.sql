@@ -183,6 +183,11 @@ AFTER INSERT ON interactions
 REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION app.follow_merges();
 
+CREATE TRIGGER follow_merges
+AFTER INSERT ON interaction_participants
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.follow_merges();
+
 CREATE TRIGGER note_interactions
 AFTER INSERT ON interactions
 REFERENCING NEW TABLE AS new_rows
@@ -331,7 +336,8 @@ CREATE TRIGGER drop_evidence
 AFTER DELETE ON contact_links
 FOR EACH ROW EXECUTE FUNCTION app.drop_evidence('link');
 
--- By what paths lead. Strengths of contacts move each day by a little: a search may be an hour old.
+-- By what paths lead. Strengths of contacts move each day by a little: how sure a way is may be an hour
+-- old, but not whether somebody is on it at all (see app.shortest_path_of).
 CREATE TRIGGER note_graph_added
 AFTER INSERT ON contact_links
 REFERENCING NEW TABLE AS changed
@@ -354,6 +360,11 @@ WHEN (
   (OLD.linked_user_id, OLD.archived_at, OLD.merged_into_id)
   IS DISTINCT FROM (NEW.linked_user_id, NEW.archived_at, NEW.merged_into_id)
 )
+EXECUTE FUNCTION app.note_graph_change('user_id');
+
+CREATE TRIGGER note_graph_known
+AFTER UPDATE OF strength ON contacts
+FOR EACH ROW WHEN ((OLD.strength >= 0.1) <> (NEW.strength >= 0.1))
 EXECUTE FUNCTION app.note_graph_change('user_id');
 
 CREATE TRIGGER note_graph_left

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.rrule import rrule, rruleset, rrulestr
@@ -146,3 +147,17 @@ def test_a_rule_that_names_no_day_ends_the_search_after_ten_years(rule: str) -> 
 
 def test_a_rule_is_written_in_one_way() -> None:
     assert recurrence.normal_form("rrule:freq=weekly;byday=mo,we") == "FREQ=WEEKLY;BYDAY=MO,WE"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("FREQ=DAILY;UNTIL=20270101T000000Z;INTERVAL=2", "UNTIL=20270101T010000;INTERVAL=2"),
+        ("freq=daily;until=20270701T235959z", "until=20270702T015959"),
+        ("FREQ=DAILY;UNTIL=20270101", "UNTIL=20270101"),
+        ("FREQ=DAILY;UNTIL=20270132T000000Z", "UNTIL=20270132T000000Z"),  # refused when it is read
+        ("FREQ=DAILY;UNTIL=99991231T235959Z", "UNTIL=99991231T235959Z"),
+    ],
+)
+def test_an_end_in_utc_is_what_clocks_show_then(written: str, kept: str) -> None:
+    assert recurrence.with_local_end(written, ZoneInfo("Europe/Berlin")) == f"{written[:11]}{kept}"

@@ -5,7 +5,7 @@ from uuid import UUID
 from core.db import command, query
 from hub.domains.paths.schemas import Person, StoredPath, StoredStep
 
-# By columns that a trigger keeps plain, so that an index finds them.
+# By columns that a trigger keeps plain, so that an index finds them; words of a name in any order.
 find_targets = query(
     UUID,
     """
@@ -16,10 +16,26 @@ find_targets = query(
         AND NOT is_self
         AND ($1::uuid IS NULL OR id = $1::uuid)
         AND ($2::text IS NULL OR name_words = array_to_string(app.plain_words($2::text), ' '))
-        AND ($3::text IS NULL OR company_plain = app.plain_text($3::text))
-        AND ($4::text IS NULL OR app.plain_text(job_title) = app.plain_text($4::text))
+        AND ($3::text IS NULL OR company_plain = app.plain_text(btrim($3::text)))
+        AND ($4::text IS NULL OR app.plain_text(job_title) = app.plain_text(btrim($4::text)))
     ORDER BY strength DESC, id DESC
     LIMIT 100
+    """,
+)
+
+# Where nobody has that name: whose name has all its words among others.
+find_targets_by_part = query(
+    UUID,
+    """
+    SELECT c.id
+    FROM app.search_contacts($2, false, NULL, 100) AS s (id)
+    JOIN contacts AS c ON c.id = s.id
+    WHERE c.user_id = app.user_id()
+        AND string_to_array(c.name_words, ' ') @> app.plain_words($2::text)
+        AND ($1::uuid IS NULL OR c.id = $1::uuid)
+        AND ($3::text IS NULL OR c.company_plain = app.plain_text(btrim($3::text)))
+        AND ($4::text IS NULL OR app.plain_text(c.job_title) = app.plain_text(btrim($4::text)))
+    ORDER BY c.strength DESC, c.id DESC
     """,
 )
 

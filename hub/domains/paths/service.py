@@ -135,6 +135,8 @@ async def _search(tx: Tx, asked: FindPath) -> tuple[list[Hop], bool]:
     if all(value is None for value in given):
         raise DomainError("path.target_missing")
     targets = await queries.find_targets.all(tx, *given)
+    if not targets and asked.target_name is not None:
+        targets = await queries.find_targets_by_part.all(tx, *given)
     if not targets:
         raise DomainError("path.target_unknown")
     key = rules.search_key(targets, asked.hops_max)

@@ -30,10 +30,10 @@ def parse_local(text: str, now: datetime) -> datetime:
     return found
 
 
-def normal_form(rule: str) -> str:
-    """Return a rule as it is kept, or raise reminder.recurrence_invalid."""
+def normal_form(rule: str, zone: ZoneInfo) -> str:
+    """Return a rule as it is kept, in local time, or raise reminder.recurrence_invalid."""
     try:
-        return recurrence.normal_form(rule)
+        return recurrence.normal_form(recurrence.with_local_end(rule, zone))
     except recurrence.RuleError as why:
         raise DomainError("reminder.recurrence_invalid", str(why)) from None
 

@@ -37,7 +37,7 @@ Recurrence = Annotated[
         examples=["FREQ=WEEKLY;BYDAY=MO"],
     ),
 ]
-"""RRULE (RFC 5545, 3.3.10) by days and longer; it may end by COUNT or UNTIL, in local time."""
+"""RRULE (RFC 5545, 3.3.10) by days and longer; it may end by COUNT or UNTIL, local or in UTC."""
 TimeZone = Annotated[
     str,
     Meta(

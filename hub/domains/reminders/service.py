@@ -59,8 +59,9 @@ async def add_reminder(tx: Tx, new: NewReminder) -> Reminder:
         raise DomainError("reminder.limit")
     zone = new.timezone or (await accounts.get_account(tx)).timezone
     first_local = rules.parse_local(new.due_local, clock.now())
-    rule = None if new.recurrence is None else rules.normal_form(new.recurrence)
-    due_at = rules.first_due(first_local, rule, _zone(zone))
+    clocks = _zone(zone)
+    rule = None if new.recurrence is None else rules.normal_form(new.recurrence, clocks)
+    due_at = rules.first_due(first_local, rule, clocks)
     await contacts.hold_found(tx, new.contact_id)
     reminder_id = await queries.add_reminder.one(
         tx, new.title, new.note, new.contact_id, zone, first_local.isoformat(), rule, due_at
@@ -83,13 +84,14 @@ async def change_reminder(tx: Tx, reminder_id: UUID, change: ChangeReminder) -> 
     if all(given is UNSET for given in (change.due_local, change.timezone, change.recurrence)):
         return await get_reminder(tx, reminder_id)
     zone = schedule.timezone if change.timezone is UNSET else change.timezone
+    clocks = _zone(zone)
     first_local = datetime.fromisoformat(schedule.first_local)
     if change.due_local is not UNSET:
         first_local = rules.parse_local(change.due_local, clock.now())
     rule = schedule.recurrence
     if change.recurrence is not UNSET:
-        rule = change.recurrence and rules.normal_form(change.recurrence)
-    due_at = rules.first_due(first_local, rule, _zone(zone))
+        rule = change.recurrence and rules.normal_form(change.recurrence, clocks)
+    due_at = rules.first_due(first_local, rule, clocks)
     await queries.reschedule.run(tx, reminder_id, zone, first_local.isoformat(), rule, due_at)
     return await get_reminder(tx, reminder_id)
 

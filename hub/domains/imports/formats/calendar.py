@@ -39,7 +39,6 @@ _DURATION: Final = re.compile(
 _KEPT: Final = frozenset(
     {"UID", "RECURRENCE-ID", "SUMMARY", "DTSTART", "DTEND", "DURATION", "STATUS", "RRULE"}
 )
-_UNTIL: Final = re.compile(r"(?<=UNTIL=)(\d{8}T\d{6})Z", re.IGNORECASE)
 SERIES_BACK: Final = timedelta(days=2 * 366)
 """Of meetings that repeat the first one is taken, and those of this time before now."""
 SERIES_MAX: Final = 1000
@@ -182,7 +181,7 @@ def _series(first: Mapping[str, Line], starts_at: datetime, file: _File) -> Iter
     yield starts_at
     zone = _zone(first["DTSTART"], set())
     begins = starts_at.astimezone(zone).replace(tzinfo=None)
-    written = _UNTIL.sub(lambda until: _local(until[1], zone), first["RRULE"].value.strip())
+    written = recurrence.with_local_end(first["RRULE"].value.strip(), zone)
     now = file.now.astimezone(zone).replace(tzinfo=None)
     file.series += 1
     rule = _rule(written, begins) if file.series <= SERIES_MAX else None
@@ -200,15 +199,6 @@ def _rule(written: str, begins: datetime) -> Rule | None:
         return recurrence.parse(written, begins)
     except RuleError:
         return None
-
-
-def _local(until: str, zone: tzinfo) -> str:
-    """Return an end in UTC as the clocks of a zone show it."""
-    try:
-        moment = datetime.strptime(until, _WRITTEN).replace(tzinfo=UTC)
-        return moment.astimezone(zone).strftime(_WRITTEN)
-    except (ValueError, OverflowError):
-        return until
 
 
 def _native_id(uid: str, moment: datetime) -> str:

@@ -85,6 +85,40 @@ async def test_the_shortest_way_is_found_and_of_two_the_surer_one(ada: User, adm
     assert (nearer["found"], nearer["length"], nearer["confidence"]) == (False, 0, 0)
 
 
+@pytest.mark.req("GOL-04")
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"target_name": "Grace Brewster Hopper"}, "Grace Brewster Hopper"),
+        ({"target_name": "HOPPER, Grace Brewster"}, "Grace Brewster Hopper"),
+        ({"target_name": "Gráce  Hopper"}, "Grace Brewster Hopper"),
+        ({"target_name": "grace"}, "Grace"),  # whose whole name that is
+        ({"target_company": " navy "}, "Grace Brewster Hopper"),
+        ({"target_role": "Rear admiral"}, "Grace Brewster Hopper"),
+        ({"target_name": "Hopper", "target_company": "Navy"}, "Grace Brewster Hopper"),
+        ({"target_name": "Hopper", "target_company": "Army"}, None),
+        ({"target_name": "Hop"}, None),
+        ({"target_name": "Navy"}, None),
+        ({"target_name": "%"}, None),
+    ],
+)
+async def test_a_target_is_found_by_what_one_knows_of_them(
+    ada: User, admin: Any, asked: dict[str, str], found: str | None
+) -> None:
+    people = await add_people(admin, ada, "Ann", "Grace Brewster Hopper", "Grace", Ann=0.5)
+    await admin.execute(
+        "UPDATE contacts SET company = 'Navy', job_title = 'Rear Admiral' WHERE id = $1",
+        people["Grace Brewster Hopper"],
+    )
+    for name in ("Grace Brewster Hopper", "Grace"):
+        await link(admin, ada, people["Ann"], people[name])
+    answer = await ada.client.post("/v1/paths/find", json=asked)
+    if found is None:
+        assert refusal(answer) == (404, "path.target_unknown")
+    else:
+        assert names(answer.json()) == ["Ann", found]
+
+
 async def test_six_hops_are_found_and_seven_are_not_and_cycles_end(ada: User, admin: Any) -> None:
     chain = await add_people(admin, ada, *(f"P{n}" for n in range(1, 8)), P1=1.0)
     for one, other in itertools.pairwise(chain.values()):
@@ -113,6 +147,10 @@ async def test_an_answer_is_kept_until_something_of_it_changes(ada: User, admin:
     assert (await find(ada, people["Bob"], hops_max=5))["cached"] is False
     await ada.client.delete(f"/v1/contacts/{people['Ann']}")
     assert (await find(ada, people["Bob"]))["found"] is False
+    await admin.execute("UPDATE contacts SET strength = 0.4 WHERE id = $1", people["Bob"])
+    assert (await find(ada, people["Bob"]))["length"] == 1  # at once, now that they have met
+    await admin.execute("UPDATE contacts SET strength = 0.3 WHERE id = $1", people["Bob"])
+    assert (await find(ada, people["Bob"]))["cached"] is True
     await admin.execute("UPDATE path_searches SET searched_at = now() - interval '61 minutes'")
     assert (await find(ada, people["Bob"]))["cached"] is False
 

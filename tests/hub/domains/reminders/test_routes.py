@@ -218,6 +218,14 @@ async def test_bad_times_rules_and_zones_are_refused_and_nothing_is_kept(ada: Us
     assert (await ada.client.get("/v1/reminders")).json()["items"] == []
 
 
+async def test_a_rule_of_a_calendar_ends_in_utc_and_is_kept_as_clocks_show_it(ada: User) -> None:
+    made = await add(ada, recurrence="RRULE:FREQ=DAILY;UNTIL=20261122T120000Z")
+    assert made["recurrence"] == "FREQ=DAILY;UNTIL=20261122T130000"
+    path = f"/v1/reminders/{made['id']}"
+    assert (await ada.client.post(f"{path}/done")).json()["due_at"] == "2026-11-22T12:00:00Z"
+    assert (await ada.client.post(f"{path}/done")).json()["status"] == "done"
+
+
 async def test_the_account_s_time_zone_holds_where_none_is_named(ada: User) -> None:
     await ada.client.patch("/v1/me", json={"timezone": "Asia/Kolkata"})
     answer = await ada.client.post(
