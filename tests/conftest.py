@@ -4,10 +4,15 @@ import gc
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Six thousand tests and what they import stay until the end: looking through them again and again
 # for what could go would take a third of the time of collecting them, in each process.
 gc.disable()
+
+# An example that takes long says that the machine stood still, not that anything is wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 pytest_plugins = [
     "tests.fixtures.scheduling",
