@@ -61,6 +61,9 @@ ROUTE_SCOPES: Final[dict[str, Scope | None]] = {
     "POST /v1/contacts/{contact_id}/interests": "contacts:write",
     "DELETE /v1/contacts/{contact_id}/interests/{interest_id}": "contacts:write",
     "GET /v1/contacts/{contact_id}/interests/{interest_id}/evidence": "contacts:read",
+    "PUT /v1/contacts/{contact_id}/interests/{interest_id}/evidence/{interaction_id}": (
+        "contacts:write"
+    ),
     "GET /v1/contacts/{contact_id}/links": "contacts:read",
     "GET /v1/contacts/{contact_id}/links/{other_id}": "contacts:read",
     "PUT /v1/contacts/{contact_id}/links/{other_id}": "contacts:write",

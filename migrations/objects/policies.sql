@@ -482,15 +482,18 @@ UPDATE (
 CREATE POLICY own ON reminders TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 
--- insights and what they rest on: written by the hub, answered by the user
+-- insights: written by the hub, answered by the user. Evidence of interests is the user's too.
 GRANT SELECT, UPDATE (dismissed_at, acted_on_at) ON insights TO ping_api, ping_worker;
 CREATE POLICY own ON insights TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));
 GRANT SELECT ON insight_contacts, evidence TO ping_api, ping_worker;
 CREATE POLICY own ON insight_contacts FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
+GRANT INSERT ON evidence TO ping_api, ping_worker;
 CREATE POLICY own ON evidence FOR SELECT TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id()));
+CREATE POLICY own_new ON evidence FOR INSERT TO ping_api, ping_worker
+WITH CHECK (user_id = (SELECT app.user_id()));
 
 -- streaks, achievement_progress: counted by the hub. insight_weeks, achievement_increments: its own.
 GRANT SELECT ON streaks, achievement_progress TO ping_api, ping_worker;

@@ -303,6 +303,9 @@ async def _stranger(
     opened = await eve.client.post("/v1/conversations", json={"partner_id": str(grace.id)})
     noted = await eve.client.post("/v1/interactions", json={"subject": "mine"})
     met = await eve.client.post("/v1/contacts", json={"full_name": "mine"})
+    cares = await eve.client.post(
+        f"/v1/contacts/{met.json()['id']}/interests", json={"category": "sport", "topic": "mine"}
+    )
     circle = await eve.client.post(
         "/v1/circles", json={"name": "mine", "tier": 1, "cadence_days": 7}
     )
@@ -318,6 +321,7 @@ async def _stranger(
         "my_path": way.json()["id"],
         "my_goal": goal.json()["id"],
         "my_reminder": reminder.json()["id"],
+        "my_interest": cares.json()["id"],
         "my_circle": circle.json()["id"],
         "my_contact": met.json()["id"],
         "my_interaction": noted.json()["id"],

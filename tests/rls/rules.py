@@ -73,7 +73,7 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "reminders": {"own": ALL, "foreign": NONE},
     "insights": {"own": CHANGE, "foreign": NONE},
     "insight_contacts": {"own": READ, "foreign": NONE},
-    "evidence": {"own": READ, "foreign": NONE},
+    "evidence": {"own": READ | {"INSERT"}, "foreign": NONE},
     "insight_weeks": {"own": NONE, "foreign": NONE},
     "streaks": {"own": READ, "foreign": NONE},
     "achievements": {"foreign": READ},

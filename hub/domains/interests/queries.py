@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core.db import query
+from core.db import command, query
 from hub.domains.interests.schemas import Interest, Known, ListedInterest, Support
 
 list_of_contact = query(
@@ -53,7 +53,7 @@ find_known = query(
     """
     SELECT confidence, decay_factor, extract(epoch FROM now() - decayed_at)::float8 AS faded_seconds
     FROM interests
-    WHERE user_id = $1 AND contact_id = $2 AND category = $3 AND topic = $4
+    WHERE user_id = app.user_id() AND contact_id = $1 AND id = $2
     FOR NO KEY UPDATE
     """,
 )
@@ -70,37 +70,29 @@ put_interest = query(
     """,
 )
 
-insert_interest = query(
-    UUID,
-    """
-    INSERT INTO interests (user_id, contact_id, category, topic, confidence)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (user_id, contact_id, category, topic) DO NOTHING
-    RETURNING id
-    """,
-)
-
-reinforce = query(
-    UUID,
+reinforce = command(
     """
     UPDATE interests
-    SET confidence = $5, evidence_count = evidence_count + 1, last_reinforced_at = now(),
+    SET confidence = $2, evidence_count = evidence_count + 1, last_reinforced_at = now(),
         decayed_at = now()
-    WHERE user_id = $1 AND contact_id = $2 AND category = $3 AND topic = $4
-    RETURNING id
-    """,
+    WHERE user_id = app.user_id() AND id = $1
+    """
+)
+
+# As far as it may be seen, and it stays until the end.
+find_interaction = query(
+    UUID, "SELECT id FROM interactions WHERE user_id = app.user_id() AND id = $1 FOR KEY SHARE"
 )
 
 # Nothing where it is known.
 add_support = query(
     UUID,
     """
-    INSERT INTO evidence (user_id, subject_type, subject_id, interaction_id)
-    VALUES ($1, 'interest', $2, $3)
+    INSERT INTO evidence (subject_type, subject_id, interaction_id)
+    VALUES ('interest', $1, $2)
     ON CONFLICT DO NOTHING
     RETURNING interaction_id
     """,
-    login="system",
 )
 
 list_support = query(
@@ -120,8 +112,14 @@ list_support = query(
 )
 
 find_own = query(
-    UUID,
-    "SELECT id FROM interests WHERE user_id = app.user_id() AND contact_id = $1 AND id = $2",
+    Interest,
+    """
+    SELECT
+        id, contact_id, category, topic, confidence, evidence_count, first_detected_at,
+        last_reinforced_at, decay_factor
+    FROM interests
+    WHERE user_id = app.user_id() AND contact_id = $1 AND id = $2
+    """,
 )
 
 remove_interest = query(

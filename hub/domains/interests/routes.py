@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Request, delete, get, post
+from litestar import Request, delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hub.domains.interests import service
-from hub.domains.interests.schemas import Interest, ListedInterest, PutInterest, Support
+from hub.domains.interests.schemas import Interest, ListedInterest, PutInterest, Sign, Support
 from hub.http.deps import reading, writing
 from hub.http.page import Page
 from hub.http.page_parameters import Cursor, Limit
@@ -93,10 +93,28 @@ async def list_interest_evidence(
         return await service.list_support(tx, contact_id, interest_id, limit=limit, cursor=cursor)
 
 
+@put(
+    f"{_PATH}/{{interest_id:uuid}}/evidence/{{interaction_id:uuid}}",
+    tags=["contacts"],
+    responses=documented(*_ONE, "contact.interest_not_found", "interaction.not_found"),
+)
+async def put_interest_evidence(
+    request: Request[Any, Any, Any],
+    contact_id: FromPath[UUID],
+    interest_id: FromPath[UUID],
+    interaction_id: FromPath[UUID],
+    data: JSONBody[Sign],
+) -> Interest:
+    """Say in which interaction an interest was seen, which makes it surer, once."""
+    async with writing(request) as tx:
+        return await service.see(tx, contact_id, interest_id, interaction_id, data.weight)
+
+
 INTEREST_ROUTES: Final = [
     list_interests,
     list_interests_of_contact,
     put_interest,
     remove_interest,
     list_interest_evidence,
+    put_interest_evidence,
 ]

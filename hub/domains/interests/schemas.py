@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 DECAY_FACTOR: Final = 0.9
 """What 30 days without reinforcement leave of a confidence."""
+SIGN_WEIGHT: Final = 0.3
 
 _WORDS: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)"
 Category = Annotated[
@@ -57,16 +58,11 @@ class ListedInterest(Struct, frozen=True):
     last_reinforced_at: datetime
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
-    """A sign of an interest, from an interaction or an import."""
+class Sign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much an interaction says of an interest."""
 
-    contact_id: UUID
-    category: Category
-    topic: Topic
-    weight: Confidence = 0.3
-    """How much one such sign says: of what was still open, this much is now believed."""
-    interaction_id: UUID | None = None
-    """Where it can be read; the same interaction is a sign of an interest once."""
+    weight: Confidence = SIGN_WEIGHT
+    """Of what was still open, this much is now believed."""
 
 
 class Known(Struct, frozen=True):

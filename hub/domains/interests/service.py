@@ -8,7 +8,6 @@ from core.errors import DomainError
 from hub.domains.contacts import service as contacts
 from hub.domains.interests import queries, rules
 from hub.domains.interests.schemas import (
-    Evidence,
     Interest,
     ListedInterest,
     PutInterest,
@@ -58,27 +57,23 @@ async def put(tx: Tx, contact_id: UUID, new: PutInterest) -> Interest:
     return await queries.find_interest.one(tx, owner, contact_id, category, topic)
 
 
-async def reinforce(tx: Tx, sign: Evidence, *, owner_id: UUID | None = None) -> UUID:
-    """Take a sign of an interest into account, and return the interest.
+async def see(
+    tx: Tx, contact_id: UUID, interest_id: UUID, interaction_id: UUID, weight: float
+) -> Interest:
+    """Take an interaction for a sign of an interest, once; return the interest.
 
-    With an interaction it is taken once, in a system transaction; without, whoever has the sign
-    remembers that. Raises contact.not_found.
+    Raises contact.not_found, contact.merged, contact.interest_not_found, interaction.not_found.
     """
-    owner = contacts.owner_of(tx, owner_id)
-    category, topic = rules.plain(sign.category), rules.plain(sign.topic)
-    place = (owner, sign.contact_id, category, topic)
-    await contacts.find(tx, sign.contact_id, owner_id=owner)
-    added = await queries.insert_interest.first(tx, *place, sign.weight)
-    found = added or (await queries.find_interest.one(tx, *place)).id
-    if sign.interaction_id is not None:
-        is_new = await queries.add_support.first(tx, owner, found, sign.interaction_id)
-        if is_new is None:
-            return found
-    if added is not None:
-        return found
-    known = await queries.find_known.one(tx, *place)
-    present = rules.faded(known.confidence, known.decay_factor, known.faded_seconds)
-    return await queries.reinforce.one(tx, *place, rules.reinforced(present, sign.weight))
+    await contacts.hold_found(tx, contact_id)
+    known = await queries.find_known.first(tx, contact_id, interest_id)
+    if known is None:
+        raise DomainError("contact.interest_not_found")
+    if await queries.find_interaction.first(tx, interaction_id) is None:
+        raise DomainError("interaction.not_found")
+    if await queries.add_support.first(tx, interest_id, interaction_id) is not None:
+        present = rules.faded(known.confidence, known.decay_factor, known.faded_seconds)
+        await queries.reinforce.run(tx, interest_id, rules.reinforced(present, weight))
+    return await queries.find_own.one(tx, contact_id, interest_id)
 
 
 async def list_support(

@@ -73,6 +73,19 @@ ROUTES: dict[str, tuple[Ask, ...]] = {
             "/v1/contacts/{my_contact}/interests/{interest}/evidence", "contact.interest_not_found"
         ),
     ),
+    "PUT /v1/contacts/{contact_id}/interests/{interest_id}/evidence/{interaction_id}": (
+        Foreign(body={}),
+        beside(
+            "/v1/contacts/{my_contact}/interests/{interest}/evidence/{my_interaction}",
+            "contact.interest_not_found",
+            {},
+        ),
+        beside(
+            "/v1/contacts/{my_contact}/interests/{my_interest}/evidence/{interaction}",
+            "interaction.not_found",
+            {},
+        ),
+    ),
     "DELETE /v1/contacts/{contact_id}/interests/{interest_id}": (
         HERS,
         beside("/v1/contacts/{my_contact}/interests/{interest}", "contact.interest_not_found"),

@@ -1,5 +1,7 @@
 """What contacts care about is believed the more it is seen, and fades."""
 
+import asyncio
+
 import asyncpg
 import pytest
 from hypothesis import given
@@ -8,8 +10,8 @@ from hypothesis import strategies as st
 from core.actor import SYSTEM
 from core.db import begin
 from hub.domains.interests import rules, service
-from hub.domains.interests.schemas import Evidence
-from tests.fixtures.app import Running, User, user_actor
+from tests.fixtures.api_keys import NewKey
+from tests.fixtures.app import Running, User
 
 SHARE = st.floats(0, 1)
 FACTOR = st.floats(0.01, 1)
@@ -50,24 +52,20 @@ async def test_interests_are_said_seen_and_forgotten(
     said = {"category": " Sport ", "topic": "Chess  Problems", "confidence": 0.5}
     put = (await ada.client.post(path, json=said)).json()
     assert (put["category"], put["topic"], put["evidence_count"]) == ("sport", "chess problems", 1)
-    sign = Evidence(contact_id=contact, category="SPORT", topic="chess problems", weight=0.5)
-    async with begin(hub.resources.api, user_actor(ada.id)) as tx:
-        await service.reinforce(tx, sign)
-    seen = await ada.client.post("/v1/interactions", json={"contact_id": contact})
-    heard = Evidence(
-        contact_id=contact, category="music", topic="opera", interaction_id=seen.json()["id"]
+    await ada.client.post(path, json={"category": "music", "topic": "opera", "confidence": 0.3})
+    met = (await ada.client.post("/v1/interactions", json={"contact_id": contact})).json()["id"]
+    evidence = f"{path}/{put['id']}/evidence"
+    seen = await asyncio.gather(
+        *(ada.client.put(f"{evidence}/{met}", json={"weight": 0.5}) for _ in range(3))
     )
-    for _ in range(2):
-        async with begin(hub.resources.system, SYSTEM) as tx:
-            await service.reinforce(tx, heard, owner_id=ada.id)
+    assert [answer.json()["confidence"] for answer in seen] == pytest.approx([0.75] * 3, abs=1e-6)
     items = (await ada.client.get(path)).json()["items"]
     assert [(item["topic"], item["evidence_count"]) for item in items] == [
         ("chess problems", 2),
         ("opera", 1),
     ]
-    assert [item["confidence"] for item in items] == [pytest.approx(0.75), 0.3]
-    support = await ada.client.get(f"{path}/{items[1]['id']}/evidence")
-    assert support.json()["items"] == [{"interaction_id": seen.json()["id"]}]
+    support = await ada.client.get(evidence)
+    assert support.json()["items"] == [{"interaction_id": met}]
     who = await ada.client.get("/v1/interests", params={"category": "Sport"})
     assert [item["full_name"] for item in who.json()["items"]] == ["Charles"]
     for expected in (204, 404):
@@ -82,3 +80,20 @@ async def test_interests_are_said_seen_and_forgotten(
     async with begin(hub.resources.system, SYSTEM) as tx:
         await service.fade(tx)
     assert await admin.fetchval("SELECT confidence FROM interests") == stored
+
+
+async def test_no_key_takes_what_is_private_for_a_sign_of_an_interest(
+    ada: User, new_key: NewKey
+) -> None:
+    contact = (await ada.client.post("/v1/contacts", json={"full_name": "Charles"})).json()["id"]
+    path = f"/v1/contacts/{contact}/interests"
+    put = (await ada.client.post(path, json={"category": "sport", "topic": "chess"})).json()
+    private = {"contact_id": contact, "is_private": True}
+    met = (await ada.client.post("/v1/interactions", json=private)).json()["id"]
+    key = (await new_key(ada, "contacts:read", "contacts:write")).client
+    evidence = f"{path}/{put['id']}/evidence"
+    refused = await key.put(f"{evidence}/{met}", json={})
+    assert (refused.status_code, refused.json()["code"]) == (404, "interaction.not_found")
+    assert (await ada.client.put(f"{evidence}/{met}", json={})).json()["evidence_count"] == 2
+    assert (await key.get(evidence)).json()["items"] == []
+    assert len((await ada.client.get(evidence)).json()["items"]) == 1
