@@ -32,17 +32,23 @@ $$;
 -- Trigger: what was recorded of a contact while it was merged belongs to the one that was kept.
 CREATE OR REPLACE FUNCTION app.follow_merges() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  moved int;
 BEGIN
   LOOP -- the one that was kept may have been merged since
-    UPDATE public.interactions AS i
-    SET contact_id = c.merged_into_id
-    FROM new_rows AS n, public.contacts AS c
-    WHERE i.user_id = n.user_id
-      AND i.id = n.id
-      AND c.user_id = i.user_id
-      AND c.id = i.contact_id
-      AND c.merged_into_id IS NOT NULL;
-    EXIT WHEN NOT FOUND;
+    EXECUTE format(
+      'UPDATE public.%I AS t
+       SET contact_id = c.merged_into_id
+       FROM new_rows AS n, public.contacts AS c
+       WHERE t.user_id = n.user_id
+         AND t.id = n.id
+         AND c.user_id = t.user_id
+         AND c.id = t.contact_id
+         AND c.merged_into_id IS NOT NULL',
+      TG_TABLE_NAME
+    );
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    EXIT WHEN moved = 0;
   END LOOP;
   RETURN NULL;
 END

@@ -19,7 +19,7 @@ from hub.domains.contact_methods import service as methods
 from hub.domains.contacts import service as contacts
 from hub.domains.contacts.schemas import NewContact, NewMethod
 from hub.domains.interactions import service as interactions
-from hub.domains.interactions.schemas import NewInteraction
+from hub.domains.interactions.schemas import NewInteraction, NewParticipant
 from hub.domains.interests import service as interests
 from hub.domains.interests.schemas import PutInterest
 from hub.wiring.merging import MOVERS
@@ -151,6 +151,7 @@ async def test_what_is_recorded_while_a_contact_is_merged_belongs_to_the_one_tha
         kind="call",
         source="manual",
         contact_id=merged,
+        participants=[NewParticipant(role="from", contact_id=merged)],
         occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     ada = user_actor(owner)
@@ -169,26 +170,31 @@ async def test_what_is_recorded_while_a_contact_is_merged_belongs_to_the_one_tha
             assert monotonic() < deadline, "nobody waits for the contact"
             await asyncio.sleep(0.005)
 
-    of_kept = "SELECT count(*) FROM interactions WHERE contact_id = $1"
+    async def those_of(contact: UUID) -> list[int]:
+        return [
+            await admin.fetchval(f"SELECT count(*) FROM {table} WHERE contact_id = $1", contact)
+            for table in ("interactions", "interaction_participants")
+        ]
+
     # Recorded, not committed, when the merge begins.
     async with begin(pool, ada) as tx:
         await interactions.record(tx, call)
         merging = asyncio.create_task(merge())
         await one_waits()
     await asyncio.wait_for(merging, SECONDS)
-    assert await admin.fetchval(of_kept, kept) == 1
+    assert await those_of(kept) == [1, 1]
     [made] = await admin.fetch("SELECT id FROM contact_merges")
     async with begin(pool, ada) as tx:
         await merges.undo(tx, KEYS, made["id"], MOVERS)
-    assert await admin.fetchval(of_kept, merged) == 1
+    assert await those_of(merged) == [1, 1]
     # Merged, not committed, when it is recorded.
     async with begin(pool, ada) as tx:
         await merges.merge(tx, KEYS, kept, merged, MOVERS)
         recording = asyncio.create_task(record())
         await one_waits()
     await asyncio.wait_for(recording, SECONDS)
-    assert await admin.fetchval(of_kept, kept) == 2
-    assert await admin.fetchval(of_kept, merged) == 0
+    assert await those_of(kept) == [2, 2]
+    assert await those_of(merged) == [0, 0]
 
 
 async def test_a_link_from_both_ends_at_once_is_one(
