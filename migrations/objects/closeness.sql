@@ -102,49 +102,52 @@ BEGIN
 END
 $$;
 
--- Trigger: what a contact's health is measured by has changed. Of accounts and contacts that are
+-- What the health of contacts is measured by has changed: of each once. Of accounts and contacts that are
 -- going, nobody is told.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of(type text, owners uuid[], contacts uuid[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+  PERFORM app.emit(type, c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id))
+  FROM (
+    SELECT DISTINCT t.user_id, t.contact_id FROM unnest(owners, contacts) AS t (user_id, contact_id)
+  ) AS k
+  JOIN public.contacts AS c ON c.user_id = k.user_id AND c.id = k.contact_id
+  JOIN public.users AS u ON u.id = c.user_id;
+END
+$$;
+
+-- Trigger: of a contact itself, or of what names one.
 CREATE OR REPLACE FUNCTION app.emit_closeness() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
   fields jsonb := to_jsonb(coalesce(NEW, OLD));
-  owner uuid := (fields ->> 'user_id')::uuid;
 BEGIN
-  PERFORM app.emit(
-    TG_ARGV[0], owner, 'contact', c.id, jsonb_build_object('contact_id', c.id)
-  )
-  FROM public.contacts AS c
-  JOIN public.users AS u ON u.id = c.user_id
-  WHERE c.user_id = owner AND c.id = (fields ->> TG_ARGV[1])::uuid;
+  PERFORM app.emit_closeness_of(
+    TG_ARGV[0],
+    ARRAY[(fields ->> 'user_id')::uuid],
+    ARRAY[(fields ->> TG_ARGV[1])::uuid]
+  );
   RETURN NULL;
 END
 $$;
 
--- Trigger: for all whose interactions are others than before, or gone; of each once.
+-- Trigger: for all whose interactions are others than before, or gone.
 CREATE OR REPLACE FUNCTION app.emit_closeness_of_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   IF TG_OP = 'DELETE' THEN
-    PERFORM app.emit(
-      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
-    )
-    FROM (SELECT DISTINCT o.user_id, o.contact_id FROM old_rows AS o) AS gone
-    JOIN public.contacts AS c ON c.user_id = gone.user_id AND c.id = gone.contact_id
-    JOIN public.users AS u ON u.id = c.user_id;
+    PERFORM app.emit_closeness_of(TG_ARGV[0], array_agg(o.user_id), array_agg(o.contact_id))
+    FROM old_rows AS o;
   ELSE
-    PERFORM app.emit(
-      TG_ARGV[0], c.user_id, 'contact', c.id, jsonb_build_object('contact_id', c.id)
+    PERFORM app.emit_closeness_of(
+      TG_ARGV[0], array_agg(o.user_id), array_agg(either.contact_id)
     )
-    FROM (
-      SELECT DISTINCT o.user_id, either.contact_id
-      FROM old_rows AS o
-      JOIN new_rows AS n ON n.user_id = o.user_id AND n.id = o.id
-      CROSS JOIN LATERAL (VALUES (o.contact_id), (n.contact_id)) AS either (contact_id)
-      WHERE (o.contact_id, o.occurred_at, o.direction, o.duration_seconds)
-        IS DISTINCT FROM (n.contact_id, n.occurred_at, n.direction, n.duration_seconds)
-    ) AS moved
-    JOIN public.contacts AS c ON c.user_id = moved.user_id AND c.id = moved.contact_id
-    JOIN public.users AS u ON u.id = c.user_id;
+    FROM old_rows AS o
+    JOIN new_rows AS n ON n.user_id = o.user_id AND n.id = o.id
+    CROSS JOIN LATERAL (VALUES (o.contact_id), (n.contact_id)) AS either (contact_id)
+    WHERE (o.contact_id, o.occurred_at, o.direction, o.duration_seconds)
+      IS DISTINCT FROM (n.contact_id, n.occurred_at, n.direction, n.duration_seconds);
   END IF;
   RETURN NULL;
 END
@@ -154,10 +157,7 @@ $$;
 CREATE OR REPLACE FUNCTION app.emit_closeness_of_circle() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-  PERFORM app.emit(
-    TG_ARGV[0], m.user_id, 'contact', m.contact_id,
-    jsonb_build_object('contact_id', m.contact_id)
-  )
+  PERFORM app.emit_closeness_of(TG_ARGV[0], array_agg(m.user_id), array_agg(m.contact_id))
   FROM public.circle_members AS m
   WHERE m.user_id = NEW.user_id AND m.circle_id = NEW.id AND m.is_primary;
   RETURN NULL;
@@ -168,10 +168,7 @@ $$;
 CREATE OR REPLACE FUNCTION app.emit_closeness_of_type() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-  PERFORM app.emit(
-    TG_ARGV[0], t.user_id, 'contact', t.contact_id,
-    jsonb_build_object('contact_id', t.contact_id)
-  )
+  PERFORM app.emit_closeness_of(TG_ARGV[0], array_agg(t.user_id), array_agg(t.contact_id))
   FROM public.contact_relationship_types AS t
   WHERE t.type_owner_id = NEW.owner_id AND t.relationship_type_id = NEW.id;
   RETURN NULL;

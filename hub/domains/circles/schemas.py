@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from hub.domains.contacts.schemas import SEEN_LINE
+
 CIRCLES_MAX: Final = 100
 
 Name = Annotated[
@@ -13,7 +15,7 @@ Name = Annotated[
     Meta(
         min_length=1,
         max_length=50,
-        pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)",
+        pattern=SEEN_LINE,
         examples=["Inner circle"],
     ),
 ]

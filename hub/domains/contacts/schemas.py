@@ -26,8 +26,10 @@ YEAR_UNKNOWN: Final = 1604
 _LINE: Final = r"^(?=.*\S)[^\u0000-\u001f\u007f\u0085\u2028\u2029]*$(?!\n)"
 # Somebody of whom no list shows anything cannot be chosen from it: not only marks and fillers.
 _MARKS: Final = UNSEEN.encode("unicode_escape").decode()  # what documents show is to be seen
-_SEEN: Final = rf"^(?=.*[^\s\u034f\u115f\u1160\u2800\u3164\uffa0{_MARKS}])" + _LINE[1:]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_SEEN, examples=["Ada Lovelace"])]
+SEEN_LINE: Final = rf"^(?=.*[^\s\u034f\u115f\u1160\u2800\u3164\uffa0{_MARKS}])" + _LINE[1:]
+Name = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=SEEN_LINE, examples=["Ada Lovelace"])
+]
 PartOfName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, examples=["Ada"])]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, examples=["Analytical"])]
 Label = Annotated[str, Meta(min_length=1, max_length=50, pattern=_LINE, examples=["work"])]

@@ -11,7 +11,7 @@ list_nudges = query(
     JOIN contacts AS c ON c.user_id = n.user_id AND c.id = n.contact_id
     WHERE n.user_id = app.user_id()
         AND c.archived_at IS NULL
-        AND ($1::text IS NULL OR n.status = $1::text)
+        AND n.status = $1
         AND ($2::text IS NULL OR n.kind = $2::text)
         AND ($3::uuid IS NULL OR n.id < $3::uuid)
     ORDER BY n.id DESC

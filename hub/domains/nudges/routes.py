@@ -15,7 +15,7 @@ from hub.http.page_parameters import Cursor, Limit
 from hub.http.problems import documented
 
 _PATH: Final = "/alerts/{alert_id:uuid}"
-_Status = Annotated[NudgeStatus | None, QueryParameter(description="Only alerts of this status.")]
+_Status = Annotated[NudgeStatus, QueryParameter(description="Only alerts of this status.")]
 _Kind = Annotated[NudgeKind | None, QueryParameter(description="Only alerts of this kind.")]
 
 

@@ -32,7 +32,7 @@ A_MORNING_MAX: Final = 5
 async def list_nudges(
     tx: Tx,
     *,
-    status: NudgeStatus | None,
+    status: NudgeStatus,
     kind: NudgeKind | None,
     limit: int,
     cursor: str | None,

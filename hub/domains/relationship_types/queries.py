@@ -9,11 +9,7 @@ list_types = query(
     TypeRow,
     """
     SELECT id, user_id IS NULL AS is_builtin, name, display_name,
-        (scoring_weights ->> 'recency')::float8 AS recency,
-        (scoring_weights ->> 'frequency')::float8 AS frequency,
-        (scoring_weights ->> 'reciprocity')::float8 AS reciprocity,
-        (scoring_weights ->> 'duration')::float8 AS duration,
-        decay_rate
+        scoring_weights, decay_rate
     FROM relationship_types
     WHERE $1::uuid IS NULL OR id > $1::uuid
     ORDER BY id
@@ -25,11 +21,7 @@ find_type = query(
     TypeRow,
     """
     SELECT id, user_id IS NULL AS is_builtin, name, display_name,
-        (scoring_weights ->> 'recency')::float8 AS recency,
-        (scoring_weights ->> 'frequency')::float8 AS frequency,
-        (scoring_weights ->> 'reciprocity')::float8 AS reciprocity,
-        (scoring_weights ->> 'duration')::float8 AS duration,
-        decay_rate
+        scoring_weights, decay_rate
     FROM relationship_types
     WHERE id = $1
     """,
@@ -77,11 +69,7 @@ list_types_of_contact = query(
     TypeRow,
     """
     SELECT t.id, t.user_id IS NULL AS is_builtin, t.name, t.display_name,
-        (t.scoring_weights ->> 'recency')::float8 AS recency,
-        (t.scoring_weights ->> 'frequency')::float8 AS frequency,
-        (t.scoring_weights ->> 'reciprocity')::float8 AS reciprocity,
-        (t.scoring_weights ->> 'duration')::float8 AS duration,
-        t.decay_rate
+        t.scoring_weights, t.decay_rate
     FROM contact_relationship_types AS c
     JOIN relationship_types AS t ON t.id = c.relationship_type_id
     WHERE c.user_id = app.user_id()

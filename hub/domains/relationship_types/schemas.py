@@ -3,7 +3,9 @@
 from typing import Annotated, Final
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from hub.domains.contacts.schemas import SEEN_LINE
 
 TYPES_MAX: Final = 50
 TYPE_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}$(?!\n)"
@@ -16,7 +18,7 @@ DisplayName = Annotated[
     Meta(
         min_length=1,
         max_length=50,
-        pattern=r"^(?=.*\S)[^\u0000-\u001f\u007f]*$(?!\n)",
+        pattern=SEEN_LINE,
         examples=["Mentor"],
     ),
 ]
@@ -66,8 +68,5 @@ class TypeRow(Struct, frozen=True):
     is_builtin: bool
     name: str
     display_name: str
-    recency: float
-    frequency: float
-    reciprocity: float
-    duration: float
+    scoring_weights: Raw
     decay_rate: float

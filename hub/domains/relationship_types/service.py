@@ -118,12 +118,7 @@ def _shown(row: TypeRow) -> RelationshipType:
         id=row.id,
         name=row.name,
         display_name=row.display_name,
-        scoring_weights=ScoringWeights(
-            recency=row.recency,
-            frequency=row.frequency,
-            reciprocity=row.reciprocity,
-            duration=row.duration,
-        ),
+        scoring_weights=msgspec.json.decode(row.scoring_weights, type=ScoringWeights),
         decay_rate=row.decay_rate,
         is_builtin=row.is_builtin,
     )

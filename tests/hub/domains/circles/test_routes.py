@@ -116,6 +116,7 @@ async def test_a_circle_that_makes_no_sense_is_refused(ada: User) -> None:
         {"tier": 7},
         {"cadence_days": 0},
         {"name": " "},
+        {"name": "\u200b"},
         {"name": "x" * 51},
         {"color": "red"},
         {"position": -1},
