@@ -75,7 +75,7 @@ const IMPORT_PROBLEMS = {
 const IMPORT_REMARKS = {
   columns_ignored: "Columns that nobody knows were left out",
   encoding_guessed: "The encoding was guessed: Windows-1252",
-  series_once: "Of meetings that repeat only the first one was taken",
+  series_once: "Of some meetings that repeat only the first one was taken",
   time_zone_unknown: "A time zone is unknown: its times were read as UTC",
 };
 const METHODS = { email: "E-mail", phone: "Telephone", linkedin: "LinkedIn", twitter: "Twitter", url: "Web" };

@@ -71,6 +71,28 @@ async def test_the_story_is_told_once_and_what_people_changed_stays(
     assert {table: await count_rows(system_pool, table) for table in tables} == first
 
 
+async def test_in_the_story_one_grows_cold_and_one_came_back(
+    app_settings: config.Settings, tmp_path, system_pool: Pool
+):
+    await demo_story.tell(app_settings, await seed(app_settings, tmp_path))
+    async with system_pool.connection() as connection:
+        rows = await connection.fetch(
+            """SELECT c.full_name, h.band, h.trend, h.fell_at, min(s.score) AS low,
+                max(s.score) AS high
+            FROM relationship_health AS h
+            JOIN contacts AS c ON c.user_id = h.user_id AND c.id = h.contact_id
+            JOIN health_snapshots AS s ON s.user_id = h.user_id AND s.contact_id = h.contact_id
+            GROUP BY c.full_name, h.band, h.trend, h.fell_at"""
+        )
+    told = {row["full_name"]: row for row in rows}
+    mary, michael = told["Mary Somerville"], told["Michael Faraday"]
+    assert (mary["band"], mary["trend"]) == ("cooling", "falling")
+    assert mary["high"] > 80
+    assert mary["fell_at"] is not None, "so a nudge tells of it"
+    assert (michael["band"], michael["trend"]) == ("thriving", "rising")
+    assert michael["low"] < 30
+
+
 async def test_a_lost_rings_file_comes_back_with_the_same_keys(
     app_settings: config.Settings, tmp_path, system_pool
 ):
