@@ -11,25 +11,6 @@ NudgeStatus = Literal["open", "dismissed", "done"]
 ClosedStatus = Literal["dismissed", "done"]
 
 
-class Nudge(Struct, frozen=True):
-    """A person whom the hub reminds of, and why."""
-
-    id: UUID
-    contact_id: UUID
-    full_name: str
-    kind: NudgeKind
-    text: Annotated[str, Meta(examples=["It is time to be in touch with Ada Lovelace again."])]
-    status: NudgeStatus
-    created_at: datetime
-    closed_at: datetime | None
-
-
-class CloseNudge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What came of a nudge."""
-
-    status: ClosedStatus
-
-
 class NudgeRow(Struct, frozen=True):
     """A nudge as the database has it."""
 
@@ -40,6 +21,18 @@ class NudgeRow(Struct, frozen=True):
     status: NudgeStatus
     created_at: datetime
     closed_at: datetime | None
+
+
+class Nudge(NudgeRow, frozen=True):
+    """A person whom the hub reminds of, and why."""
+
+    text: Annotated[str, Meta(examples=["It is time to be in touch with Ada Lovelace again."])]
+
+
+class CloseNudge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came of a nudge."""
+
+    status: ClosedStatus
 
 
 class Morning(Struct, frozen=True):

@@ -5,6 +5,8 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from core import clock
 from core.db import Tx
 from core.errors import DomainError
@@ -93,13 +95,4 @@ def _day(morning: Morning) -> date:
 
 
 def _shown(row: NudgeRow) -> Nudge:
-    return Nudge(
-        id=row.id,
-        contact_id=row.contact_id,
-        full_name=row.full_name,
-        kind=row.kind,
-        text=rules.text_of(row.kind, row.full_name),
-        status=row.status,
-        created_at=row.created_at,
-        closed_at=row.closed_at,
-    )
+    return Nudge(**asdict(row), text=rules.text_of(row.kind, row.full_name))

@@ -1,7 +1,6 @@
 """Exactly one primary circle, whoever else puts the contact into circles and takes it out."""
 
 import asyncio
-from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +9,11 @@ import pytest
 
 from hub.domains.circles import queries
 from tests.fixtures.app import User
+from tests.fixtures.locks import SECONDS, Late, until_somebody_waits
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 from tests.hub.domains.circles.test_routes import add_circle, add_contact, circles_of
 
-SECONDS = 30
 PUT = "INSERT INTO circle_members (user_id, circle_id, contact_id) VALUES ($1, $2, $3)"
 REMOVE = "DELETE FROM circles WHERE user_id = $1 AND id = $2"
 
@@ -27,16 +26,6 @@ async def create_circle(admin: Any, user: UUID, tier: int) -> UUID:
         f"tier {tier}",
         tier,
     )
-
-
-async def until_somebody_waits(admin: Any) -> None:
-    deadline = monotonic() + SECONDS
-    waiting = """SELECT EXISTS (
-      SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-    )"""
-    while not await admin.fetchval(waiting):
-        assert monotonic() < deadline, "nobody waits"
-        await asyncio.sleep(0.005)
 
 
 @pytest.mark.req("REL-02")
@@ -99,23 +88,14 @@ async def test_of_many_changes_at_once_one_primary_circle_is_left(ada: User) -> 
 @pytest.mark.req("REL-02")
 @pytest.mark.parametrize("begins_with", ["lock_members", "join_circles_of"])
 async def test_a_circle_goes_while_two_contacts_become_one(
-    admin: Any, ada: User, database: Database, monkeypatch: pytest.MonkeyPatch, begins_with: str
+    admin: Any, ada: User, monkeypatch: pytest.MonkeyPatch, begins_with: str
 ) -> None:
     kept, merged = await add_contact(ada), await add_contact(ada, "G. Hopper")
     gone, left = await add_circle(ada), await add_circle(ada, name="Left", tier=5)
     for circle in (gone, left):
         await ada.client.put(f"/v1/circles/{circle}/members/{merged}", json={})
-    statement, is_there = getattr(queries, begins_with), asyncio.Event()
-
-    class Late:
-        """Runs when the other one waits for what this one holds."""
-
-        async def all(self, *arguments: Any) -> list[UUID]:
-            is_there.set()
-            await until_somebody_waits(admin)
-            return await statement.all(*arguments)
-
-    monkeypatch.setattr(queries, begins_with, Late())
+    late = Late(getattr(queries, begins_with), admin)
+    monkeypatch.setattr(queries, begins_with, late)
     removing = ("DELETE", f"/v1/circles/{gone}", None)
     merging = ("POST", f"/v1/contacts/{kept}/merge", {"merged_id": merged})
     first, second = (removing, merging) if begins_with == "lock_members" else (merging, removing)
@@ -124,7 +104,7 @@ async def test_a_circle_goes_while_two_contacts_become_one(
         return (await ada.client.request(method, path, json=body)).status_code
 
     earlier = asyncio.create_task(ask(*first))
-    await asyncio.wait_for(is_there.wait(), SECONDS)
+    await late.reached()
     answers = await asyncio.wait_for(asyncio.gather(earlier, ask(*second)), SECONDS)
     assert set(answers) <= {200, 201, 204}, "none of them is lost to a deadlock"
     assert await circles_of(ada, kept) == {"Left": True}

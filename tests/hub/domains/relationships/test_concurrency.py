@@ -16,6 +16,7 @@ from core.actor import SYSTEM
 from core.db import Pool, begin, query
 from core.errors import DomainError
 from hub.domains.relationships import queries, rules, service
+from tests.fixtures.locks import SECONDS, Late, until_somebody_waits
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 from tests.hub.domains.relationships.faded import NOW, Met
@@ -31,7 +32,6 @@ from tests.hub.domains.relationships.test_service import (
 )
 
 __all__ = ["ada", "time"]  # fixtures
-SECONDS = 30
 
 # As a merge does.
 lock_pair = query(
@@ -47,17 +47,6 @@ async def known(admin: Any, pool: Pool, user: UUID) -> UUID:
     await meet(admin, user, contact, Met(100))
     await refresh(pool, user, contact)
     return contact
-
-
-async def until_somebody_waits(admin: Any) -> None:
-    """Wait until a transaction of this database waits for a lock of another one."""
-    deadline = monotonic() + SECONDS
-    waiting = """SELECT EXISTS (
-      SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-    )"""
-    while not await admin.fetchval(waiting):
-        assert monotonic() < deadline, "nobody waits"
-        await asyncio.sleep(0.005)
 
 
 async def recalculate(pool: Pool) -> None:
@@ -186,19 +175,10 @@ async def test_a_night_waits_for_a_merge_as_that_does_for_the_night(
     pair = [await known(admin, system_pool, ada) for _ in range(2)]
     await admin.execute("UPDATE contacts SET strength = 0.9 WHERE id = $1", pair[1])
     time[0] += timedelta(days=10)
-    statement, is_there = queries.write_snapshots, asyncio.Event()
-
-    class Late:
-        """Runs when the merge waits for what the night holds."""
-
-        async def run(self, *arguments: Any) -> int:
-            is_there.set()
-            await until_somebody_waits(admin)
-            return await statement.run(*arguments)
-
-    monkeypatch.setattr(queries, "write_snapshots", Late())
+    late = Late(queries.write_snapshots, admin)
+    monkeypatch.setattr(queries, "write_snapshots", late)
     night = asyncio.create_task(pass_of_the_night(system_pool))
-    await asyncio.wait_for(is_there.wait(), SECONDS)
+    await late.reached()
     async with begin(system_pool, SYSTEM) as tx:
         # The first of the two changed its score alone.
         await lock_pair.all(tx, pair)
