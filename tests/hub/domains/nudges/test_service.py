@@ -165,6 +165,26 @@ def test_who_was_born_on_a_leap_day_has_a_birthday_each_year() -> None:
     assert rules.birthdays_on(date(2026, 4, 30)) == [30]
 
 
+@pytest.mark.req("REL-11")
+async def test_who_was_born_on_a_leap_day_is_congratulated_once_a_year(
+    admin: Any, system_pool: Pool, time: list[datetime]
+) -> None:
+    ada = await create_person(admin, "Ada", "Pacific/Auckland")
+    await add_contact(admin, ada, "Leap", birthday=date(2000, 2, 29))
+    await add_contact(admin, ada, "Leap of a year nobody knows", birthday=date(1604, 2, 29))
+    days: list[date] = []
+    for year in (2027, 2028):
+        # From the 27th to the 1st, eleven in the morning where she is.
+        for day in range(4):
+            time[0] = datetime(year, 2, 26, 22, tzinfo=UTC) + timedelta(days=day)
+            before = await admin.fetchval("SELECT count(*) FROM nudges")
+            await look(system_pool)
+            if await admin.fetchval("SELECT count(*) FROM nudges") == before + 2:
+                days.append((time[0] + timedelta(hours=13)).date())
+    assert days == [date(2027, 2, 28), date(2028, 2, 29)]
+    assert len(await nudges(admin)) == 4
+
+
 async def test_a_year_later_a_nudge_goes_open_or_not(
     admin: Any, system_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
