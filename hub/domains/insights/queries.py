@@ -1,5 +1,6 @@
 """SQL of insights: what their owner sees, and for the hub the facts of one user at a time."""
 
+from typing import Final
 from uuid import UUID
 
 from core.db import command, query
@@ -13,11 +14,7 @@ from hub.domains.insights.schemas import (
     SharedInterest,
 )
 
-# What serves a goal is no news once that is achieved or given up.
-list_insights = query(
-    Insight,
-    """
-    SELECT i.id, i.kind, i.title, i.content, i.actionable,
+_SHOWN_COLUMNS: Final = """i.id, i.kind, i.title, i.content, i.actionable,
         ARRAY(
             SELECT c.contact_id
             FROM insight_contacts AS c
@@ -32,7 +29,13 @@ list_insights = query(
             WHERE e.subject_type = 'insight' AND e.subject_id = i.id
             ORDER BY t.occurred_at DESC, t.id DESC
         ) AS interaction_ids,
-        i.dismissed_at, i.acted_on_at, i.created_at
+        i.dismissed_at, i.acted_on_at, i.created_at"""
+
+# What serves a goal is no news once that is achieved or given up.
+list_insights = query(
+    Insight,
+    """
+    SELECT {columns}
     FROM insights AS i
     WHERE i.user_id = app.user_id()
         AND i.dismissed_at IS NULL
@@ -48,30 +51,11 @@ list_insights = query(
     ORDER BY i.id DESC
     LIMIT $3
     """,
+    columns=_SHOWN_COLUMNS,
 )
 
 find_insight = query(
-    Insight,
-    """
-    SELECT i.id, i.kind, i.title, i.content, i.actionable,
-        ARRAY(
-            SELECT c.contact_id
-            FROM insight_contacts AS c
-            WHERE c.insight_id = i.id
-            ORDER BY c.contact_id
-        ) AS contact_ids,
-        i.goal_id,
-        ARRAY(
-            SELECT t.id
-            FROM evidence AS e
-            JOIN interactions AS t ON t.user_id = e.user_id AND t.id = e.interaction_id
-            WHERE e.subject_type = 'insight' AND e.subject_id = i.id
-            ORDER BY t.occurred_at DESC, t.id DESC
-        ) AS interaction_ids,
-        i.dismissed_at, i.acted_on_at, i.created_at
-    FROM insights AS i
-    WHERE i.id = $1
-    """,
+    Insight, "SELECT {columns} FROM insights AS i WHERE i.id = $1", columns=_SHOWN_COLUMNS
 )
 
 # The first word stands.
@@ -115,10 +99,14 @@ list_shared_interests = query(
     login="system",
 )
 
+_GOAL_COLUMNS: Final = (
+    "g.id, g.kind, g.intention, g.contact_id, c.full_name AS contact_name, c.strength"
+)
+
 list_goals = query(
     ActiveGoal,
     """
-    SELECT g.id, g.kind, g.intention, g.contact_id, c.full_name AS contact_name, c.strength
+    SELECT {columns}
     FROM connection_goals AS g
     LEFT JOIN contacts AS c
         ON c.user_id = g.user_id AND c.id = g.contact_id AND c.archived_at IS NULL
@@ -127,6 +115,7 @@ list_goals = query(
     LIMIT $3
     """,
     login="system",
+    columns=_GOAL_COLUMNS,
 )
 
 list_profiles = query(
@@ -204,7 +193,7 @@ list_meetings = query(
 list_led_to = query(
     ActiveGoal,
     """
-    SELECT g.id, g.kind, g.intention, g.contact_id, c.full_name AS contact_name, c.strength
+    SELECT {columns}
     FROM (
         SELECT l.contact_b_id AS contact_id
         FROM contact_links AS l
@@ -222,6 +211,7 @@ list_led_to = query(
     LIMIT $3
     """,
     login="system",
+    columns=_GOAL_COLUMNS,
 )
 
 count_since = query(
