@@ -119,7 +119,7 @@ async def list_rows(
         tx, import_id, status, with_problems, after[0] if after else 0, limit + 1
     )
     return page.paginate(
-        [_shown(keys, row) for row in rows], limit, ROWS_LISTING, lambda item: (item.position,)
+        [_shown(tx, keys, row) for row in rows], limit, ROWS_LISTING, lambda item: (item.position,)
     )
 
 
@@ -281,20 +281,23 @@ def _interaction(book: Book, job: Job, found: FoundInteraction) -> NewInteractio
     )
 
 
-def _shown(keys: Keys, row: StoredRow) -> ImportRow:
+def _shown(tx: Tx, keys: Keys, row: StoredRow) -> ImportRow:
     return ImportRow(
         position=row.position,
         kind=row.kind,
         status=row.status,
-        title=_title(keys, row),
+        title=_title(tx, keys, row),
         problems=msgspec.json.decode(row.problems, type=list[RowProblem]),
         contact_id=row.contact_id,
         interaction_id=row.interaction_id,
     )
 
 
-def _title(keys: Keys, row: StoredRow) -> str | None:
+def _title(tx: Tx, keys: Keys, row: StoredRow) -> str | None:
     if row.kind is None or row.payload is None:
         return None
     found = reading.open_payload(keys, row.id, row.kind, row.payload)
-    return found.full_name if isinstance(found, NewContact) else found.subject
+    if isinstance(found, NewContact):
+        return found.full_name
+    # What talks were about, keys read by another scope.
+    return None if tx.actor.kind == "api_key" else found.subject

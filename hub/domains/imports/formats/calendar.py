@@ -83,8 +83,8 @@ def _moved(data: bytes) -> Moved:
     for event in _events(data):
         first = _first(event or [])
         moment = _moment(first.get("RECURRENCE-ID"), set())
-        if moment is not None and "UID" in first:
-            found.add((first["UID"].value, moment))
+        if moment is not None:
+            found.add((_uid(first), moment))
     return frozenset(found)
 
 
@@ -160,7 +160,7 @@ def _times(
     event: Iterable[Line], first: Mapping[str, Line], starts_at: datetime, file: _File
 ) -> Iterator[tuple[datetime, str]]:
     """Yield when it was, and what each time is called, also where it was moved from its series."""
-    uid = first["UID"].value if "UID" in first else ""
+    uid = _uid(first)
     if "RECURRENCE-ID" in first or "RRULE" not in first:
         moment = _moment(first.get("RECURRENCE-ID"), file.remarks)
         yield starts_at, uid if moment is None else _native_id(uid, moment)
@@ -199,6 +199,10 @@ def _rule(written: str, begins: datetime) -> Rule | None:
         return recurrence.parse(written, begins)
     except RuleError:
         return None
+
+
+def _uid(first: Mapping[str, Line]) -> str:
+    return people.line(first["UID"].value) if "UID" in first else ""
 
 
 def _native_id(uid: str, moment: datetime) -> str:

@@ -11,10 +11,9 @@ from core.db import begin
 from hub.domains.contacts.service import Keys
 from hub.domains.import_reading import service as reading
 from hub.domains.imports import service
-from hub.domains.imports.schemas import FILE_MAX_BYTES
+from tests.fixtures.api_keys import NewKey
 from tests.fixtures.app import Running, User
 from tests.hub.domains.imports.moving import book_of, bring_in, hand_in, move, move_together
-from tests.hub.domains.imports.test_many import cards
 
 CARDS = b"""BEGIN:VCARD
 VERSION:3.0
@@ -129,82 +128,6 @@ async def test_dry_run_changes_nothing_until_it_is_started(
     assert {row["title"] for row in (await ada.client.get(rows)).json()["items"]} == {None}
 
 
-@pytest.mark.req("CON-06")
-async def test_undo_takes_back_what_nobody_has_changed(hub: Running, admin: Any, ada: User) -> None:
-    before = await book_of(admin, ada.id)
-    people = await bring_in(hub, admin, ada, "vcard", CARDS)
-    talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
-    await admin.execute("UPDATE contacts SET bio = 'Admiral.' WHERE full_name = 'Mary Hopper'")
-
-    await ada.client.post(f"/v1/imports/{people['id']}/undo")
-    undone = await move(hub, admin, str(people["id"]))
-
-    # Grace was talked to in another import.
-    assert (undone["status"], undone["items_undone"], undone["items_kept"]) == ("undone", 1, 2)
-    await ada.client.post(f"/v1/imports/{talks['id']}/undo")
-    assert (await move(hub, admin, str(talks["id"])))["items_undone"] == 1
-    rows = await ada.client.get(f"/v1/imports/{people['id']}/rows", params={"status": "kept"})
-    assert [row["position"] for row in rows.json()["items"]] == [1, 2]
-    await admin.execute("DELETE FROM contacts WHERE NOT is_self")
-    assert await book_of(admin, ada.id) == before
-
-
-LATER_EDITS = (
-    "UPDATE contacts SET tags = '{friends}' WHERE id = $1",
-    "UPDATE contacts SET archived_at = now() WHERE id = $1",
-    "UPDATE contact_methods SET label = 'new' WHERE contact_id = $1",
-    "DELETE FROM contact_methods WHERE contact_id = $1",
-    """INSERT INTO interests (user_id, contact_id, category, topic)
-    SELECT user_id, id, 'science', 'compilers' FROM contacts WHERE id = $1""",
-    """INSERT INTO reminders (user_id, contact_id, title, timezone, first_local, due_at)
-    SELECT user_id, id, 'Call', 'UTC', '2030-01-01T00:00:00', '2030-01-01Z' FROM contacts
-    WHERE id = $1""",
-    """INSERT INTO connection_goals (user_id, contact_id, kind, intention)
-    SELECT user_id, id, 'mentor', 'Learn' FROM contacts WHERE id = $1""",
-    """INSERT INTO contact_links (user_id, contact_a_id, contact_b_id, kind)
-    SELECT c.user_id, least(c.id, s.id), greatest(c.id, s.id), 'friend'
-    FROM contacts AS c JOIN contacts AS s ON s.user_id = c.user_id AND s.is_self WHERE c.id = $1""",
-    """WITH circle AS (
-      INSERT INTO circles (user_id, name, tier, cadence_days)
-      SELECT user_id, 'Inner', 1, 7 FROM contacts WHERE id = $1 RETURNING user_id, id
-    )
-    INSERT INTO circle_members (user_id, circle_id, contact_id)
-    SELECT user_id, id, $1 FROM circle""",
-    """INSERT INTO contact_relationship_types
-      (user_id, contact_id, type_owner_id, relationship_type_id)
-    SELECT c.user_id, c.id, t.owner_id, t.id
-    FROM contacts AS c, relationship_types AS t WHERE c.id = $1 AND t.user_id IS NULL LIMIT 1""",
-)
-
-
-@pytest.mark.req("CON-06")
-async def test_undo_leaves_whatever_was_done_later(hub: Running, admin: Any, ada: User) -> None:
-    file = cards(len(LATER_EDITS) + 3)
-    job = await bring_in(hub, admin, ada, "vcard", file)
-    listed = await ada.client.get(f"/v1/imports/{job['id']}/rows")
-    made = [UUID(row["contact_id"]) for row in listed.json()["items"]]
-    noted, matched, untouched, *others = made
-    for contact_id, edit in zip(others, LATER_EDITS, strict=True):
-        await admin.execute(edit, contact_id)
-    # As many letters as before.
-    edit = await ada.client.patch(f"/v1/contacts/{noted}", json={"notes": "Met at a farm."})
-    assert edit.status_code == 200, edit.text
-    # What the hub found out by itself.
-    await admin.execute(
-        "UPDATE contacts SET strength = 0.4, linked_user_id = user_id, linked_by = 'match' "
-        "WHERE id = $1",
-        matched,
-    )
-
-    await ada.client.post(f"/v1/imports/{job['id']}/undo")
-    undone = await move(hub, admin, str(job["id"]))
-
-    left = await admin.fetch("SELECT id FROM contacts WHERE NOT is_self ORDER BY id")
-    assert [row["id"] for row in left] == sorted({noted, *others})
-    assert untouched not in {noted, *others}
-    assert (undone["items_undone"], undone["items_kept"]) == (2, len(others) + 1)
-
-
 @pytest.mark.req("CON-04")
 async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
     hub: Running, admin: Any, ada: User, monkeypatch: pytest.MonkeyPatch
@@ -233,6 +156,24 @@ async def test_worker_killed_at_any_step_leaves_no_half_and_no_double(
 
     assert (done["status"], done["items_created"], done["items_known"]) == ("completed", 3, 1)
     assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
+
+
+async def test_key_that_reads_contacts_learns_not_what_mails_are_about(
+    hub: Running, admin: Any, ada: User, new_key: NewKey
+) -> None:
+    await bring_in(hub, admin, ada, "vcard", CARDS)
+    mail = (
+        b"From: grace@example.com\nDate: Mon, 1 Jun 2026 10:00:00 Z\nSubject: Psst\n"
+        b"Message-ID: <1>\n\n"
+    )
+    new = b"BEGIN:VCARD\nFN:Alan Turing\nEND:VCARD\n"
+    key = await new_key(ada, "contacts:read")
+
+    for data, to_user, to_key in ((mail, "Psst", None), (new, "Alan Turing", "Alan Turing")):
+        job = await bring_in(hub, admin, ada, "", data, dry_run=True)
+        for client, title in ((ada.client, to_user), (key.client, to_key)):
+            [row] = (await client.get(f"/v1/imports/{job['id']}/rows")).json()["items"]
+            assert row["title"] == title
 
 
 async def test_a_worker_reads_two_files_at_once_and_none_twice(
@@ -301,101 +242,3 @@ async def test_cancelled_import_forgets_the_file(hub: Running, admin: Any, ada: 
     assert job["status"] == "cancelled"
     assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
     assert (await ada.client.post(f"/v1/imports/{import_id}/start")).status_code == 409
-
-
-async def test_file_that_only_its_reader_refuses_fails_by_name(
-    hub: Running, admin: Any, ada: User
-) -> None:
-    for file_format, data, code in (
-        ("vcard", b"Hello", "import.not_this_format"),
-        ("google_csv", b"a,b\n1,2\n", "import.columns_unknown"),
-        ("calls_xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><smses>&b;</smses>", "import.unsafe"),
-    ):
-        job = await bring_in(hub, admin, ada, file_format, data)
-        assert (job["status"], job["error"]) == ("failed", code)
-    assert await admin.fetchval("SELECT count(*) FROM import_chunks") == 0
-
-
-@pytest.mark.req("CON-06")
-async def test_a_file_is_what_it_is_and_not_what_it_is_called(
-    hub: Running, admin: Any, ada: User
-) -> None:
-    for data, found in ((CARDS, "vcard"), (CALLS, "calls_xml")):
-        job = await bring_in(hub, admin, ada, "", data)
-        assert (job["format"], job["status"]) == (found, "completed")
-    for said, data, detail in (
-        ("calendar", CARDS, "It looks like `vcard`."),
-        ("vcard", CALLS, "It looks like `calls_xml`."),
-        ("vcard", b"PK\x03\x04rest", "This is a ZIP archive; unpack or export it."),
-        ("", b"a,b\n1,2\n", "Say its `format`; of other CSV files, send a `mapping`."),
-    ):
-        refused = (await hand_in(ada, said, data)).json()
-        assert (refused["code"], refused["detail"]) == ("import.not_this_format", detail)
-    assert (await hand_in(ada, "mail", b" \n\t")).json()["code"] == "import.empty"
-
-
-@pytest.mark.req("CON-06")
-async def test_of_a_mailbox_with_attachments_only_the_heads_are_taken(
-    hub: Running, admin: Any, ada: User
-) -> None:
-    await bring_in(hub, admin, ada, "vcard", CARDS)
-    body = (b"QUJD" * 19 + b"\n") * 9_000
-    mails = b"".join(
-        b"From x Mon Jun  1 10:00:00 2026\nFrom: grace@example.com\nTo: me@example.com\n"
-        b"Message-ID: <%d@example.com>\nDate: Mon, 1 Jun 2026 10:00:%02d Z\n\nHello.\n%b\n"
-        % (n, n, body)
-        for n in range(30)
-    )
-    assert len(mails) > FILE_MAX_BYTES
-
-    answer = await hand_in(ada, "", mails)
-    kept = await admin.fetchval("SELECT sum(length(content)) FROM import_chunks")
-    job = await move(hub, admin, answer.json()["id"])
-
-    assert (job["status"], job["items_created"], job["file_bytes"]) == ("completed", 30, len(mails))
-    assert kept < 10_000
-
-
-async def test_door_refuses_what_it_need_not_read(ada: User, grace: User) -> None:
-    assert (await hand_in(ada, "vcard", b"")).json()["code"] == "import.empty"
-    assert (await hand_in(ada, "csv", b"a\n1")).json()["code"] == "import.mapping_invalid"
-    refused = await hand_in(ada, "csv", b"a\n1", mapping='{"a": "shoe_size"}')
-    assert refused.json()["code"] == "import.mapping_invalid"
-    large = await hand_in(ada, "vcard", cards(1) + b"x" * FILE_MAX_BYTES)
-    assert large.json()["code"] == "request.too_large"
-    taken = [await hand_in(ada, "vcard", CARDS) for _ in range(service.OPEN_MAX)]
-    assert (await hand_in(ada, "vcard", CARDS)).json()["code"] == "import.busy"
-    other = await grace.client.get(f"/v1/imports/{taken[0].json()['id']}")
-    assert other.json()["code"] == "import.not_found"
-
-
-async def test_repeated_request_is_one_import(ada: User) -> None:
-    first, second = [await hand_in(ada, "vcard", CARDS, key="once") for _ in range(2)]
-
-    assert first.json() == second.json()
-    assert len((await ada.client.get("/v1/imports")).json()["items"]) == 1
-
-
-async def test_what_people_took_away_themselves_is_undone_without_anybody_else(
-    hub: Running, admin: Any, ada: User
-) -> None:
-    await bring_in(hub, admin, ada, "vcard", CARDS)
-    talks = await bring_in(hub, admin, ada, "calls_xml", CALLS)
-    await admin.execute("DELETE FROM interactions")
-
-    await ada.client.post(f"/v1/imports/{talks['id']}/undo")
-    undone = await move(hub, admin, str(talks["id"]))
-
-    assert (undone["items_undone"], undone["items_kept"]) == (1, 0)
-    assert await admin.fetchval("SELECT count(*) FROM contacts WHERE NOT is_self") == 3
-
-
-async def test_undone_at_once_after_it_was_cancelled_keeps_nothing_of_the_file(
-    hub: Running, admin: Any, ada: User
-) -> None:
-    job = await bring_in(hub, admin, ada, "vcard", CARDS, dry_run=True)
-    await ada.client.post(f"/v1/imports/{job['id']}/cancel")
-    await ada.client.post(f"/v1/imports/{job['id']}/undo")
-
-    assert (await move(hub, admin, str(job["id"])))["status"] == "undone"
-    assert await admin.fetchval("SELECT count(*) FROM import_rows WHERE payload IS NOT NULL") == 0
