@@ -276,7 +276,7 @@ FOR EACH ROW EXECUTE FUNCTION app.audit('values');
 -- What people answer; the rest follows from rules, and goes after a year.
 CREATE TRIGGER audit
 AFTER UPDATE OF status ON nudges
-FOR EACH ROW EXECUTE FUNCTION app.audit('names');
+FOR EACH ROW WHEN (app.user_id() IS NOT NULL) EXECUTE FUNCTION app.audit('names');
 
 -- A contact of long ago that becomes known now leaves the next one overdue.
 CREATE TRIGGER settle_nudges

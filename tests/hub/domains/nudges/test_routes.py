@@ -40,6 +40,8 @@ async def test_an_alert_is_shown_until_it_is_closed(ada: User, grace: User, hub:
     assert closed.json()["status"] == "done"
     again = await ada.client.patch(path, json={"status": "done"})
     assert again.json() == closed.json()
+    entries = (await ada.client.get("/v1/me/audit")).json()["items"]
+    assert [item["resource_type"] for item in entries].count("nudges") == 1, "what one answered"
     left = (await ada.client.get("/v1/alerts")).json()["items"]
     assert [item["kind"] for item in left] == ["birthday"]
     done = await ada.client.get("/v1/alerts", params={"status": "done", "kind": "going_cold"})

@@ -238,6 +238,8 @@ async def test_whom_one_is_in_touch_with_one_is_no_longer_reminded_of(
     assert await meet(9) == expected, "the next one is overdue all the same"
     assert await meet(13) == expected
     assert await meet(0.1) == ["birthday"]
+    answered = "SELECT count(*) FROM audit_log WHERE resource_type = 'nudges'"
+    assert await admin.fetchval(answered) == 0, "by a rule, and by nobody"
     closed = await admin.fetch("SELECT status, closed_at FROM nudges WHERE kind <> 'birthday'")
     assert {row["status"] for row in closed} == {"done"}
     assert all(row["closed_at"] for row in closed)
