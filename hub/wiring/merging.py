@@ -12,7 +12,7 @@ from hub.domains.contact_moving.service import OWN_MOVERS, OWN_STAYS, rows
 
 MOVERS: Final[tuple[Mover, ...]] = (
     *OWN_MOVERS,
-    rows("interactions"),
+    rows("interactions", can_meet=False),
     rows("interaction_participants"),
     Mover(
         "circle_members",

@@ -1,4 +1,4 @@
-"""The address book of one user with a hundred thousand contacts, beside that of many others.
+"""The address book of one user with a hundred thousand contacts, beside many others; and merges.
 
 Under the policies, as requests see it: lists in each order, searches by words, and duplicates. Each
 is asked in turn of the large book and of one with a thousand contacts, so that the ratio holds on
@@ -14,16 +14,26 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from core.db import Pool, begin
 from core.db.pool import set_codecs
-from hub.domains.contact_merges import queries as merges
+from hub.domains.contact_merges import queries as suggesting
+from hub.domains.contact_merges import service as merges
 from hub.domains.contact_search import queries
+from hub.domains.contacts import service as contacts
+from hub.domains.contacts.schemas import NewContact
+from hub.wiring.merging import MOVERS
 from tests.bench.figures import percentile, show
+from tests.fixtures.app import user_actor
 from tests.fixtures.postgres import Database
+from tests.fixtures.world import create_user
+from tests.hub.domains.contact_merges.test_undo import KEYS
 
 pytestmark = pytest.mark.bench
 
 CONTACTS = 100_000
 SMALL = 1_000
+FEW = 1_000
+MANY = 20_000
 OTHERS = 200
 ROUNDS = 40
 PAGE_MS = 20.0
@@ -84,6 +94,15 @@ class Books:
         return large
 
 
+_INTERACTIONS = """
+INSERT INTO interactions (
+  user_id, contact_id, kind, direction, occurred_at, source, external_id
+)
+SELECT $1, $2, 'call', 'outbound', now() - n * interval '1 hour', 'manual', $3 || '-' || n
+FROM generate_series(1, $3::int) AS n
+"""
+
+
 @pytest_asyncio.fixture
 async def books(database: Database) -> AsyncIterator[Books]:
     superuser = await asyncpg.connect(database.superuser_url)
@@ -133,7 +152,43 @@ async def test_pages_and_searches_of_a_large_address_book(books: Books) -> None:
         given = [(text, False, None, 51)] * 2
         taken = await books.show(name, queries.search.sql, given)
         slow += [name] if taken * 1000 > PAGE_MS else []
-    await books.show("duplicates", merges.list_candidates.sql, [(10, 5000)] * 2, rounds=3)
-    _, pairs = await books.ask(books.owners[0], merges.list_candidates.sql, 10, 5000)
+    await books.show("duplicates", suggesting.list_candidates.sql, [(10, 5000)] * 2, rounds=3)
+    _, pairs = await books.ask(books.owners[0], suggesting.list_candidates.sql, 10, 5000)
     assert len(pairs) == CONTACTS // 20 - 1
     assert not slow
+
+
+async def test_merges_of_contacts_with_many_interactions(database: Database) -> None:
+    superuser = await asyncpg.connect(database.superuser_url)
+    owner = await create_user(superuser, "Ada")
+    pool = await Pool.open(database.api_url, max_size=1, statement_timeout_seconds=120)
+    people = [NewContact(full_name=name) for name in ("One", "Two", "Three", "Four")]
+    async with begin(pool, user_actor(owner)) as tx:
+        kept, first, few, many = await contacts.add_contacts(tx, KEYS, people)
+    for contact, amount in ((few, FEW), (many, MANY)):
+        await superuser.execute(_INTERACTIONS, owner, contact, amount)
+    taken: list[float] = []
+    made: list[UUID] = []
+    for each in (first, few, many):
+        begun = time.perf_counter()
+        async with begin(pool, user_actor(owner)) as tx:
+            made.append((await merges.merge(tx, KEYS, kept, each, MOVERS)).id)
+        taken.append(time.perf_counter() - begun)
+    for merge_id in (made[0], made[2]):
+        begun = time.perf_counter()
+        async with begin(pool, user_actor(owner)) as tx:
+            await merges.undo(tx, KEYS, merge_id, MOVERS)
+        taken.append(time.perf_counter() - begun)
+    await pool.close()
+    await superuser.close()
+    said = (
+        "nothing",
+        f"{FEW} interactions",
+        f"{MANY}",
+        "undo of nothing, below",
+        f"undo of {MANY}",
+    )
+    for name, seconds in zip(said, taken, strict=True):
+        show(f"merge of {name}", [seconds], f"{seconds / taken[1]:5.1f} times that of {FEW}")
+    # Twenty times as many: not four hundred times as long.
+    assert taken[2] < 60 * taken[1]

@@ -121,11 +121,13 @@ async def undo(tx: Tx, keys: Keys, merge_id: UUID, movers: Sequence[Mover]) -> M
     if before.merged_into_id is not None:
         raise DomainError("contact.merge_superseded")
     later = await queries.list_later.all(tx, row.kept_id, merge_id)
-    for each in (*reversed(later), row):
-        await _give_back(tx, keys, each, movers)
+    meeting = [mover for mover in movers if mover.can_meet]
+    for each in reversed(later):
+        await _give_back(tx, keys, each, meeting)
+    await _give_back(tx, keys, row, movers)
     after = await contacts.find_row(tx, row.kept_id)
     for each in later:
-        await _take_again(tx, keys, each, (before, after), movers)
+        await _take_again(tx, keys, each, (before, after), meeting)
     await queries.mark_undone.run(tx, merge_id)
     return await get_merge(tx, merge_id)
 
@@ -183,6 +185,7 @@ async def _take_again(
     movers: Sequence[Mover],
 ) -> None:
     """Do a merge once more that was taken back for the sake of an earlier one."""
+    former = msgspec.json.decode(row.record, type=MergeRecord)
     kept = await contacts.find_row(tx, row.kept_id)
     merged = await contacts.find_row(tx, row.merged_id)
     before, after = changed
@@ -193,7 +196,7 @@ async def _take_again(
         taken = replace(taken, notes=None)
     record = await _take(tx, keys, kept, taken, movers)
     await queries.mark_merged.run(tx, row.merged_id, row.kept_id)
-    record = replace(record, was_archived=merged.archived_at is not None)
+    record = replace(record, was_archived=former.was_archived, moved=former.moved | record.moved)
     await queries.rewrite_record.run(tx, row.id, msgspec.json.encode(record))
 
 

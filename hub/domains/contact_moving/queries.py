@@ -101,21 +101,18 @@ fold_links = query(
     WITH ends AS (
         SELECT
             CASE contact_a_id WHEN $1::uuid THEN contact_b_id ELSE contact_a_id END AS other_id,
-            strength, shared_interactions
+            strength
         FROM contact_links
         WHERE user_id = app.user_id() AND $1::uuid IN (contact_a_id, contact_b_id)
     ), folded AS (
         UPDATE contact_links AS k
-        SET strength = greatest(k.strength, e.strength),
-            shared_interactions = k.shared_interactions + e.shared_interactions
+        SET strength = greatest(k.strength, e.strength)
         FROM ends AS e
         WHERE k.user_id = app.user_id()
             AND k.contact_a_id = least($2::uuid, e.other_id)
             AND k.contact_b_id = greatest($2::uuid, e.other_id)
             AND e.other_id <> $2
-        RETURNING
-            new.id, old.strength, new.strength AS folded_strength,
-            e.shared_interactions AS added
+        RETURNING new.id, old.strength, new.strength AS folded_strength
     )
     SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM folded AS f
     """,
@@ -124,11 +121,8 @@ fold_links = query(
 unfold_links = command(
     """
     UPDATE contact_links AS k
-    SET strength = CASE k.strength WHEN f.folded_strength THEN f.strength ELSE k.strength END,
-        shared_interactions = greatest(0, k.shared_interactions - f.added)
-    FROM jsonb_to_recordset($1) AS f (
-        id uuid, strength float8, folded_strength float8, added int
-    )
+    SET strength = CASE k.strength WHEN f.folded_strength THEN f.strength ELSE k.strength END
+    FROM jsonb_to_recordset($1) AS f (id uuid, strength float8, folded_strength float8)
     WHERE k.user_id = app.user_id() AND k.id = f.id
     """
 )

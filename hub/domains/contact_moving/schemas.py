@@ -21,6 +21,8 @@ class Mover(msgspec.Struct, frozen=True):
     """Takes the contact that has the rows and the one that gets them."""
     undo: Callable[[Tx, UUID, UUID, msgspec.Raw], Awaitable[None]]
     """Takes the same two, in the same order, and what `move` returned; the rest stays."""
+    can_meet: bool = True
+    """Whether what one contact has keeps that of another one from moving to it."""
     hold: Callable[[Tx], Awaitable[None]] | None = None
     """Takes locks that everybody takes before those of contacts."""
 

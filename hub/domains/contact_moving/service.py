@@ -19,7 +19,13 @@ class _Moved(msgspec.Struct, frozen=True):
     folded: msgspec.Raw = msgspec.Raw(b"[]")
 
 
-def rows(table: str, column: str = "contact_id", key: tuple[str, ...] = ("id",)) -> Mover:
+def rows(
+    table: str,
+    column: str = "contact_id",
+    key: tuple[str, ...] = ("id",),
+    *,
+    can_meet: bool = True,
+) -> Mover:
     """Return the mover of rows that merely name a contact.
 
     A row that the kept contact has already, by a unique key, stays where it is. `key` tells a
@@ -32,7 +38,7 @@ def rows(table: str, column: str = "contact_id", key: tuple[str, ...] = ("id",))
     async def undo(tx: Tx, from_id: UUID, to_id: UUID, moved: msgspec.Raw) -> None:
         await queries.move_rows.one(tx, table, column, list(key), to_id, from_id, moved)
 
-    return Mover(table, move, undo)
+    return Mover(table, move, undo, can_meet)
 
 
 _ADDRESSES: Final = rows("contact_methods")

@@ -275,6 +275,19 @@ async def test_every_table_that_names_a_contact_says_what_a_merge_does_to_it(
     assert sorted(row["name"] for row in naming) == sorted(set(said))
 
 
+async def test_rows_that_are_said_not_to_meet_are_unique_whatever_contact_they_name(
+    admin: asyncpg.Connection,
+) -> None:
+    unique = await admin.fetch(
+        """SELECT i.indrelid::regclass::text AS name FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE i.indisunique AND a.attname LIKE '%contact%'"""
+    )
+    naming = {row["name"] for row in unique}
+    assert "circle_members" in naming
+    assert naming.isdisjoint(mover.name for mover in MOVERS if not mover.can_meet)
+
+
 async def test_a_strangers_rows_neither_move_nor_are_moved_to(
     pool: Pool, admin: asyncpg.Connection
 ) -> None:
