@@ -60,12 +60,12 @@ class _File(Struct):
 def read(data: bytes, options: Options) -> Reading:
     """Read the events of a calendar; raises import.not_this_format, import.empty."""
     text.require_text(data)
-    narrowed = text.narrow(data)
+    narrowed, encoding = text.narrow(data)
     if b"BEGIN:VCALENDAR" not in narrowed[:65_536].upper():
         raise DomainError("import.not_this_format", "No calendar begins in it (`BEGIN:VCALENDAR`).")
     remarks: set[RemarkCode] = set()
     file = _File(options.now, _moved(narrowed), remarks)
-    return Reading(_entries(narrowed, file), "utf-8", remarks)
+    return Reading(_entries(narrowed, file), encoding, remarks)
 
 
 def _entries(data: bytes, file: _File) -> Iterator[Entry]:

@@ -58,10 +58,11 @@ def read(data: bytes, options: Options) -> Reading:
     """Read contacts of a telephone; raises import.not_this_format, import.empty."""
     del options
     text.require_text(data)
-    narrowed = text.narrow(data).strip()
+    narrowed, encoding = text.narrow(data)
+    narrowed = narrowed.strip()
     begin = 1 if narrowed.startswith(b"[") else _list_of(narrowed)
     remarks: set[RemarkCode] = set()
-    return Reading(_entries(narrowed, begin), "utf-8", remarks)
+    return Reading(_entries(narrowed, begin), encoding, remarks)
 
 
 def _list_of(data: bytes) -> int:

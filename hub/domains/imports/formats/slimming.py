@@ -30,8 +30,8 @@ def slimmer_of(file_format: Format, head: bytes) -> Slimmer:
     match file_format:
         case "mail":
             return _MailHeads()
-        case "vcard":
-            return _CardsWithoutPictures()
+        case "vcard" | "calendar":
+            return _LinesWithoutPictures()
         case "calls_xml":
             return _MessagesWithoutParts()
         case _:
@@ -42,7 +42,9 @@ _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _SEPARATOR: Final = b"\nFrom "
 # Names of properties are at the beginning of a line, which need not be here as a whole.
 _DECIDED_BYTES: Final = 64
-_PICTURE: Final = re.compile(rb"(?:[A-Za-z0-9-]+\.)?(?:PHOTO|LOGO|SOUND|KEY)[;:]", re.IGNORECASE)
+_PICTURE: Final = re.compile(
+    rb"(?:[A-Za-z0-9-]+\.)?(?:PHOTO|LOGO|SOUND|KEY|ATTACH)[;:]", re.IGNORECASE
+)
 _PART: Final = b' data="'
 
 
@@ -89,8 +91,8 @@ class _MailHeads:
         return self._rest if self._in_head else b""
 
 
-class _CardsWithoutPictures:
-    """Keeps all lines of cards but those of pictures, sounds and keys, with what continues them."""
+class _LinesWithoutPictures:
+    """Keeps all content lines but those of pictures, sounds and keys, with what continues them."""
 
     def __init__(self) -> None:
         self._rest: bytes = b""

@@ -59,14 +59,17 @@ def decode(data: bytes) -> tuple[str, str, bool]:
         return _fallback(data), FALLBACK, True
 
 
-def narrow(data: bytes) -> bytes:
-    """Return a file of lines in an encoding whose lines can be told apart byte by byte."""
+def narrow(data: bytes) -> tuple[bytes, str]:
+    """Return a file in an encoding whose lines can be told apart byte by byte, and which it had.
+
+    Parts of it may be in another one, and say so.
+    """
     for mark, name in _MARKS:
         if data.startswith(mark):
             rest = data[len(mark) :]
-            return rest if name == "utf-8" else rest.decode(name, "replace").encode()
+            return rest if name == "utf-8" else rest.decode(name, "replace").encode(), name
     wide = _wide(data)
-    return data if wide is None else data.decode(wide, "replace").encode()
+    return (data, "utf-8") if wide is None else (data.decode(wide, "replace").encode(), wide)
 
 
 def decode_part(data: bytes, declared: str | None = None) -> tuple[str, bool]:

@@ -41,11 +41,11 @@ def read(data: bytes, options: Options) -> Reading:
     """Read cards; raises import.not_this_format, import.empty."""
     del options
     text.require_text(data)
-    narrowed = text.narrow(data)
+    narrowed, encoding = text.narrow(data)
     if b"BEGIN:VCARD" not in narrowed[:65_536].upper():
         raise DomainError("import.not_this_format", "No card begins in it (`BEGIN:VCARD`).")
     remarks: set[RemarkCode] = set()
-    return Reading(_entries(narrowed, remarks), "utf-8", remarks)
+    return Reading(_entries(narrowed, remarks), encoding, remarks)
 
 
 def _entries(data: bytes, remarks: set[RemarkCode]) -> Iterator[Entry]:

@@ -117,6 +117,15 @@ def test_other_encodings_are_read_or_refused(file_format: Format, encoding: str)
     read(file_format, SAMPLES[file_format].decode().encode(encoding))
 
 
+@pytest.mark.parametrize("file_format", ["vcard", "calendar", "phone_json", "google_csv"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_wide_encodings_are_read_and_named(file_format: Format, encoding: str) -> None:
+    text = SAMPLES[file_format].decode()
+    reading = READERS[file_format](("\ufeff" + text).encode(encoding), Options())
+    assert list(reading.entries) == read(file_format, text.encode())
+    assert reading.encoding == encoding
+
+
 @pytest.mark.parametrize(
     ("file_format", "data"),
     [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hub.domains.imports.formats.found import Format
 from hub.domains.imports.formats.slimming import slimmer_of
 from tests.hub.domains.imports.formats.reading import read
+from tests.hub.domains.imports.formats.test_calendar import SERIES
 from tests.hub.domains.imports.formats.test_calls import BACKUP
 from tests.hub.domains.imports.formats.test_mail import TAKEOUT
 from tests.hub.domains.imports.formats.test_vcard import IPHONE
@@ -17,12 +18,16 @@ FILES: dict[Format, bytes] = {
     "mail": TAKEOUT.encode(),
     "vcard": IPHONE.encode(),
     "calls_xml": BACKUP.replace(b'text="Wow', b'data="/9j/4AAQ" text="Wow'),
+    "calendar": SERIES.encode().replace(
+        b"SUMMARY:On", b"ATTACH;ENCODING=BASE64;VALUE=BINARY:/9j/4AAQ\n SkZJRg==\nSUMMARY:On"
+    ),
     "csv": b"Name\nAda\n",
 }
 GONE: dict[Format, tuple[bytes, ...]] = {
     "mail": (b"beginning", b"from now on"),
     "vcard": (b"PHOTO", b"/9j/", b"EBAQ"),
     "calls_xml": (b"/9j/",),
+    "calendar": (b"ATTACH", b"/9j/", b"SkZJRg"),
     "csv": (),
 }
 
