@@ -338,7 +338,7 @@ USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_
 
 -- contact_links
 GRANT SELECT, INSERT, DELETE ON contact_links TO ping_api, ping_worker;
-GRANT UPDATE (contact_a_id, contact_b_id, kind, strength, shared_interactions)
+GRANT UPDATE (contact_a_id, contact_b_id, kind, strength)
 ON contact_links TO ping_api, ping_worker;
 CREATE POLICY own ON contact_links TO ping_api, ping_worker
 USING (user_id = (SELECT app.user_id())) WITH CHECK (user_id = (SELECT app.user_id()));

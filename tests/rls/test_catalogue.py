@@ -303,7 +303,6 @@ CHANGEABLE = {
         "contact_b_id",
         "kind",
         "strength",
-        "shared_interactions",
     },
     "contact_merges": {"record", "undone_at"},
     "circles": {"name", "tier", "color", "position", "cadence_days"},

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core.db import command, query
+from core.db import query
 from hub.domains.contact_links.schemas import Link, Mutual
 
 # Both ends, of whom neither was merged away.
@@ -10,17 +10,16 @@ list_links = query(
     Link,
     """
     WITH ends AS (
-        SELECT
-            contact_b_id AS other_id, kind, strength, shared_interactions, detected_at, updated_at
+        SELECT contact_b_id AS other_id, kind, strength, detected_at, updated_at
         FROM contact_links
         WHERE user_id = app.user_id() AND contact_a_id = $1
         UNION ALL
-        SELECT contact_a_id, kind, strength, shared_interactions, detected_at, updated_at
+        SELECT contact_a_id, kind, strength, detected_at, updated_at
         FROM contact_links
         WHERE user_id = app.user_id() AND contact_b_id = $1
     )
     SELECT
-        e.other_id AS contact_id, c.full_name, e.kind, e.strength, e.shared_interactions,
+        e.other_id AS contact_id, c.full_name, e.kind, e.strength,
         (
             SELECT count(*)::int
             FROM contact_links AS l
@@ -47,7 +46,7 @@ find_link = query(
     Link,
     """
     SELECT
-        $2::uuid AS contact_id, c.full_name, l.kind, l.strength, l.shared_interactions,
+        $2::uuid AS contact_id, c.full_name, l.kind, l.strength,
         (
             SELECT count(*)::int
             FROM contact_links AS m
@@ -95,30 +94,12 @@ list_mutuals = query(
 put_link = query(
     UUID,
     """
-    INSERT INTO contact_links (
-        user_id, contact_a_id, contact_b_id, kind, strength, shared_interactions
-    )
-    VALUES ($1, least($2::uuid, $3::uuid), greatest($2::uuid, $3::uuid), $4, $5, 0)
+    INSERT INTO contact_links (user_id, contact_a_id, contact_b_id, kind, strength)
+    VALUES ($1, least($2::uuid, $3::uuid), greatest($2::uuid, $3::uuid), $4, $5)
     ON CONFLICT (user_id, contact_a_id, contact_b_id) DO UPDATE
     SET kind = excluded.kind, strength = excluded.strength
     RETURNING id
     """,
-)
-
-# What people say of two contacts stays; together again they are a little closer.
-note_together = command(
-    """
-    INSERT INTO contact_links AS l (
-        user_id, contact_a_id, contact_b_id, kind, strength, shared_interactions
-    )
-    SELECT $1, p.a, p.b, 'other', 0.1, 1
-    FROM unnest($2::uuid[], $3::uuid[]) AS p (a, b)
-    WHERE p.a < p.b
-    ORDER BY p.a, p.b
-    ON CONFLICT (user_id, contact_a_id, contact_b_id) DO UPDATE
-    SET shared_interactions = l.shared_interactions + 1,
-        strength = l.strength + (1 - l.strength) * 0.1
-    """
 )
 
 remove_link = query(

@@ -25,7 +25,6 @@ class Link(Struct, frozen=True):
     full_name: str
     kind: LinkKind
     strength: float
-    shared_interactions: int
     mutuals: int
     """How many contacts know both."""
     detected_at: datetime

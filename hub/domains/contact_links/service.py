@@ -1,7 +1,5 @@
 """Who of one's contacts knows whom: stored once, read from both ends."""
 
-from collections.abc import Sequence
-from itertools import combinations
 from typing import Final
 from uuid import UUID
 
@@ -62,22 +60,6 @@ async def put(
     for each in (contact_id, other_id):
         await contacts.find(tx, each, owner_id=owner)
     await queries.put_link.one(tx, owner, contact_id, other_id, new.kind, new.strength)
-
-
-async def note_together(
-    tx: Tx, contact_ids: Sequence[UUID], *, owner_id: UUID | None = None
-) -> None:
-    """Count that contacts took part in the same thing: each pair of them knows each other.
-
-    Once per thing: whoever has it remembers that. The contacts are the owner's, as foreign keys see
-    to.
-    """
-    owner = contacts.owner_of(tx, owner_id)
-    pairs = list(combinations(sorted(set(contact_ids)), 2))
-    if pairs:
-        await queries.note_together.run(
-            tx, owner, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        )
 
 
 async def remove(tx: Tx, contact_id: UUID, other_id: UUID) -> None:
