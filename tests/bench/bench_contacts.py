@@ -182,13 +182,13 @@ async def test_merges_of_contacts_with_many_interactions(database: Database) -> 
     await pool.close()
     await superuser.close()
     said = (
-        "nothing",
-        f"{FEW} interactions",
-        f"{MANY}",
-        "undo of nothing, below",
+        "merge of no interactions",
+        f"merge of {FEW}",
+        f"merge of {MANY}",
+        "undo of the first of the three",
         f"undo of {MANY}",
     )
     for name, seconds in zip(said, taken, strict=True):
-        show(f"merge of {name}", [seconds], f"{seconds / taken[1]:5.1f} times that of {FEW}")
+        show(name, [seconds], f"{seconds / taken[1]:5.1f} times a merge of {FEW}")
     # Twenty times as many: not four hundred times as long.
     assert taken[2] < 60 * taken[1]
