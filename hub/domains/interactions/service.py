@@ -76,6 +76,11 @@ async def record_many(
     owner = contacts.owner_of(tx, owner_id)
     if any(item.participants for item in items):
         items = await _with_contacts(tx, owner, items, keys, region)
+    named = {item.contact_id for item in items}
+    named |= {who.contact_id for item in items for who in item.participants}
+    if len(named - {None}) > 1:
+        # Their foreign keys would lock them in the order of the rows, and a merge by id.
+        await contacts.hold(tx, [one for one in named if one is not None], owner_id=owner)
     ids = [new_id() for _ in items]
     rows = [_row(one, item) for one, item in zip(ids, items, strict=True)]
     made = set(await queries.insert_interactions.all(tx, owner, msgspec.json.encode(rows)))

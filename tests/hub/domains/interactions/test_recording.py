@@ -1,5 +1,6 @@
 """An interaction is recorded once, however often and by whomever it is told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -13,8 +14,10 @@ from core.actor import SYSTEM, Actor
 from core.db import Conflict, Pool, begin
 from core.errors import DomainError
 from core.ids import UserId, new_id
+from hub.domains.contacts import service as contacts
 from hub.domains.interactions import rules, service
 from hub.domains.interactions.schemas import NewInteraction, NewParticipant
+from tests.fixtures.locks import SECONDS, until_somebody_waits
 from tests.fixtures.postgres import Database
 from tests.fixtures.world import create_user
 
@@ -108,6 +111,30 @@ async def test_what_is_recorded_is_announced_without_its_words(
     entries = await admin.fetch("SELECT * FROM audit_log WHERE resource_type = 'interactions'")
     assert [entry["resource_id"] for entry in entries] == [str(made)]
     assert "secret" not in str(entries)
+
+
+async def test_what_is_recorded_of_two_contacts_waits_for_their_merge_in_its_order(
+    admin: Any, pools: tuple[Pool, Pool]
+) -> None:
+    ada = await create_user(admin, "Ada")
+    pair = [await contact_of(admin, ada) for _ in range(2)]
+    told = [
+        msgspec.structs.replace(CALL, contact_id=contact, external_id=f"call-{n}")
+        for n, contact in enumerate(reversed(pair))
+    ]
+
+    async def record() -> None:
+        async with begin(pools[1], SYSTEM) as tx:
+            assert None not in await service.record_many(tx, told, owner_id=ada)
+
+    async with begin(pools[0], user(ada)) as tx:
+        await contacts.hold_with_rows(tx, pair[:1])
+        recording = asyncio.create_task(record())
+        await until_somebody_waits(admin)
+        # As the one statement of a merge goes on to the second one.
+        await contacts.hold_with_rows(tx, pair[1:])
+    await asyncio.wait_for(recording, SECONDS)
+    assert await admin.fetchval("SELECT count(*) FROM interactions") == 2
 
 
 async def test_a_contact_remembers_the_last_time_that_has_been(
