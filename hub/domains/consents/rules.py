@@ -32,9 +32,11 @@ TEXTS: Final[Mapping[Purpose, tuple[str, ...]]] = {
     ),
     "introductions": (
         (
-            "Friends of mine, and theirs, who look for a way to somebody may be shown that it leads"
-            " over me: that I know the one before and the one after me, if both agree to this too."
-            " My contacts who are not here themselves are never shown."
+            "Whoever looks for a way to somebody, over friends of friends in at most six steps, may"
+            " be shown that it leads over me: that I know the one before and the one after me, if"
+            " both agree to this too, and how well. I am named only to those who have me in their"
+            " address book or may see my profile. My contacts who are not here themselves are"
+            " never shown."
         ),
     ),
     "linkedin": ("My connections at LinkedIn may be read, to complete my contacts.",),

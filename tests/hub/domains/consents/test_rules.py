@@ -16,7 +16,7 @@ PUBLISHED = {
     ("contact_matching", 1): "748732f164712c5e",
     ("enrichment", 1): "ce80cd32860720c2",
     ("gmail", 1): "300130dea81a98a3",
-    ("introductions", 1): "2f48f283a19c982d",
+    ("introductions", 1): "1d9babfd8f9c424a",
     ("linkedin", 1): "8e8f5796d82970ee",
     ("location", 1): "fb10c0e84894743e",
     ("marketing", 1): "5f0057ca54d8b168",
