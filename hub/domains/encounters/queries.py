@@ -34,6 +34,12 @@ find_linked_contact = query(
     login="system",
 )
 
+has_blocked = query(
+    bool,
+    "SELECT EXISTS (SELECT FROM blocks WHERE user_id = $1 AND blocked_id = $2)",
+    login="system",
+)
+
 # Not one that is somebody else here already, nor oneself: two may share an address.
 link_contact = query(
     UUID,

@@ -64,12 +64,15 @@ async def record_message(
 async def know(tx: Tx, owner: UUID, partner: UUID, card: Card | None, keys: Keys) -> UUID | None:
     """Return the contact as which a user stands in another's address book, new if need be.
 
-    Whoever is not there is made of the card; None without one. Needs a system transaction.
+    Whoever is not there is made of the card; None without one, or for who is blocked. Needs a
+    system transaction.
     """
     await queries.lock_pair.run(tx, owner, partner)
     known = await queries.find_linked_contact.first(tx, owner, partner)
     if known is not None or card is None:
         return known
+    if await queries.has_blocked.one(tx, owner, partner):  # since they met
+        return None
     region = await contacts.region_of(tx, owner)
     told = rules.contact_of(card)
     # A card may hold what looks like an address and is none.

@@ -110,6 +110,21 @@ async def test_who_exchanges_cards_is_in_both_address_books_and_timelines(
     assert {"grace@example.com", "+49 30 901820"} <= values
 
 
+async def test_whoever_is_blocked_before_the_worker_comes_becomes_no_contact(
+    meetings: Meetings, worn: Worn, react: React
+) -> None:
+    ada, grace = (wearer.user for wearer in worn)
+    await exchange(meetings, worn)
+    assert (await ada.client.put(f"/v1/blocks/{grace.id}")).is_success
+    await react("touch.exchanged", "encounters.record_touch")
+    assert await contacts_of(meetings, ada) == []
+    [met] = await timeline(ada)
+    assert (met["kind"], met["contact_id"]) == ("ring_tap", None)
+    # That they are blocked, the other is not told.
+    [known] = await contacts_of(meetings, grace)
+    assert known["linked_user_id"] == ada.id
+
+
 async def test_whoever_meets_again_has_one_contact_and_two_interactions(
     meetings: Meetings, worn: Worn, react: React
 ) -> None:
