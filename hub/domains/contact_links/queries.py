@@ -5,7 +5,7 @@ from uuid import UUID
 from core.db import query
 from hub.domains.contact_links.schemas import Link, Mutual
 
-# Both ends, of whom neither was merged away.
+# Both ends, of whom neither was merged away; with all other ends, or with $5 alone.
 list_links = query(
     Link,
     """
@@ -36,35 +36,10 @@ list_links = query(
     FROM ends AS e
     JOIN contacts AS c
         ON c.user_id = app.user_id() AND c.id = e.other_id AND c.merged_into_id IS NULL
-    WHERE $2::float8 IS NULL OR (e.strength, e.other_id) < ($2::float8, $3::uuid)
+    WHERE ($2::float8 IS NULL OR (e.strength, e.other_id) < ($2::float8, $3::uuid))
+        AND ($5::uuid IS NULL OR e.other_id = $5::uuid)
     ORDER BY e.strength DESC, e.other_id DESC
     LIMIT $4
-    """,
-)
-
-find_link = query(
-    Link,
-    """
-    SELECT
-        $2::uuid AS contact_id, c.full_name, l.kind, l.strength,
-        (
-            SELECT count(*)::int
-            FROM contact_links AS m
-            JOIN contact_links AS n
-                ON n.user_id = app.user_id() AND $2::uuid IN (n.contact_a_id, n.contact_b_id)
-            JOIN contacts AS k
-                ON k.user_id = app.user_id() AND k.merged_into_id IS NULL
-                AND k.id IN (m.contact_a_id, m.contact_b_id)
-                AND k.id IN (n.contact_a_id, n.contact_b_id)
-                AND k.id NOT IN ($1::uuid, $2::uuid)
-            WHERE m.user_id = app.user_id() AND $1::uuid IN (m.contact_a_id, m.contact_b_id)
-        ) AS mutuals,
-        l.detected_at, l.updated_at
-    FROM contact_links AS l
-    JOIN contacts AS c ON c.user_id = l.user_id AND c.id = $2
-    WHERE l.user_id = app.user_id()
-        AND l.contact_a_id = least($1::uuid, $2::uuid)
-        AND l.contact_b_id = greatest($1::uuid, $2::uuid)
     """,
 )
 

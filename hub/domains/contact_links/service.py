@@ -19,7 +19,7 @@ async def list_links(
 ) -> page.Page[Link]:
     """Return whom of the actor's contacts a contact knows, the closest first."""
     after = page.decode_cursor(cursor, LINKS_LISTING, tuple[float, UUID])
-    rows = await queries.list_links.all(tx, contact_id, *(after or (None, None)), limit + 1)
+    rows = await queries.list_links.all(tx, contact_id, *(after or (None, None)), limit + 1, None)
     if not rows:
         await contacts.find(tx, contact_id)
     return page.paginate(rows, limit, LINKS_LISTING, lambda item: (item.strength, item.contact_id))
@@ -29,7 +29,7 @@ async def get_link(tx: Tx, contact_id: UUID, other_id: UUID) -> Link:
     """Return how a contact knows another one; raises contact.not_found, contact.link_not_found."""
     for each in (contact_id, other_id):
         await contacts.find(tx, each)
-    found = await queries.find_link.first(tx, contact_id, other_id)
+    found = await queries.list_links.first(tx, contact_id, None, None, 1, other_id)
     if found is None:
         raise DomainError("contact.link_not_found")
     return found
