@@ -56,6 +56,14 @@ def test_count_and_until_end_a_rule() -> None:
     assert len(times("FREQ=DAILY;UNTIL=20261123T085959", 9)) == 2
 
 
+def test_the_times_between_two_are_those_that_follow_one_another() -> None:
+    since, until = FIRST + timedelta(days=5), FIRST + timedelta(days=40)
+    for rule in ("FREQ=DAILY;INTERVAL=3", "FREQ=WEEKLY;BYDAY=MO,SA", "FREQ=DAILY;COUNT=9"):
+        parsed = recurrence.parse(rule, FIRST)
+        expected = [at for at in times(rule, 50) if since <= at <= until]
+        assert list(recurrence.times_between(parsed, FIRST, since, until)) == expected != []
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_rule_names_the_days_that_another_implementation_names(data: st.DataObject) -> None:
