@@ -173,12 +173,16 @@ def test_what_the_hub_noticed_is_there_and_who_stands_there_twice_is_merged_and_
 ) -> None:
     page = people_page()
     hints = page.locator("#hints > li")
-    expect(hints.filter(has_text="Charles Babbage and Luigi Menabrea care about")).to_be_visible()
-    expect(page.locator("#achieved > [data-tier]").filter(has_text="Hello")).to_be_visible()
+    expect(hints.filter(has_text="Charles Babbage and Luigi Menabrea care about")).to_be_visible(
+        timeout=20_000
+    )
+    expect(page.locator("#achieved > [data-tier]").filter(has_text="Hello")).to_be_visible(
+        timeout=20_000
+    )
     hints.get_by_role("button", name=re.compile(r"^Merge:.*Ch\. Babbage")).click()
-    expect(person(page, "Ch. Babbage")).to_have_count(0)
+    expect(person(page, "Ch. Babbage")).to_have_count(0, timeout=20_000)
     hints.get_by_role("button", name="Undo").click()
-    expect(person(page, "Ch. Babbage")).to_be_visible()
+    expect(person(page, "Ch. Babbage")).to_be_visible(timeout=20_000)
     # Who is one of two is looked at from the words of it.
     hints.get_by_role("button", name=re.compile("losing touch|usually in touch")).first.click()
     expect(page.locator("#contact-name")).to_have_text("Mary Somerville")
