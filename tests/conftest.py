@@ -1,8 +1,10 @@
 """Fixtures live in tests/fixtures, one file per service."""
 
+import functools
 import gc
 from collections.abc import Generator
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -13,6 +15,11 @@ gc.disable()
 # An example that takes long says that the machine stood still, not that anything is wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# Each client would read the machine's certificates anew, which takes longer than most requests.
+pytest.MonkeyPatch().setattr(
+    "httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context)
+)
 
 pytest_plugins = [
     "tests.fixtures.scheduling",

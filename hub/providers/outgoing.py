@@ -7,6 +7,7 @@ not decompressed.
 """
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -54,6 +55,12 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+@functools.cache
+def _trust_of_the_machine() -> ssl.SSLContext:
+    """Read its certificates, once: some 25 ms of work."""
+    return ssl.create_default_context()
+
+
 class Outgoing:
     """A client for one purpose; the two kinds of reach never mix.
 
@@ -78,7 +85,7 @@ class Outgoing:
         self._body_max_bytes = body_max_bytes
         # Every request has a connection of its own, judged for it.
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or ssl.create_default_context(),
+            ssl_context=tls or _trust_of_the_machine(),
             max_connections=CONNECTIONS_MAX,
             max_keepalive_connections=0,
             network_backend=_Judged(
