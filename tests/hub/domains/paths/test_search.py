@@ -114,7 +114,7 @@ def draw(dice: random.Random, user: UUID, people: dict[UUID, str]) -> Graph:
             f"Contact {at}",
             dice.choice((*STRENGTHS, *unknown)),
             dice.choice(ids) if dice.random() < 0.4 else None,
-            dice.random() < 0.1,
+            dice.random() < 0.2,
         )
         graph.cards[card.id] = card
     # In a row, so that some ways are long, and here and there across.
@@ -131,8 +131,8 @@ def draw(dice: random.Random, user: UUID, people: dict[UUID, str]) -> Graph:
     for _ in range(dice.randrange(3)):
         graph.blocks.add(frozenset(dice.sample(ids, 2)))
         graph.blocks.add(frozenset({user, dice.choice(ids)}))
-    graph.willing = {one for one in ids if dice.random() < 0.8}
-    graph.closed = {one for one in ids if dice.random() < 0.1}
+    graph.willing = {one for one in ids if dice.random() < 0.75}
+    graph.closed = {one for one in ids if dice.random() < 0.15}
     return graph
 
 
@@ -169,8 +169,20 @@ async def store(admin: Any, graph: Graph) -> None:
     )
     await admin.copy_records_to_table(
         "consents",
-        columns=("user_id", "purpose", "granted", "text_version", "source", "granted_at"),
-        records=[(one, "introductions", True, 1, "settings", NOW) for one in graph.willing],
+        columns=(
+            "user_id",
+            "purpose",
+            "granted",
+            "text_version",
+            "source",
+            "granted_at",
+            "withdrawn_at",
+        ),
+        records=[
+            (one, "introductions", is_willing, 1, "settings", NOW, None if is_willing else NOW)
+            for one in graph.people
+            for is_willing in [one in graph.willing]
+        ],
     )
     await admin.execute(
         "UPDATE users SET deleted_at = now() WHERE id = ANY($1::uuid[])", [*graph.closed]
