@@ -90,7 +90,7 @@ def publish(stack: Stack, key: str) -> Publish:
 
 
 def row(page: Page, channel: str) -> Any:
-    return page.locator(f'#channels > li[data-channel="{channel}"]')
+    return page.locator(f'#channels > li[data-key="{channel}"]')
 
 
 def test_the_board_shows_connections_users_channels_and_processes(

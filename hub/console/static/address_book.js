@@ -1,6 +1,6 @@
 // The address book: everybody, a circle or a tag, or what a search finds; each with how it fares.
 
-import { byId, el, show } from "./dom.js";
+import { arrange, byId, el, show } from "./dom.js";
 import { problem } from "./notices.js";
 import { soon } from "./soon.js";
 import { bandWords, count } from "./words.js";
@@ -45,7 +45,10 @@ export class AddressBook {
 
   apply(event) {
     if (event.type !== "health.changed") return this.#again();
-    return byId(`contact-${event.data.contact_id}`)?.querySelector(".band").replaceWith(band(event.data));
+    const row = byId(`contact-${event.data.contact_id}`);
+    if (row === null) return undefined;
+    row.dataset.key = row.id;
+    return row.querySelector(".band").replaceWith(band(event.data));
   }
 
   /** Show who is looked at. */
@@ -78,11 +81,11 @@ export class AddressBook {
     if (asked !== this.#asked) return;
     const focused = document.activeElement?.closest("#contacts > li")?.id;
     const rows = page.items.map((contact) => this.#row(contact, bands.get(contact.id)));
-    if (more) list.append(...rows);
-    else list.replaceChildren(...rows);
+    const before = more ? [...list.children].map((row) => [row.dataset.key, () => row]) : [];
+    arrange(list, [...before, ...rows]);
     if (afresh) byId("contacts-scroll").scrollTop = 0;
-    // Who pressed for more goes on where the new ones begin.
-    if (more) rows[0]?.firstChild.focus();
+    // Who pressed for more goes on where the new ones begin; who was at a row that changed stays there.
+    if (more) list.children[shown]?.firstChild.focus();
     else if (focused) byId(focused)?.firstChild.focus();
     this.#cursor = page.next_cursor;
     show(page.has_more, "contacts-more");
@@ -119,16 +122,20 @@ export class AddressBook {
     return new Map(page.items.map((item) => [item.contact_id, item]));
   }
 
+  /** The key of a row, which is all that it shows, and how to make it. */
   #row(contact, health) {
     const about = [contact.job_title, contact.company, ...contact.tags.map((tag) => `#${tag}`)].filter(Boolean).join(" · ");
-    const button = el(
-      "button",
-      { type: "button", class: "person", click: () => this.#onChoose(contact) },
-      el("span", { class: "person-words" }, el("span", { class: "person-name" }, contact.full_name), about ? el("span", { class: "person-about" }, about) : null),
-      band(health),
-    );
-    setCurrent(button, contact.id === this.#chosen);
-    return el("li", { id: `contact-${contact.id}` }, button);
+    const make = () => {
+      const button = el(
+        "button",
+        { type: "button", class: "person", click: () => this.#onChoose(contact) },
+        el("span", { class: "person-words" }, el("span", { class: "person-name" }, contact.full_name), about ? el("span", { class: "person-about" }, about) : null),
+        band(health),
+      );
+      setCurrent(button, contact.id === this.#chosen);
+      return el("li", { id: `contact-${contact.id}` }, button);
+    };
+    return [JSON.stringify([contact.id, contact.full_name, about, health?.band, Math.round(health?.score)]), make];
   }
 }
 

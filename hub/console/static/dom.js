@@ -22,6 +22,24 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Let a list have a row for each `[key, make]`, in this order. Rows that are there already stay: a
+ * finger on one of them, or the focus, is not lost to news of others.
+ */
+export function arrange(list, wanted) {
+  const known = new Map([...list.children].map((row) => [row.dataset.key, row]));
+  const rows = wanted.map(([key, make]) => {
+    const row = known.get(key) ?? make();
+    row.dataset.key = key;
+    return row;
+  });
+  const kept = new Set(rows);
+  for (const row of [...list.children]) if (!kept.has(row)) row.remove();
+  rows.forEach((row, index) => {
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+  });
+}
+
 /** Show or hide elements by id. */
 export function show(visible, ...ids) {
   for (const id of ids) byId(id).hidden = !visible;

@@ -1,6 +1,6 @@
 // What the hub noticed: whom it reminds of, who stands there twice, what it found. Each until something came of it.
 
-import { busy, byId, el, show } from "./dom.js";
+import { arrange, busy, byId, el, show } from "./dom.js";
 import { announce, problem } from "./notices.js";
 import { soon } from "./soon.js";
 
@@ -13,6 +13,7 @@ const SAID = { "nudge.created": "The hub reminds you of somebody", "insight.crea
 export class ForYou {
   #session;
   #onChoose;
+  #reminded = new Set();
   #again = soon(() => this.load(), problem);
 
   constructor(session, { onChoose }) {
@@ -29,22 +30,25 @@ export class ForYou {
       get("/v1/insights?", INSIGHTS),
     ]);
     const done = merges.filter((merge) => merge.undone_at === null && Date.now() - Date.parse(merge.created_at) < UNDONE_WITHIN_MS);
+    this.#reminded = new Set(alerts.map((alert) => alert.contact_id));
     const rows = [
-      ...alerts.map((alert) => this.#alert(alert)),
-      ...done.map((merge) => this.#merged(merge)),
-      ...pairs.map((pair) => this.#pair(pair)),
-      ...insights.map((insight) => this.#insight(insight)),
+      ...alerts.map((alert) => [`${alert.id} ${alert.text}`, () => this.#alert(alert)]),
+      ...done.map((merge) => [merge.id, () => this.#merged(merge)]),
+      ...pairs.map((pair) => [`${pair.one.contact_id} ${pair.other.contact_id} ${pair.one.full_name} ${pair.other.full_name}`, () => this.#pair(pair)]),
+      ...insights.map((insight) => [insight.id, () => this.#insight(insight)]),
     ];
     const hadFocus = byId("hints").contains(document.activeElement);
-    byId("hints").replaceChildren(...rows);
+    arrange(byId("hints"), rows);
     // The button that was pressed is gone with its row.
-    if (hadFocus) byId("hints-title").focus();
+    if (hadFocus && document.activeElement === document.body) byId("hints-title").focus();
     show(rows.length === 0, "hints-empty");
   }
 
-  apply({ type }) {
+  apply({ type, data }) {
     // Of contacts only who is one with whom: an import makes thousands.
     if (type.startsWith("contact.") && !type.endsWith("merged")) return;
+    // Whom one was in touch with one need not be reminded of any more.
+    if (type.startsWith("health.") && !this.#reminded.has(data.contact_id)) return;
     if (SAID[type]) announce(SAID[type]);
     this.#again();
   }

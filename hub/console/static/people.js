@@ -23,7 +23,7 @@ function open() {
     load: () => Promise.all([book, acquaintance, forYou, imports, achieved].map((part) => part.load())),
     apply: byKind({
       contact: [book, acquaintance, forYou],
-      health: [book, acquaintance],
+      health: [book, acquaintance, forYou],
       interaction: [acquaintance],
       nudge: [forYou],
       insight: [forYou],

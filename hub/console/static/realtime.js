@@ -1,7 +1,7 @@
 // The operators' page: connections, channels, message rates and a live tail, through the server API.
 
 import { call } from "./api.js";
-import { byId, el, show, timeOf } from "./dom.js";
+import { arrange, byId, el, show, timeOf } from "./dom.js";
 import { glob, perSecond, Rates } from "./rates.js";
 import { follow } from "./tail.js";
 import { count, duration } from "./words.js";
@@ -129,15 +129,10 @@ function showChannels(channels) {
   const names = Object.keys(channels).sort();
   const shown = names.slice(0, CHANNELS_AT_MOST);
   const list = byId("channels");
-  const rows = new Map([...list.children].map((row) => [row.dataset.channel, row]));
-  const wanted = new Set(shown);
-  for (const [name, row] of rows) if (!wanted.has(name)) row.remove();
-  // Rows that stay keep the focus.
-  shown.forEach((name, index) => {
-    const row = rows.get(name) ?? channelRow(name);
-    row.querySelector(".channel-clients").textContent = count(channels[name].num_clients ?? 0, "client");
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
+  arrange(list, shown.map((name) => [name, () => channelRow(name)]));
+  for (const row of list.children) {
+    row.querySelector(".channel-clients").textContent = count(channels[row.dataset.key].num_clients ?? 0, "client");
+  }
   markTailed();
   const typed = byId("pattern").value.trim();
   byId("channels-number").textContent = typed ? byId("channels-number").textContent : names.length.toLocaleString("en");
@@ -156,12 +151,12 @@ function channelRow(name) {
     el("code", {}, name),
     el("span", { class: "channel-clients" }),
   );
-  return el("li", { "data-channel": name }, button);
+  return el("li", {}, button);
 }
 
 function markTailed() {
   for (const row of byId("channels").children) {
-    row.firstChild.setAttribute("aria-pressed", String(row.dataset.channel === tailed));
+    row.firstChild.setAttribute("aria-pressed", String(row.dataset.key === tailed));
   }
 }
 
