@@ -17,20 +17,30 @@ find_contents = query(
     login="system",
 )
 
-# A telephone may be a household's: only with the same name it is the same person's.
+# A telephone may be a household's: only with the same name it is the same person's. A mailbox may
+# be an office's: whoever has no word of the name in common, and has a name, is somebody else.
 find_namesakes = query(
     Namesake,
     """
     SELECT DISTINCT ON (a.position) a.position, c.id AS contact_id
-    FROM unnest($2::int[], $3::text[], $4::bytea[], $5::text[]) AS a (position, kind, hash, name)
+    FROM unnest($2::int[], $3::text[], $4::bytea[], $5::text[], $6::text[])
+        AS a (position, kind, hash, value, name)
+    CROSS JOIN LATERAL (SELECT app.plain_words(a.name) AS words) AS n
     JOIN contact_methods AS m ON m.user_id = $1 AND m.value_hash = a.hash AND m.kind = a.kind
     JOIN contacts AS c ON c.user_id = $1 AND c.id = m.contact_id
     WHERE c.merged_into_id IS NULL
     AND (
-        a.kind IN ('email', 'linkedin')
-        OR c.name_words = array_to_string(app.plain_words(a.name), ' ')
+        a.kind = 'linkedin'
+        OR c.name_words = array_to_string(n.words, ' ')
+        OR (a.kind = 'email' AND (
+            cardinality(n.words) = 0
+            OR c.name_words IN ('', array_to_string(app.plain_words(a.value), ' '))
+            OR string_to_array(c.name_words, ' ') && n.words
+        ))
     )
-    ORDER BY a.position, c.archived_at IS NOT NULL, c.id
+    ORDER BY
+        a.position, c.archived_at IS NOT NULL,
+        c.name_words <> array_to_string(n.words, ' '), c.id
     """,
     login="system",
 )

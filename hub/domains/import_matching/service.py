@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct, structs
@@ -13,13 +13,6 @@ from hub.domains.contacts.schemas import MethodKind, NewContact
 from hub.domains.contacts.service import Keys
 from hub.domains.import_matching import queries, rules
 from hub.domains.imports.formats.found import FoundInteraction, FoundParticipant, RowProblem
-
-# Mailboxes and profiles are one person's; a telephone is a household's, a page a company's.
-_PERSONAL: Final[frozenset[MethodKind]] = frozenset({"email", "linkedin"})
-
-
-Mark = tuple[str, bytes | str, str]
-"""What tells people apart: kind and blind index of an address, and the name where that counts."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -38,7 +31,7 @@ class Book(Struct, frozen=True):
     owner_id: UUID
     keys: Keys
     region: str | None
-    seen: set[bytes | Mark]
+    seen: set[bytes | rules.Mark]
 
 
 async def lock_book(tx: Tx, owner_id: UUID) -> None:
@@ -98,7 +91,8 @@ async def _known_contents(
     return {row.position: (row.contact_id, row.interaction_id) for row in rows}
 
 
-Forms = list[tuple[MethodKind, list[bytes]]]
+Forms = list[tuple[MethodKind, str, list[bytes]]]
+"""Kind and value of each address, and the forms in which its blind index may be stored."""
 
 
 def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[RowProblem, ...]]:
@@ -116,7 +110,7 @@ def _addressed(book: Book, item: NewContact) -> tuple[NewContact, Forms, tuple[R
     problems = tuple(
         RowProblem("address_invalid", method.kind) for method, forms in methods if not forms
     )
-    forms: Forms = [(method.kind, forms) for method, forms in methods if forms]
+    forms: Forms = [(method.kind, method.value, forms) for method, forms in methods if forms]
     return structs.replace(item, methods=kept), forms, tuple(dict.fromkeys(problems))
 
 
@@ -124,9 +118,9 @@ async def _namesakes(
     tx: Tx, book: Book, people: Sequence[tuple[int, NewContact, Forms]]
 ) -> dict[int, UUID]:
     asked = [
-        (at, kind, form, item.full_name)
+        (at, kind, form, value, rules.called(item, kind))
         for at, item, methods in people
-        for kind, forms in methods
+        for kind, value, forms in methods
         for form in forms
     ]
     if not asked:
@@ -159,13 +153,18 @@ def _of_contact(
     problems: tuple[RowProblem, ...],
     namesake: UUID | None,
 ) -> Outcome:
-    name = rules.name_words(item.full_name)
-    marks: set[Mark] = {(kind, each[0], "" if kind in _PERSONAL else name) for kind, each in forms}
-    if not marks:
-        company = rules.name_words(item.company or "")
-        marks = {(name or item.full_name, company, item.birthday or "")}
-    is_twice = not marks.isdisjoint(book.seen)
-    book.seen.update(marks)
+    asked: set[rules.Mark] = set()
+    left: set[rules.Mark] = set()
+    for kind, _, each in forms:
+        words = rules.name_words(rules.called(item, kind))
+        before, now = rules.marks(kind, each[0], words)
+        asked |= before
+        left |= now
+    if not forms:
+        name = rules.name_words(item.full_name) or item.full_name
+        asked = left = {(name, rules.name_words(item.company or ""), item.birthday or "")}
+    is_twice = not asked.isdisjoint(book.seen)
+    book.seen.update(left)
     status = "known" if namesake is not None or is_twice else "new"
     return Outcome(status=status, found=item, problems=problems, contact_id=namesake)
 

@@ -232,6 +232,33 @@ async def test_whom_nothing_tells_apart_is_one_person(hub: Running, admin: Any, 
     assert (again["items_created"], again["items_known"]) == (0, 4)
 
 
+async def test_mailbox_of_an_office_is_several_people(hub: Running, admin: Any, ada: User) -> None:
+    office = b"".join(
+        b"BEGIN:VCARD\nFN:%b\nEMAIL:office@example.com\nEND:VCARD\n" % name
+        for name in (b"Grace Hopper", b"Alan Turing", b"Hopper, G.", b"", b"office@example.com")
+    )
+    foreseen = await bring_in(hub, admin, ada, "vcard", office, dry_run=True)
+    first = await bring_in(hub, admin, ada, "vcard", office)
+    more = b"BEGIN:VCARD\nFN:\nEMAIL:alone@example.com\nEND:VCARD\n"
+    await bring_in(hub, admin, ada, "vcard", more)
+    named = await bring_in(hub, admin, ada, "vcard", more.replace(b"FN:", b"FN:Joan Clarke"))
+    again = await bring_in(hub, admin, ada, "vcard", office.replace(b"\nEND", b"\nNOTE:x\nEND"))
+
+    for job in (foreseen, first):
+        assert (job["items_created"], job["items_known"]) == (2, 3)
+    assert (named["items_created"], named["items_known"]) == (0, 1)
+    assert (again["items_created"], again["items_known"]) == (0, 5)
+
+
+async def test_whoever_is_called_by_a_number_is_known_by_it(
+    hub: Running, admin: Any, ada: User
+) -> None:
+    number = b"BEGIN:VCARD\nTEL:+1 202 555 0101\nEND:VCARD\n"
+    await bring_in(hub, admin, ada, "vcard", number)
+    again = await bring_in(hub, admin, ada, "vcard", number.replace(b"\nEND", b"\nNOTE:x\nEND"))
+    assert (again["items_created"], again["items_known"]) == (0, 1)
+
+
 async def test_cancelled_import_forgets_the_file(hub: Running, admin: Any, ada: User) -> None:
     answer = await hand_in(ada, "vcard", CARDS)
     import_id = answer.json()["id"]
