@@ -35,6 +35,10 @@ SET LOCAL ROLE ping_definer;
 CREATE OR REPLACE FUNCTION app.settle_nudges() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
+  -- Before what hangs on it: a merge moves both.
+  PERFORM FROM public.contacts AS c
+  WHERE c.user_id = NEW.user_id AND c.id = NEW.contact_id
+  FOR NO KEY UPDATE;
   UPDATE public.nudges AS n
   SET status = 'done', closed_at = now()
   WHERE n.user_id = NEW.user_id
@@ -112,7 +116,8 @@ BEGIN
   FROM (
     SELECT DISTINCT t.user_id, t.contact_id FROM unnest(owners, contacts) AS t (user_id, contact_id)
   ) AS k
-  JOIN public.contacts AS c ON c.user_id = k.user_id AND c.id = k.contact_id
+  JOIN public.contacts AS c
+    ON c.user_id = k.user_id AND c.id = k.contact_id AND NOT c.is_self
   JOIN public.users AS u ON u.id = c.user_id;
 END
 $$;
@@ -132,9 +137,14 @@ BEGIN
 END
 $$;
 
--- Trigger: for all whose interactions are others than before, or gone.
+-- Trigger: for all whose interactions are others than before, or gone. Whoever took part learns here what
+-- their own rows do not say.
 CREATE OR REPLACE FUNCTION app.emit_closeness_of_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  owners uuid[];
+  contacts uuid[];
+  times timestamptz[];
 BEGIN
   IF TG_OP = 'DELETE' THEN
     PERFORM app.emit_closeness_of(TG_ARGV[0], array_agg(o.user_id), array_agg(o.contact_id))
@@ -142,7 +152,19 @@ BEGIN
   ELSE
     -- No join of the two: its plan would be kept from when they were empty, and of a merge that moves
     -- 20,000 rows each would be compared with all others.
-    PERFORM app.emit_closeness_of(TG_ARGV[0], array_agg(d.user_id), array_agg(d.contact_id))
+    SELECT array_agg(p.user_id), array_agg(p.contact_id), array_agg(p.occurred_at)
+    INTO owners, contacts, times
+    FROM (
+      SELECT user_id, id, direction, duration_seconds FROM new_rows
+      EXCEPT
+      SELECT user_id, id, direction, duration_seconds FROM old_rows
+    ) AS n
+    JOIN public.interaction_participants AS p
+      ON p.user_id = n.user_id AND p.interaction_id = n.id AND p.contact_id IS NOT NULL;
+    PERFORM app.renew_last_interactions(owners, contacts, times);
+    PERFORM app.emit_closeness_of(
+      TG_ARGV[0], owners || array_agg(d.user_id), contacts || array_agg(d.contact_id)
+    )
     FROM (
       (
         SELECT user_id, id, contact_id, occurred_at, direction, duration_seconds FROM old_rows
@@ -156,6 +178,62 @@ BEGIN
         SELECT user_id, id, contact_id, occurred_at, direction, duration_seconds FROM old_rows
       )
     ) AS d;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Trigger: for all who have come to take part in interactions, or do so no more, or at another time. Who
+-- went is told of whether it counted or not: the interaction may have gone with them.
+CREATE OR REPLACE FUNCTION app.emit_closeness_of_participants() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  owners uuid[];
+  contacts uuid[];
+  times timestamptz[];
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    SELECT array_agg(n.user_id), array_agg(n.contact_id), array_agg(n.occurred_at)
+    INTO owners, contacts, times
+    FROM new_rows AS n
+    WHERE n.contact_id IS NOT NULL
+      AND EXISTS (
+        SELECT FROM app.contacts_beside() AS b
+        WHERE b.user_id = n.user_id
+          AND b.interaction_id = n.interaction_id
+          AND b.contact_id = n.contact_id
+      );
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(o.user_id), array_agg(o.contact_id), array_agg(o.occurred_at)
+    INTO owners, contacts, times
+    FROM old_rows AS o
+    WHERE o.contact_id IS NOT NULL;
+  ELSE
+    SELECT array_agg(d.user_id), array_agg(d.contact_id), array_agg(d.occurred_at)
+    INTO owners, contacts, times
+    FROM (
+      (
+        SELECT user_id, id, interaction_id, contact_id, occurred_at FROM old_rows
+        EXCEPT
+        SELECT user_id, id, interaction_id, contact_id, occurred_at FROM new_rows
+      )
+      UNION ALL
+      (
+        SELECT user_id, id, interaction_id, contact_id, occurred_at FROM new_rows
+        EXCEPT
+        SELECT user_id, id, interaction_id, contact_id, occurred_at FROM old_rows
+      )
+    ) AS d
+    WHERE d.contact_id IS NOT NULL
+      -- Whom it is with hears of it by the interaction.
+      AND NOT EXISTS (
+        SELECT FROM public.interactions AS i
+        WHERE i.user_id = d.user_id AND i.id = d.interaction_id AND i.contact_id = d.contact_id
+      );
+  END IF;
+  IF owners IS NOT NULL THEN
+    PERFORM app.renew_last_interactions(owners, contacts, times);
+    PERFORM app.emit_closeness_of(TG_ARGV[0], owners, contacts);
   END IF;
   RETURN NULL;
 END

@@ -15,7 +15,7 @@ SignIn = Callable[..., Page]
 
 def expect_connected(page: Page) -> None:
     expect(page.locator("#connection")).to_have_text("Connected", timeout=20_000)
-    expect(page.locator("#desk")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#desk")).not_to_have_attribute("aria-busy", "true", timeout=20_000)
 
 
 def taps(page: Page) -> list[str]:

@@ -180,7 +180,7 @@ read_pasts = query(
                     greatest(
                         0, extract(epoch FROM $3::timestamptz - max(i.occurred_at))::float8 / 86400
                     ) AS age_days
-                FROM interactions AS i
+                FROM app.contacts_met() AS i
                 WHERE i.user_id = c.user_id
                     AND i.contact_id = c.id
                     AND i.occurred_at <= $3::timestamptz + interval '5 minutes'

@@ -128,7 +128,7 @@ async def recalculate(tx: Tx) -> bool:
 
 
 async def list_late(tx: Tx) -> list[LateShard]:
-    """Return shards that are not through the last night though it should be over; the latest first.
+    """Return shards that are not through a night that should be over, the furthest behind first.
 
     A system transaction.
     """
@@ -213,6 +213,10 @@ async def _compute(tx: Tx, keys: Sequence[Key], now: datetime) -> None:
 async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
     users, ids = [past.user_id for past in pasts], [past.contact_id for past in pasts]
     found = [rules.assess(past, now) for past in pasts]
+    strengths = [round(item.strength, _CONTACT_STRENGTH_DIGITS) for item in found]
+    moved = [item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)]
+    # Contacts before what hangs on them: nudges are settled with a health that is written.
+    await queries.write_strengths.run(tx, users, ids, strengths, moved)
     encode = msgspec.json.encode
     await queries.write_health.run(
         tx,
@@ -232,9 +236,6 @@ async def _write(tx: Tx, pasts: Sequence[Past], now: datetime) -> None:
         [item.told_score for item in found],
         [item.day_score for item in found],
     )
-    strengths = [round(item.strength, _CONTACT_STRENGTH_DIGITS) for item in found]
-    moved = [item.day_score != past.told_day_score for past, item in zip(pasts, found, strict=True)]
-    await queries.write_strengths.run(tx, users, ids, strengths, moved)
     if any(moved):
         await queries.write_snapshots.run(
             tx,

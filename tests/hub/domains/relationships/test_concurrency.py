@@ -13,7 +13,7 @@ import pytest
 
 from core import clock
 from core.actor import SYSTEM
-from core.db import Pool, begin, query
+from core.db import Pool, begin, command, query
 from core.errors import DomainError
 from hub.domains.relationships import queries, rules, service
 from tests.fixtures.locks import SECONDS, Late, until_somebody_waits
@@ -38,6 +38,9 @@ lock_pair = query(
     UUID,
     "SELECT id FROM contacts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE",
     login="system",
+)
+move_nudges = command(
+    "UPDATE nudges SET contact_id = contact_id WHERE contact_id = $1", login="system"
 )
 
 
@@ -184,6 +187,26 @@ async def test_a_night_waits_for_a_merge_as_that_does_for_the_night(
         await lock_pair.all(tx, pair)
     assert await asyncio.wait_for(night, SECONDS) == 16
     assert await admin.fetchval("SELECT count(*) FROM health_snapshots") == 4
+
+
+async def test_contact_settles_reminders_after_a_merge_that_moves_them(
+    admin: Any, ada: UUID, system_pool: Pool, time: list[datetime]
+) -> None:
+    contact = await known(admin, system_pool, ada)
+    await admin.execute(
+        """INSERT INTO nudges (user_id, contact_id, kind, occasion)
+        VALUES ($1, $2, 'follow_up', '1')""",
+        ada,
+        contact,
+    )
+    await meet(admin, ada, contact, Met(0))
+    async with begin(system_pool, SYSTEM) as tx:
+        await lock_pair.all(tx, [contact])
+        refreshing = asyncio.create_task(refresh(system_pool, ada, contact))
+        await until_somebody_waits(admin)
+        assert await move_nudges.run(tx, contact) == 1
+    await asyncio.wait_for(refreshing, SECONDS)
+    assert await admin.fetchval("SELECT status FROM nudges") == "done"
 
 
 @pytest.mark.req("REL-09")

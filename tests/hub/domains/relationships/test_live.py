@@ -33,3 +33,27 @@ async def test_a_change_of_health_arrives_live_after_each_contact(ada: User, add
     assert scores[0] < scores[1]
     shown = (await ada.client.get(f"/v1/contacts/{contact}/health")).json()
     assert shown["score"] == scores[-1]
+
+
+@pytest.mark.req("REL-10")
+@pytest.mark.usefixtures("working")
+async def test_a_meeting_of_three_warms_all_three_live(ada: User, address: str) -> None:
+    people = [
+        (await ada.client.post("/v1/contacts", json={"full_name": name})).json()["id"]
+        for name in ("Grace", "Joan", "Mary")
+    ]
+    async with listening(ada, address, "health") as ear:
+        noted = await ada.client.post(
+            "/v1/interactions",
+            json={
+                "kind": "meeting",
+                "participants": [{"role": "attendee", "contact_id": one} for one in people],
+            },
+        )
+        assert noted.status_code == 201, noted.text
+        told = {(await ear.told("health.changed"))["contact_id"] for _ in people}
+    assert told == set(people)
+    scores = [
+        (await ada.client.get(f"/v1/contacts/{one}/health")).json()["score"] for one in people
+    ]
+    assert len(set(scores)) == 1

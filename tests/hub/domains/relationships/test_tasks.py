@@ -106,7 +106,9 @@ async def test_what_changes_a_relationship_changes_its_health(
 
 async def test_an_account_that_goes_tells_nobody_of_its_circles(admin: Any) -> None:
     ada = await create_user(admin, "Ada")
-    contact = await admin.fetchval("SELECT id FROM contacts WHERE user_id = $1", ada)
+    contact = await admin.fetchval(
+        "INSERT INTO contacts (user_id, full_name) VALUES ($1, 'Grace') RETURNING id", ada
+    )
     circle = await admin.fetchval(
         """INSERT INTO circles (user_id, name, tier, cadence_days) VALUES ($1, 'Close', 1, 14)
         RETURNING id""",
