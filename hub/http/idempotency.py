@@ -5,6 +5,7 @@ Only answers of success are kept; a refused request may be sent again with the s
 """
 
 import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Generic, TypeVar, cast
@@ -14,11 +15,11 @@ import msgspec
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 
-from core.crypto import FieldCipher
+from core.crypto import FieldCipher, Keys
 from core.db import Tx
 from core.errors import DomainError
 from hub.http import queries
-from hub.http.deps import resources, writing
+from hub.http.deps import keys_of, writing
 
 Body = TypeVar("Body")
 
@@ -73,7 +74,7 @@ async def once(
     require_valid(key)
     request_hash = b"" if key is None else await _hash(request, digest)
     async with unit(request) as tx:
-        outcome = await run_once(tx, resources(request).cipher, key, request_hash, effect)
+        outcome = await run_once(tx, keys_of(request), key, request_hash, effect)
     headers = dict(outcome.headers)
     if outcome.is_replayed:
         headers[_REPLAYED_HEADER] = "true"
@@ -85,7 +86,7 @@ async def once(
 
 async def run_once(
     tx: Tx,
-    cipher: FieldCipher,
+    keys: Keys,
     key: str | None,
     request_hash: bytes,
     effect: Callable[[Tx], Awaitable[Answer[Any]]],
@@ -93,15 +94,17 @@ async def run_once(
     """Run `effect` in the transaction and store its answer, or return the stored one."""
     claimed: UUID | None = None
     if key is not None:
-        claimed = await queries.claim_key.first(tx, key, request_hash)
+        # Without the key whoever has the table could try all telephone numbers.
+        kept_hash = hmac.digest(keys.index_key, b"idempotency" + request_hash, "sha256")
+        claimed = await queries.claim_key.first(tx, key, kept_hash)
         if claimed is None:
-            return await _stored(tx, cipher, key, request_hash)
+            return await _stored(tx, keys.cipher, key, kept_hash)
     answer = await effect(tx)
     body = msgspec.json.encode(answer.body)
     headers = {"Location": answer.location} if answer.location else {}
     if claimed is not None:
         kept = body if answer.kept is None else msgspec.json.encode(answer.kept)
-        sealed = cipher.seal(kept, column=_COLUMN, row=claimed.bytes)
+        sealed = keys.cipher.seal(kept, column=_COLUMN, row=claimed.bytes)
         await queries.store_answer.run(
             tx, claimed, answer.status, msgspec.json.encode(headers), sealed
         )

@@ -12,6 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from core import ids, log
 from core.actor import SYSTEM, Actor, Role
+from core.crypto import Keys
 from core.db import Tx, begin
 from core.errors import DomainError
 from core.ids import UserId
@@ -94,7 +95,11 @@ async def _send_message(call: Call, params: SendMessage) -> object:
 
     request_hash = idempotency.hash_of("rpc messages.send", call.data)
     outcome = await idempotency.run_once(
-        call.tx, call.house.cipher, params.idempotency_key, request_hash, effect
+        call.tx,
+        Keys(call.house.cipher, call.house.index_key),
+        params.idempotency_key,
+        request_hash,
+        effect,
     )
     return Raw(outcome.body)
 

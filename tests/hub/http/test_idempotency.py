@@ -172,9 +172,14 @@ async def test_what_is_sealed_where_it_lives_is_sealed_in_kept_answers_too(ada, 
     assert again.headers["idempotent-replayed"] == "true"
     assert again.content == made.content
     async with system_pool.connection() as connection:
-        [kept] = await connection.fetch("SELECT response_body AS body FROM idempotency_keys")
+        [kept] = await connection.fetch(
+            "SELECT response_body AS body, request_hash FROM idempotency_keys"
+        )
     assert b"secret" in made.content
     assert b"secret" not in kept["body"]
+    # Nor can anybody try what was asked.
+    asked = idempotency.hash_of("POST /v1/contacts?", made.request.content)
+    assert kept["request_hash"] != asked
 
 
 async def test_a_key_is_kept_for_a_day(ada, conversation, system_pool: Pool):
