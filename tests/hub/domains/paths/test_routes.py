@@ -47,6 +47,14 @@ async def link(admin: Any, user: User, one: UUID, other: UUID, strength: float =
     )
 
 
+async def take_back(hub: Running, admin: Any, user: User) -> None:
+    """Let a user withdraw, and what follows happen."""
+    await withdraw(admin, user.id, "introductions")
+    gone = Event(new_id(), "consent.withdrawn", user.id, user.id, Raw(b"{}"), clock.now())
+    async with begin(hub.resources.system, SYSTEM) as tx:
+        await tasks.forget_person(tx, gone)
+
+
 async def find(user: User, target: UUID, **more: Any) -> dict[str, Any]:
     answer = await user.client.post(
         "/v1/paths/find", json={"target_contact_id": str(target), **more}
@@ -217,10 +225,7 @@ async def test_whoever_takes_their_word_back_leaves_what_was_kept(
     kept = await ada.client.post("/v1/paths", json={"target_contact_id": str(target)})
     path = f"/v1/paths/{kept.json()['id']}"
     assert names((await ada.client.get(path)).json()) == ["Grace Hopper", "Hedy"]
-    await withdraw(admin, grace.id, "introductions")
-    gone = Event(new_id(), "consent.withdrawn", grace.id, grace.id, Raw(b"{}"), clock.now())
-    async with begin(hub.resources.system, SYSTEM) as tx:
-        await tasks.forget_person(tx, gone)
+    await take_back(hub, admin, grace)
     left = (await ada.client.get(path)).json()
     assert (names(left), left["status"]) == ([None, "Hedy"], "blocked")
 
@@ -234,10 +239,7 @@ async def test_a_way_over_one_s_own_links_needs_nobody_s_word_and_says_nothing_o
     await allow(admin, hedy.id, "introductions")
     kept = await ada.client.post("/v1/paths", json={"target_contact_id": str(target)})
     assert [step["person_id"] for step in kept.json()["steps"]] == [None, None]
-    await withdraw(admin, hedy.id, "introductions")
-    gone = Event(new_id(), "consent.withdrawn", hedy.id, hedy.id, Raw(b"{}"), clock.now())
-    async with begin(hub.resources.system, SYSTEM) as tx:
-        await tasks.forget_person(tx, gone)
+    await take_back(hub, admin, hedy)
     path = f"/v1/paths/{kept.json()['id']}"
     assert (await ada.client.get(path)).json() == kept.json()
 
