@@ -401,6 +401,21 @@ AFTER DELETE ON interactions
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_interactions('closeness.changed');
 
+CREATE TRIGGER emit_closeness_of_added
+AFTER INSERT ON interaction_participants
+REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_participants('closeness.changed');
+
+CREATE TRIGGER emit_closeness_of_changed
+AFTER UPDATE ON interaction_participants
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_participants('closeness.changed');
+
+CREATE TRIGGER emit_closeness_of_removed
+AFTER DELETE ON interaction_participants
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION app.emit_closeness_of_participants('closeness.changed');
+
 CREATE TRIGGER emit_closeness_begun
 AFTER INSERT ON contacts
 FOR EACH ROW WHEN (NEW.frequency IS NOT NULL)

@@ -2,6 +2,86 @@
 
 SET LOCAL ROLE ping_definer;
 
+-- With whom else of the address book interactions were: with all who took part, each once. Of one that
+-- somebody else began, whom they wrote to beside is nobody's contact.
+CREATE OR REPLACE FUNCTION app.contacts_beside() RETURNS TABLE (
+  user_id uuid, contact_id uuid, interaction_id uuid, occurred_at timestamptz, direction text,
+  duration_seconds int, is_private boolean
+)
+LANGUAGE sql STABLE AS $$
+  SELECT p.user_id, p.contact_id, p.interaction_id, p.occurred_at, i.direction, i.duration_seconds,
+    p.is_private
+  FROM public.interaction_participants AS p
+  JOIN public.interactions AS i ON i.user_id = p.user_id AND i.id = p.interaction_id
+  WHERE p.contact_id IS NOT NULL
+    AND i.direction <> 'inbound'
+    AND i.contact_id IS DISTINCT FROM p.contact_id
+    AND NOT EXISTS (
+      SELECT FROM public.interaction_participants AS earlier
+      WHERE earlier.user_id = p.user_id
+        AND earlier.interaction_id = p.interaction_id
+        AND earlier.contact_id = p.contact_id
+        AND earlier.id < p.id
+    )
+$$;
+
+-- Whom of the address book interactions were with, each once. As a view: what callers ask goes into
+-- both indexes of contacts, as long as PostgreSQL can put this text in place of the call.
+CREATE OR REPLACE FUNCTION app.contacts_met() RETURNS TABLE (
+  user_id uuid, contact_id uuid, interaction_id uuid, occurred_at timestamptz, direction text,
+  duration_seconds int, is_private boolean
+)
+LANGUAGE sql STABLE AS $$
+  SELECT i.user_id, i.contact_id, i.id, i.occurred_at, i.direction, i.duration_seconds, i.is_private
+  FROM public.interactions AS i
+  WHERE i.contact_id IS NOT NULL
+  UNION ALL
+  SELECT b.user_id, b.contact_id, b.interaction_id, b.occurred_at, b.direction, b.duration_seconds,
+    b.is_private
+  FROM app.contacts_beside() AS b
+$$;
+
+-- When one last had to do with contacts, of each of whom something at a time is another than before.
+CREATE OR REPLACE FUNCTION app.renew_last_interactions(
+  owners uuid[], contacts uuid[], times timestamptz[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  concerned uuid[];
+BEGIN
+  -- In one order, so that two that write of the same people cannot wait for each other; and before
+  -- the look, which then sees what those had written who held the locks.
+  SELECT array_agg(k.id)
+  INTO concerned
+  FROM (
+    SELECT c.id
+    FROM (
+      SELECT t.user_id, t.contact_id, max(t.at) AS at
+      FROM unnest(owners, contacts, times) AS t (user_id, contact_id, at)
+      GROUP BY t.user_id, t.contact_id
+    ) AS changed
+    JOIN public.contacts AS c ON c.user_id = changed.user_id AND c.id = changed.contact_id
+    WHERE NOT c.is_self AND (c.last_interaction_at IS NULL OR c.last_interaction_at <= changed.at)
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+  ) AS k;
+  UPDATE public.contacts AS c
+  SET last_interaction_at = met.at
+  FROM (
+    SELECT k.id, (
+      SELECT m.occurred_at
+      FROM app.contacts_met() AS m
+      WHERE m.user_id = k.user_id AND m.contact_id = k.id AND m.occurred_at <= now()
+      ORDER BY m.occurred_at DESC
+      LIMIT 1
+    ) AS at
+    FROM public.contacts AS k
+    WHERE k.id = ANY(concerned)
+  ) AS met
+  WHERE c.id = met.id AND c.last_interaction_at IS DISTINCT FROM met.at;
+END
+$$;
+
 -- Trigger: when one last had to do with a contact, as far as it has been.
 CREATE OR REPLACE FUNCTION app.note_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -58,27 +138,11 @@ $$;
 CREATE OR REPLACE FUNCTION app.forget_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-  WITH gone AS (
-    SELECT o.user_id, o.contact_id, max(o.occurred_at) AS at
-    FROM old_rows AS o
-    WHERE o.contact_id IS NOT NULL
-    GROUP BY o.user_id, o.contact_id
-  ),
-  locked AS (
-    SELECT c.user_id, c.id
-    FROM gone AS g
-    JOIN public.contacts AS c ON c.user_id = g.user_id AND c.id = g.contact_id
-    WHERE c.last_interaction_at = g.at
-    ORDER BY c.id
-    FOR NO KEY UPDATE OF c
+  PERFORM app.renew_last_interactions(
+    array_agg(o.user_id), array_agg(o.contact_id), array_agg(o.occurred_at)
   )
-  UPDATE public.contacts AS c
-  SET last_interaction_at = (
-    SELECT max(i.occurred_at) FROM public.interactions AS i
-    WHERE i.user_id = k.user_id AND i.contact_id = k.id AND i.occurred_at <= now()
-  )
-  FROM locked AS k
-  WHERE c.id = k.id;
+  FROM old_rows AS o
+  WHERE o.contact_id IS NOT NULL;
   RETURN NULL;
 END
 $$;

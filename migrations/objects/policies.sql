@@ -579,7 +579,7 @@ app.emit(text, uuid, text, uuid, jsonb), app.befriend(uuid, uuid, text),
 app.is_blocked(uuid, uuid), app.answer_touch(uuid, uuid, text),
 app.exchange_touch(uuid, uuid[], bytea[]),
 app.find_sealed(text, text, text, uuid, bytea, int), app.count_sealed(text, text),
-app.count_indexes(text, text),
+app.count_indexes(text, text), app.contacts_beside(), app.contacts_met(),
 app.reseal(text, text, text, uuid[], bytea[], bytea[]), app.contact_fingerprint(uuid, uuid)
 TO ping_system;
 -- CREATE TRIGGER asks for it; firing does not.
@@ -594,6 +594,7 @@ app.unlink_blocked(), app.unlink_unreachable(), app.fill_linked_by(), app.note_i
 app.follow_interactions(),
 app.choose_primary_circle(), app.follow_primary_circle(), app.emit_closeness(),
 app.emit_closeness_of_circle(), app.emit_closeness_of_type(), app.emit_closeness_of_interactions(),
+app.emit_closeness_of_participants(),
 app.settle_nudges()
 TO ping_owner;
 

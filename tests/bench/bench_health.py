@@ -35,7 +35,8 @@ USERS = max(1, CONTACTS // 200)
 INTERACTIONS_EACH = 5
 PASS_SECONDS = 600.0
 
-# Interactions of a contact are a month apart and get rarer; a tenth of the contacts is in a circle.
+# Interactions of a contact are a month apart and get rarer; in each fifth one of them two more took
+# part. A tenth of the contacts is in a circle.
 _LOAD = f"""
 SET session_replication_role = replica;
 DROP INDEX interactions_tsv_idx;
@@ -58,6 +59,19 @@ SELECT c.user_id, c.id, 'call', (ARRAY['inbound', 'outbound', 'mutual'])[1 + g %
   now() - (g * g + random() * 60) * interval '10 days', 300 * g
 FROM contacts AS c
 CROSS JOIN generate_series(1, {INTERACTIONS_EACH}) AS g;
+CREATE TEMP TABLE numbered AS
+SELECT user_id, id, row_number() OVER (PARTITION BY user_id) AS n,
+  count(*) OVER (PARTITION BY user_id) AS among
+FROM contacts;
+INSERT INTO interaction_participants (
+  user_id, interaction_id, contact_id, role, occurred_at, is_private
+)
+SELECT i.user_id, i.id, other.id, 'attendee', i.occurred_at, false
+FROM interactions AS i
+JOIN numbered AS c ON c.id = i.contact_id
+CROSS JOIN generate_series(0, 2) AS beside
+JOIN numbered AS other ON other.user_id = c.user_id AND other.n = 1 + (c.n + beside * 7) % c.among
+WHERE hashtext(i.id::text) % 5 = 0;
 INSERT INTO relationship_health (
   user_id, contact_id, score, strength, band, trend, components, next_touch_at, band_since,
   baseline, told_score, computed_at

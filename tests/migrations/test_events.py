@@ -160,7 +160,9 @@ async def change_contacts(system: asyncpg.Connection, ada: UUID) -> None:
 
 async def change_closeness(system: asyncpg.Connection, ada: UUID) -> None:
     """Do everything to circles and health that becomes an event, once."""
-    contact = await system.fetchval("SELECT id FROM contacts WHERE user_id = $1 LIMIT 1", ada)
+    contact = await system.fetchval(
+        "SELECT id FROM contacts WHERE user_id = $1 AND NOT is_self LIMIT 1", ada
+    )
     await system.execute(
         "INSERT INTO circles (user_id, name, tier, cadence_days) VALUES ($1, 'Close', 1, 7)", ada
     )

@@ -103,6 +103,9 @@ LINTS = {
         -- The names of a body in SQL's own syntax are bound when it is made.
         AND prosqlbody IS NULL AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=""']""",
         """CREATE FUNCTION app.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'""",
+        frozenset({"contacts_beside", "contacts_met"}),
+        "with a setting PostgreSQL would not put their text in place of the call; they run as the"
+        " caller, and name everything in full",
     ),
     "sensitive_columns_exposed": Lint(
         f"""SELECT c.relname || '.' || a.attname FROM pg_attribute AS a

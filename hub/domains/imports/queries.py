@@ -218,8 +218,16 @@ take_made = query(
     login="system",
 )
 
+# Participants by one statement, and so their contacts told of once, not with each interaction.
 delete_interactions = command(
-    "DELETE FROM interactions WHERE user_id = $1 AND id = ANY($2::uuid[])", login="system"
+    """
+    WITH left_out AS (
+        DELETE FROM interaction_participants
+        WHERE user_id = $1 AND interaction_id = ANY($2::uuid[])
+    )
+    DELETE FROM interactions WHERE user_id = $1 AND id = ANY($2::uuid[])
+    """,
+    login="system",
 )
 
 set_status = command(

@@ -149,17 +149,17 @@ list_rhythms = query(
             g.contact_id,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gap_days) AS gap_days,
             max(g.occurred_at) AS last_at,
-            (array_agg(g.id ORDER BY g.occurred_at DESC, g.id DESC))[1] AS last_interaction_id
+            (array_agg(g.interaction_id ORDER BY g.occurred_at DESC, g.interaction_id DESC))[1]
+                AS last_interaction_id
         FROM (
-            SELECT i.contact_id, i.id, i.occurred_at,
+            SELECT i.contact_id, i.interaction_id, i.occurred_at,
                 extract(
                     epoch FROM i.occurred_at - lag(i.occurred_at) OVER (
-                        PARTITION BY i.contact_id ORDER BY i.occurred_at, i.id
+                        PARTITION BY i.contact_id ORDER BY i.occurred_at, i.interaction_id
                     )
                 )::float8 / 86400 AS gap_days
-            FROM interactions AS i
+            FROM app.contacts_met() AS i
             WHERE i.user_id = $1
-                AND i.contact_id IS NOT NULL
                 AND NOT i.is_private -- API keys read insights, and nothing private
                 AND i.occurred_at BETWEEN $2::timestamptz - interval '1 year' AND $2::timestamptz
         ) AS g
@@ -178,13 +178,13 @@ list_rhythms = query(
 list_meetings = query(
     Meeting,
     """
-    SELECT id, occurred_at
-    FROM interactions
+    SELECT interaction_id AS id, occurred_at
+    FROM app.contacts_met()
     WHERE user_id = $1
         AND contact_id = $2
         AND NOT is_private
         AND occurred_at BETWEEN $3::timestamptz - interval '1 year' AND $3::timestamptz
-    ORDER BY occurred_at DESC, id DESC
+    ORDER BY occurred_at DESC, interaction_id DESC
     LIMIT $4
     """,
     login="system",
