@@ -71,7 +71,8 @@ BEGIN
     SELECT k.id, (
       SELECT m.occurred_at
       FROM app.contacts_met() AS m
-      WHERE m.user_id = k.user_id AND m.contact_id = k.id AND m.occurred_at <= now()
+      WHERE m.user_id = k.user_id AND m.contact_id = k.id
+        AND m.occurred_at <= now() + interval '5 minutes'
       ORDER BY m.occurred_at DESC
       LIMIT 1
     ) AS at
@@ -82,14 +83,15 @@ BEGIN
 END
 $$;
 
--- Trigger: when one last had to do with a contact, as far as it has been.
+-- Trigger: when one last had to do with a contact, as far as it has been: by clocks that may be
+-- minutes ahead, and a transaction that began before.
 CREATE OR REPLACE FUNCTION app.note_interactions() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   WITH latest AS (
     SELECT n.user_id, n.contact_id, max(n.occurred_at) AS at
     FROM new_rows AS n
-    WHERE n.contact_id IS NOT NULL AND n.occurred_at <= now()
+    WHERE n.contact_id IS NOT NULL AND n.occurred_at <= now() + interval '5 minutes'
     GROUP BY n.user_id, n.contact_id
   ),
   -- In one order, so that two that write of the same people cannot wait for each other.

@@ -330,7 +330,10 @@ async def _with_contacts(
     completed: list[NewInteraction] = []
     for item in items:
         present = [next(known) for _ in item.participants]
-        others = (who.contact_id for who in present if who.contact_id not in {None, self_id})
+        senders = [who for who in present if who.role == "from"]
+        # What somebody sent was with them, whoever else got it, and be they unknown.
+        whom = senders if senders and item.direction == "inbound" else present
+        others = (who.contact_id for who in whom if who.contact_id not in {None, self_id})
         contact_id = item.contact_id or next(others, None)
         completed.append(replace(item, contact_id=contact_id, participants=present))
     return completed

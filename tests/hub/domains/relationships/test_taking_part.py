@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from core import clock
 from core.actor import SYSTEM
+from core.crypto import FieldCipher, KeyRing, Keys
 from core.db import Pool, begin
+from hub.domains.interactions import service as interactions
+from hub.domains.interactions.schemas import NewInteraction, NewParticipant
 from hub.domains.relationships import queries
-from tests.fixtures.world import create_user
+from tests.fixtures.app import User
+from tests.fixtures.world import FIELD_KEYS, INDEX_KEY, create_user
 
 pytestmark = pytest.mark.req("REL-10")
 
@@ -98,6 +103,55 @@ async def test_of_what_somebody_sends_only_the_sender_counts(book: Book, three: 
     await book.meet(*three, direction="inbound")
     assert await book.minutes(*three) == [60, 0, 0]
     assert await book.told() == []
+
+
+async def test_what_a_stranger_sends_counts_for_nobody_who_got_it_too(
+    book: Book, three: list[UUID]
+) -> None:
+    grace, joan, mary = three
+    mail = NewInteraction(
+        kind="email",
+        occurred_at=clock.now() - timedelta(days=1),
+        source="email",
+        external_id="mail",
+        direction="inbound",
+        participants=[
+            NewParticipant(role="from", address_kind="email", address="stranger@example.com"),
+            NewParticipant(role="to", contact_id=grace),
+        ],
+    )
+    known = replace(
+        mail,
+        external_id="known",
+        duration_seconds=60,
+        participants=[
+            NewParticipant(role="to", contact_id=grace),
+            NewParticipant(role="from", contact_id=joan),
+            NewParticipant(role="to", contact_id=mary),
+        ],
+    )
+    keys = Keys(FieldCipher(KeyRing.parse(FIELD_KEYS)), INDEX_KEY)
+    async with begin(book.pool, SYSTEM) as tx:
+        assert None not in await interactions.record_many(
+            tx, [mail, known], owner_id=book.ada, keys=keys
+        )
+    assert await book.minutes(*three) == [0, 1, 0]
+
+
+async def test_of_each_contact_the_indexes_are_read_and_no_more(
+    book: Book, three: list[UUID]
+) -> None:
+    await book.meet(*three)
+    async with book.admin.transaction():
+        # Tables of a test are so small that reading them whole is cheapest.
+        await book.admin.execute("SET LOCAL enable_seqscan = off")
+        rows = await book.admin.fetch(
+            f"EXPLAIN {queries.read_pasts.sql}", [book.ada], three[:1], clock.now()
+        )
+    plan = "\n".join(row[0] for row in rows)
+    assert "contacts_met" not in plan, "PostgreSQL calls it, with all interactions of everybody"
+    conditions = plan.split("interaction_participants p")[1]
+    assert "contact_id = c.id" in conditions.split("->")[0], plan
 
 
 async def test_who_stands_twice_among_those_who_took_part_counts_once(
@@ -210,6 +264,28 @@ async def test_an_address_that_becomes_somebody_counts_from_then_on_and_moves_wi
     assert await book.told() == sorted([joan, mary])
     await book.admin.execute(assign, mary, grace)
     assert await book.minutes(*three) == [60, 0, 0]
+
+
+async def test_a_merge_takes_meetings_along_and_its_undo_gives_them_back(ada: User) -> None:
+    async def add(**fields: Any) -> str:
+        return (await ada.client.post("/v1/contacts", json=fields)).json()["id"]
+
+    async def last_at(contact: str) -> str | None:
+        return (await ada.client.get(f"/v1/contacts/{contact}")).json()["last_interaction_at"]
+
+    grace, joan, double = [await add(full_name=name) for name in ("Grace", "Joan", "Joan C.")]
+    people = [{"role": "attendee", "contact_id": one} for one in (grace, double)]
+    noted = await ada.client.post(
+        "/v1/interactions", json={"kind": "meeting", "participants": people}
+    )
+    met_at = await last_at(double)
+    assert (noted.json()["contact_id"], await last_at(grace)) == (grace, met_at)
+    assert met_at is not None
+    assert await last_at(joan) is None
+    done = await ada.client.post(f"/v1/contacts/{joan}/merge", json={"merged_id": double})
+    assert await last_at(joan) == met_at
+    await ada.client.post(f"{done.headers['location']}/undo")
+    assert [await last_at(one) for one in (grace, joan, double)] == [met_at, None, met_at]
 
 
 async def test_when_one_was_last_in_touch_is_the_last_one_that_is_left(
