@@ -168,7 +168,7 @@ def test_whom_the_hub_reminds_of_comes_live_and_goes_when_it_is_done(
 
 
 @pytest.mark.req("RTM-03", "RTM-05")
-def test_what_the_hub_noticed_and_what_was_achieved_is_there_and_leads_to_whom_it_is_about(
+def test_what_the_hub_noticed_is_there_and_who_stands_there_twice_is_merged_and_again_two(
     people_page: Open,
 ) -> None:
     page = people_page()
@@ -179,7 +179,10 @@ def test_what_the_hub_noticed_and_what_was_achieved_is_there_and_leads_to_whom_i
     expect(page.locator("#achieved > [data-tier]").filter(has_text="Hello")).to_be_visible(
         timeout=20_000
     )
-    expect(hints.get_by_role("button", name=re.compile(r"^Merge:.*Ch\. Babbage"))).to_be_visible()
+    hints.get_by_role("button", name=re.compile(r"^Merge:.*Ch\. Babbage")).click()
+    expect(person(page, "Ch. Babbage")).to_have_count(0, timeout=20_000)
+    hints.get_by_role("button", name="Undo").click()
+    expect(person(page, "Ch. Babbage")).to_be_visible(timeout=20_000)
     # Words about one person lead to them.
     hints.get_by_role("button", name=re.compile("losing touch|usually in touch")).first.click()
     expect(page.locator("#contact-name")).to_have_text("Mary Somerville")

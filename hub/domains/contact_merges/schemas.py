@@ -37,6 +37,7 @@ class Suggestion(Struct, frozen=True):
     """Two contacts that seem to be one person, how likely, and why."""
 
     one: Side
+    """Which to keep: its name is the fuller one, and a merge takes no name of the other's."""
     other: Side
     score: float
     reasons: list[Reason]

@@ -240,12 +240,11 @@ def _amount(moved: msgspec.Raw) -> int:
 
 
 def _suggestion(pair: Candidate, score: float, reasons: list[Reason]) -> Suggestion:
-    return Suggestion(
-        one=Side(pair.one_id, pair.one_name, pair.one_company, pair.one_job_title),
-        other=Side(pair.other_id, pair.other_name, pair.other_company, pair.other_job_title),
-        score=score,
-        reasons=reasons,
-    )
+    one = Side(pair.one_id, pair.one_name, pair.one_company, pair.one_job_title)
+    other = Side(pair.other_id, pair.other_name, pair.other_company, pair.other_job_title)
+    if len(pair.other_words) > len(pair.one_words):
+        one, other = other, one
+    return Suggestion(one, other, score, reasons)
 
 
 def _place(item: Suggestion) -> tuple[float, UUID, UUID]:

@@ -56,6 +56,19 @@ async def test_what_seems_to_be_one_person_is_suggested_until_told_apart(ada: Us
     assert (await suggestions(ada))["items"] == found
 
 
+async def test_whoever_merges_as_it_is_suggested_keeps_the_fuller_name(ada: User) -> None:
+    # Whichever was there first.
+    await add(ada, full_name="Ch. Babbage", methods=email("c@example.com"))
+    await add(ada, full_name="Charles Babbage", methods=email("c@example.com"))
+    await add(ada, full_name="Mary Somerville", methods=email("m@example.com"))
+    await add(ada, full_name="M. Somerville", methods=email("m@example.com"))
+    found = (await suggestions(ada))["items"]
+    assert {(item["one"]["full_name"], item["other"]["full_name"]) for item in found} == {
+        ("Charles Babbage", "Ch. Babbage"),
+        ("Mary Somerville", "M. Somerville"),
+    }
+
+
 async def test_what_says_most_is_not_lost_among_many(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
