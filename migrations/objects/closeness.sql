@@ -202,6 +202,7 @@ BEGIN
         WHERE b.user_id = n.user_id
           AND b.interaction_id = n.interaction_id
           AND b.contact_id = n.contact_id
+          AND b.occurred_at = n.occurred_at -- as always, so that either index leads to few
       );
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(o.user_id), array_agg(o.contact_id), array_agg(o.occurred_at)
@@ -225,10 +226,12 @@ BEGIN
       )
     ) AS d
     WHERE d.contact_id IS NOT NULL
-      -- Whom it is with hears of it by the interaction.
+      -- Whom it is with hears of it by the interaction; asked so that no index of contacts is entered,
+      -- of whom each may have thousands.
       AND NOT EXISTS (
         SELECT FROM public.interactions AS i
-        WHERE i.user_id = d.user_id AND i.id = d.interaction_id AND i.contact_id = d.contact_id
+        WHERE i.user_id = d.user_id AND i.id = d.interaction_id
+          AND i.contact_id IS NOT DISTINCT FROM d.contact_id
       );
   END IF;
   IF owners IS NOT NULL THEN

@@ -9,20 +9,15 @@ CREATE OR REPLACE FUNCTION app.contacts_beside() RETURNS TABLE (
   duration_seconds int, is_private boolean
 )
 LANGUAGE sql STABLE AS $$
-  SELECT p.user_id, p.contact_id, p.interaction_id, p.occurred_at, i.direction, i.duration_seconds,
+  -- Not by looking for an earlier row of each: that is planned to compare all of a contact's rows.
+  SELECT DISTINCT
+    p.user_id, p.contact_id, p.interaction_id, p.occurred_at, i.direction, i.duration_seconds,
     p.is_private
   FROM public.interaction_participants AS p
   JOIN public.interactions AS i ON i.user_id = p.user_id AND i.id = p.interaction_id
   WHERE p.contact_id IS NOT NULL
     AND i.direction <> 'inbound'
     AND i.contact_id IS DISTINCT FROM p.contact_id
-    AND NOT EXISTS (
-      SELECT FROM public.interaction_participants AS earlier
-      WHERE earlier.user_id = p.user_id
-        AND earlier.interaction_id = p.interaction_id
-        AND earlier.contact_id = p.contact_id
-        AND earlier.id < p.id
-    )
 $$;
 
 -- Whom of the address book interactions were with, each once. As a view: what callers ask goes into
