@@ -23,6 +23,7 @@ NO_CONDITION = {
     "PUT /v1/admin/cohorts/{name}/members/{user_id}",
     "PUT /v1/circles/{circle_id}/members/{contact_id}",
     "PUT /v1/contacts/{contact_id}/distinctions/{other_id}",
+    "PUT /v1/contacts/{contact_id}/interests/{interest_id}/evidence/{interaction_id}",
     "PUT /v1/contacts/{contact_id}/types/{type_id}",
     "PUT /v1/goals/{goal_id}/tags/{tag_id}",
 }

@@ -20,7 +20,7 @@ from hub.http.limits import POLICIES
 from hub.http.tokens import load_keys
 from hub.realtime.broker import PublishRequest
 from hub.realtime.redis.broker import RedisBroker
-from tests.fixtures.ports import free_port
+from tests.fixtures.ports import free_row
 from tests.fixtures.served import Served
 from tests.fixtures.waiting import wait_until
 from tests.hub.realtime.desk import Way, furnish, transports
@@ -33,8 +33,8 @@ CLAIMS = POLICIES["gateway_claim"]
 
 @pytest.fixture
 def settings(served_settings: config.Settings) -> config.Settings:
-    # Two ports in a row: workers count upwards.
-    return replace(served_settings, metrics=config.Metrics(port=free_port()))
+    # Workers count upwards.
+    return replace(served_settings, metrics=config.Metrics(port=free_row(2)))
 
 
 @pytest.fixture
