@@ -250,7 +250,7 @@ class Socket:
         """Return the next message, answering pings; several may have come in one frame."""
         while True:
             while not self._read:
-                # Not wait_for, which in 3.11 forgets that it was cancelled when a frame came just then.
+                # Not wait_for, which in 3.11 forgets a cancellation when a frame came just then.
                 async with asyncio.timeout(10):
                     frame = await self.connection.recv()
                 self._read = [json.loads(line) for line in frame.splitlines()]
