@@ -252,15 +252,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
       = cardinality(s.people)
 $$;
 
--- Trigger on what paths lead over. Arguments: the columns that name whose graph it is.
+-- Trigger on what paths lead over: whose graph is another one now. A block changes that of both.
 CREATE OR REPLACE FUNCTION app.note_graph_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+  concerned uuid[];
 BEGIN
+  -- By name, not from a row as JSON: the first night changes the strength of a whole address book.
+  IF TG_OP = 'DELETE' THEN
+    concerned := ARRAY[OLD.user_id];
+  ELSE
+    concerned := ARRAY[NEW.user_id];
+  END IF;
+  IF TG_TABLE_NAME = 'blocks' THEN
+    concerned := concerned || coalesce(NEW.blocked_id, OLD.blocked_id);
+  END IF;
   INSERT INTO public.graph_changes (user_id)
-  SELECT u.id
-  FROM unnest(TG_ARGV) AS a (name)
-  JOIN public.users AS u
-    ON u.id = (to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END) ->> a.name)::uuid
+  SELECT u.id FROM public.users AS u WHERE u.id = ANY (concerned)
   ON CONFLICT DO NOTHING;
   RETURN NULL;
 END

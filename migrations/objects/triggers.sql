@@ -360,30 +360,30 @@ WHEN (
   (OLD.linked_user_id, OLD.archived_at, OLD.merged_into_id)
   IS DISTINCT FROM (NEW.linked_user_id, NEW.archived_at, NEW.merged_into_id)
 )
-EXECUTE FUNCTION app.note_graph_change('user_id');
+EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER note_graph_known
 AFTER UPDATE OF strength ON contacts
 FOR EACH ROW WHEN ((OLD.strength >= 0.1) <> (NEW.strength >= 0.1))
-EXECUTE FUNCTION app.note_graph_change('user_id');
+EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER note_graph_left
 AFTER DELETE ON contacts
 FOR EACH ROW WHEN (OLD.linked_user_id IS NOT NULL)
-EXECUTE FUNCTION app.note_graph_change('user_id');
+EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER note_graph_change
 AFTER INSERT OR DELETE ON friendships
-FOR EACH ROW EXECUTE FUNCTION app.note_graph_change('user_id');
+FOR EACH ROW EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER note_graph_change
 AFTER INSERT OR DELETE ON blocks
-FOR EACH ROW EXECUTE FUNCTION app.note_graph_change('user_id', 'blocked_id');
+FOR EACH ROW EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER note_graph_change
 AFTER UPDATE OF granted ON consents
 FOR EACH ROW WHEN (NEW.purpose = 'introductions' AND OLD.granted <> NEW.granted)
-EXECUTE FUNCTION app.note_graph_change('user_id');
+EXECUTE FUNCTION app.note_graph_change();
 
 CREATE TRIGGER notify
 AFTER INSERT ON outbox
