@@ -23,6 +23,12 @@ PURGED_AT_ONCE: Final = 5000
 _RULE: Final = msgspec.json.Decoder(AnyRule)
 
 
+class _Tapped(msgspec.Struct, frozen=True):
+    """What tells the day of an event; only taps have it."""
+
+    tapped_at: datetime | None = None
+
+
 async def list_all(tx: Tx) -> Achievements:
     """Return all that can be achieved, by their codes."""
     return Achievements([_shown(row) for row in await queries.list_achievements.all(tx)])
@@ -40,7 +46,7 @@ async def list_own(tx: Tx) -> OwnAchievements:
 async def count_event(tx: Tx, event: Event, user_id: UUID) -> None:
     """Count an event for its user, once however often it comes. A system transaction."""
     if event.type in rules.CONTACT_EVENTS:
-        await count_day(tx, user_id, "contact", event.occurred_at)
+        await count_day(tx, user_id, "contact", _happened_at(event))
     counted = [
         (row.id, rule.target) for row, rule in await _rules(tx) if rules.counts(rule, event.type)
     ]
@@ -77,6 +83,12 @@ async def purge_increments(tx: Tx) -> bool:
 
 async def _rules(tx: Tx) -> list[tuple[StoredAchievement, AnyRule]]:
     return [(row, _RULE.decode(row.rule)) for row in await queries.list_counted.all(tx)]
+
+
+def _happened_at(event: Event) -> datetime:
+    """Return when it was, not when it came: rings and gateways keep taps for days."""
+    tapped_at = msgspec.json.decode(event.payload, type=_Tapped).tapped_at
+    return min(tapped_at or event.occurred_at, event.occurred_at)
 
 
 def _shown(row: StoredAchievement) -> Achievement:

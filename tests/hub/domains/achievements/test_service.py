@@ -31,8 +31,11 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     return hold
 
 
-def event(user_id: UUID | None, kind: str = "ring.tapped", at: datetime = NOON) -> Event:
-    return Event(new_id(), kind, user_id, new_id(), msgspec.Raw(b"{}"), at)
+def event(
+    user_id: UUID | None, kind: str = "ring.tapped", at: datetime = NOON, **payload: Any
+) -> Event:
+    payload_json = msgspec.Raw(msgspec.json.encode(payload))
+    return Event(new_id(), kind, user_id, new_id(), payload_json, at)
 
 
 async def count(hub: Running, *events: Event) -> None:
@@ -94,6 +97,18 @@ async def test_what_is_unlocked_stays_and_the_next_step_counts_on(
     assert (
         await admin.fetchval("SELECT count(*) FROM events WHERE type = 'achievement.unlocked'") == 2
     )
+
+
+async def test_a_tap_that_came_late_counts_for_the_day_on_which_it_was_made(
+    hub: Running, ada: User
+) -> None:
+    # A gateway had no network for two days; the clock of the last tap is ahead.
+    for days in (2, 1, -1):
+        await count(hub, event(ada.id, tapped_at=NOON - timedelta(days=days)))
+    assert (await streaks(ada))["contact"] == (3, 3)
+    # Whose time nobody knows was made when it came.
+    await count(hub, event(ada.id, tapped_at=None))
+    assert (await streaks(ada))["contact"] == (3, 3)
 
 
 @pytest.mark.req("HAB-03")
