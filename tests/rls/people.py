@@ -290,6 +290,17 @@ async def _add_contacts(connection: asyncpg.Connection, name: str) -> None:
         f"Coffee of {name}",
     )
     await connection.execute(
+        """WITH met AS (
+          INSERT INTO interactions (contact_id, kind, occurred_at, is_private)
+          VALUES ($1, 'meeting', now(), true)
+          RETURNING id
+        )
+        INSERT INTO interaction_participants (interaction_id, contact_id, role)
+        SELECT id, $2, 'attendee' FROM met""",
+        kept,
+        other,
+    )
+    await connection.execute(
         """WITH circle AS (
           INSERT INTO circles (name, tier, cadence_days) VALUES ('Close', 1, 7) RETURNING id
         )
@@ -372,10 +383,11 @@ async def relations(
     found: dict[str, list[str]] = {}
     owner = OWNER.get(table, "user_id")
     own = f"{owner} = $1" if owner in columns else "false"
+    private = f"{own} AND is_private" if "is_private" in columns else "false"
     for row in await connection.fetch(
         f"""SELECT tableoid::text || ':' || ctid::text AS place,
-        CASE WHEN {own} THEN 'own' WHEN {SHARED.get(table, "false")} THEN 'shared'
-          ELSE 'foreign' END AS relation
+        CASE WHEN {private} THEN 'private' WHEN {own} THEN 'own'
+          WHEN {SHARED.get(table, "false")} THEN 'shared' ELSE 'foreign' END AS relation
         FROM {table} WHERE $1::uuid IS NOT NULL""",
         viewer,
     ):

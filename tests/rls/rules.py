@@ -1,7 +1,8 @@
 """What each role may do to a row of each table, by what the row is to the user.
 
-`own`: the row belongs to the user. `shared`: the user sees it by membership or partnership.
-`foreign`: neither. A verb is allowed only where it is listed; a table without an entry fails.
+`own`: the row belongs to the user. `private`: so does this one, which no API key sees. `shared`: the
+user sees it by membership or partnership. `foreign`: neither. A verb is allowed only where it is
+listed; a table without an entry fails.
 """
 
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ API: Final[dict[str, dict[str, Verbs]]] = {
     "nudge_mornings": {"own": NONE, "foreign": NONE},
     "contact_merges": {"own": CHANGE | {"INSERT"}, "foreign": NONE},
     "contact_distinctions": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
-    "interactions": {"own": ALL, "foreign": NONE},
-    "interaction_participants": {"own": ALL, "foreign": NONE},
+    "interactions": {"own": ALL, "private": ALL, "foreign": NONE},
+    "interaction_participants": {"own": ALL, "private": ALL, "foreign": NONE},
     "connection_goals": {"own": ALL, "foreign": NONE},
     "goal_tags": {"foreign": READ},
     "goal_tag_links": {"own": READ | {"INSERT", "DELETE"}, "foreign": NONE},
@@ -156,7 +157,9 @@ def expected(viewer: Viewer, table: str, relation: str) -> Verbs:
         return NONE
     if viewer.role in OF_ALL_ROWS:
         return OF_ALL_ROWS[viewer.role][table]
-    if not viewer.is_known or (viewer.kind == "api_key" and table in NOT_BY_KEY):
+    if not viewer.is_known or (
+        viewer.kind == "api_key" and (table in NOT_BY_KEY or relation == "private")
+    ):
         return NONE
     if viewer.kind == "api_key" and table in ONLY_READ_BY_KEY:
         return API[table].get(relation, NONE) & READ
