@@ -1,6 +1,6 @@
 """What each role may do to a row of each table, by what the row is to the user.
 
-`own`: the row belongs to the user. `private`: so does this one, which no API key sees. `shared`: the
+`own`: the row belongs to the user. `private`: so does this one, which no key sees. `shared`: the
 user sees it by membership or partnership. `foreign`: neither. A verb is allowed only where it is
 listed; a table without an entry fails.
 """
